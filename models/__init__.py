@@ -1,0 +1,1 @@
+"""Shipped ONNX model files (and, in the repository, the code that trains them)."""

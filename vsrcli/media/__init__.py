@@ -1,0 +1,1 @@
+"""Files <-> frames and packets. The only room that imports av."""

@@ -1,0 +1,1 @@
+"""Arrays -> arrays. The only room that imports onnxruntime."""
