@@ -1,0 +1,1 @@
+"""The x4 network of `vsr upscale`: definition, training and export."""

@@ -1,0 +1,215 @@
+"""Weights -> the three ONNX files `vsr upscale` runs, checked against PyTorch before they are kept.
+
+    python -m models.spmc.export [--weights models/spmc/weights.pt] [--out models] [--name spmc_x4]
+
+motion   reference [B,1,H,W], neighbour [B,1,H,W] -> flow [B,2,H,W]
+compose  first [B,2,H,W] (a -> b), second [B,2,H,W] (b -> c) -> flow [B,2,H,W] (a -> c)
+fusion   frames [N,1,H,W], flows [N,2,H,W], reference [1,1,H,W], state_flow [1,2,H,W] and each
+         state NAME [1,C,H,W] -> luma [1,1,4H,4W] and each next_NAME [1,C,H,W]
+
+B, N, H and W are dynamic. What the files say of themselves (metadata_props) is all the runtime
+knows of the network: a network with other states, sizes or radii needs no change there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.export import Dim
+
+from models.spmc.measure import bytes_per_pixel
+from models.spmc.network import SCALE, Spmc, compose
+
+HERE = Path(__file__).parent
+VERSION = "1"
+WINDOW = 5
+MOTION_ALLOWANCE = 20
+"""Motion, in LR pixels, that a tile's halo covers on top of what the convolutions see."""
+TRAINING_DATA = (
+    "About 70 web-encoded clips (Pexels licence, Apache-2.0, BSD, MIT, CC0, CC-BY) and photographs "
+    "(CC0, CC-BY, CC-BY-SA, BSD, Unsplash and Pexels licences) moved synthetically; bicubic x4, "
+    "40 % of the inputs through x264 at crf 18-28. No benchmark clip."
+)
+PAPER = (
+    "Tao, Gao, Liao, Wang, Jia: Detail-revealing Deep Video Super-resolution, "
+    "ICCV 2017, arXiv 1704.02738"
+)
+
+PICTURE_TOLERANCE = 1e-4
+"""Largest difference of luma (0..1) and state between PyTorch and onnxruntime."""
+FLOW_TOLERANCE = 1e-3
+"""The same for flows, in LR pixels. Flows are tens of pixels, not 0..1, and the network rounds its
+own positions: at a width of 1000 float32 places a sample to 6e-5 pixel only, and a steep edge
+multiplies that. A thousandth of a pixel moves the canvas by 1/250 of one of its pixels."""
+SIZES = ((1, 1), (9, 11), (25, 45))
+"""Heights and widths checked, in multiples of `multiple_of`."""
+WINDOWS = (1, 2, 3, 5, 9)
+
+
+class Compose(nn.Module):
+    """`compose` as a module, which the exporter asks for."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Flow a -> c of FIRST a -> b and SECOND b -> c."""
+        return compose(first, second)
+
+
+def sample(count: int, height: int, width: int, channels: int) -> dict[str, dict[str, Tensor]]:
+    """Inputs of every graph, by role: smooth texture that moves, as video does, and its flows."""
+    generator = torch.Generator().manual_seed(height * width + count)
+    margin = 8
+    coarse = torch.rand(1, 1, height // 3 + 8, width // 3 + 8, generator=generator)
+    size = (height + 2 * margin, width + 2 * margin)
+    texture = F.interpolate(coarse, size, mode="bicubic", align_corners=False).clamp(0, 1)
+    steps = torch.randint(0, 2 * margin, (count, 2), generator=generator).tolist()
+    frames = torch.cat([texture[:, :, y : y + height, x : x + width] for y, x in steps])
+    flows = 6 * F.interpolate(
+        torch.randn(count + 1, 2, 3, 3, generator=generator), (height, width), mode="bilinear"
+    )
+    hidden = torch.rand(1, channels, height, width, generator=generator)
+    reference = frames[count // 2 : count // 2 + 1]
+    return {
+        "motion": {"reference": frames, "neighbour": frames.flip(0)},
+        "compose": {"first": flows[:count], "second": flows[1:]},
+        "fusion": {
+            "frames": frames,
+            "flows": flows[:count],
+            "reference": reference,
+            "state_flow": flows[count:],
+            "hidden": hidden,
+        },
+    }
+
+
+OUTPUTS = {"motion": ["flow"], "compose": ["flow"], "fusion": ["luma", "next_hidden"]}
+
+
+def dynamic_axes(role: str, name: str) -> dict[int, object]:
+    """Dynamic axes of one input: H and W always, the first one where it counts something."""
+    counted = role != "fusion" or name in ("frames", "flows")
+    return {axis: Dim.DYNAMIC for axis in ((0, 2, 3) if counted else (2, 3))}
+
+
+def export(role: str, module: nn.Module, path: Path, card: dict[str, str], channels: int) -> None:
+    """Write MODULE as PATH with CARD as its metadata; every size asserted dynamic."""
+    inputs = sample(3, 36, 52, channels)[role]
+    warnings.simplefilter("ignore")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    program = torch.onnx.export(
+        module.eval(),
+        tuple(inputs.values()),
+        dynamo=True,
+        external_data=False,
+        input_names=list(inputs),
+        output_names=OUTPUTS[role],
+        dynamic_shapes={name: dynamic_axes(role, name) for name in inputs},
+        opset_version=20,
+        verbose=False,
+    )
+    model = program.model_proto
+    strip(model)
+    for value in model.graph.input:
+        for axis in dynamic_axes(role, value.name):
+            dim = value.type.tensor_type.shape.dim[axis]
+            assert dim.dim_param, f"{role}: axis {axis} of {value.name} is fixed to {dim.dim_value}"
+    onnx.helper.set_model_props(model, card)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Drop the exporter's stack traces: they hold this machine's paths and change the bytes."""
+    model.doc_string = model.graph.doc_string = ""
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+
+
+def compare(role: str, module: nn.Module, path: Path, multiple_of: int, channels: int) -> float:
+    """Largest difference of PyTorch and onnxruntime over SIZES and WINDOWS; raises beyond it."""
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    tolerance = PICTURE_TOLERANCE if role == "fusion" else FLOW_TOLERANCE
+    worst = 0.0
+    for rows, columns in SIZES:
+        for count in WINDOWS:
+            inputs = sample(count, rows * multiple_of, columns * multiple_of, channels)[role]
+            with torch.no_grad():
+                expected = module(*inputs.values())
+            found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+            expected = expected if isinstance(expected, tuple) else (expected,)
+            for ours, theirs in zip(expected, found, strict=True):
+                assert ours.shape == theirs.shape
+                worst = max(worst, float(np.abs(ours.numpy() - theirs).max()))
+    assert worst < tolerance, f"{role}: onnxruntime differs from PyTorch by {worst:.2e}"
+    return worst
+
+
+def model_card(net: Spmc, name: str, role: str, sha256: str) -> dict[str, str]:
+    """What one file says of itself; read back by vsrcli.networks.card."""
+    config = net.config
+    radius = {"motion": config.motion_radius, "compose": 0, "fusion": config.fusion_radius}[role]
+    halo = -(-(radius + MOTION_ALLOWANCE) // config.multiple_of) * config.multiple_of
+    return {
+        "contract": "vsr-spmc-1",
+        "name": name,
+        "role": role,
+        "version": VERSION,
+        "scale": str(SCALE),
+        "multiple_of": str(config.multiple_of),
+        "halo": str(halo),
+        "states": json.dumps({"hidden": config.channels} if role == "fusion" else {}),
+        "precision": "fp32",
+        "window": str(WINDOW),
+        "training_data": TRAINING_DATA,
+        "licence": "MIT",
+        "source": PAPER,
+        "weights_sha256": sha256,
+    }
+
+
+def add_memory(path: Path) -> dict[str, int]:
+    """Measure PATH's peak memory per LR pixel, for one frame and for each further one; note it."""
+    measured = bytes_per_pixel(path)
+    model = onnx.load(path)
+    model.metadata_props.add(key="bytes_per_pixel", value=json.dumps(measured))
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    return measured
+
+
+def main() -> None:
+    """Export, compare, measure; prints one line a file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
+    parser.add_argument("--out", type=Path, default=HERE.parent)
+    parser.add_argument("--name", default="spmc_x4")
+    options = parser.parse_args()
+    net = Spmc().eval()
+    net.load_state_dict(torch.load(options.weights, map_location="cpu", weights_only=True))
+    sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    options.out.mkdir(parents=True, exist_ok=True)
+    channels = net.config.channels
+    for role, module in (("motion", net.motion), ("compose", Compose()), ("fusion", net.fusion)):
+        path = options.out / f"{options.name}.{role}.onnx"
+        card = model_card(net, options.name, role, sha256)
+        export(role, module, path, card, channels)
+        worst = compare(role, module, path, net.config.multiple_of, channels)
+        memory = add_memory(path)
+        print(f"{path.name}: {path.stat().st_size} bytes, differs by {worst:.1e}, {memory} B/px")
+
+
+if __name__ == "__main__":
+    main()
