@@ -98,7 +98,7 @@ OUTPUTS = {"motion": ["flow"], "compose": ["flow"], "fusion": ["luma", "next_hid
 def dynamic_axes(role: str, name: str) -> dict[int, object]:
     """Dynamic axes of one input: H and W always, the first one where it counts something."""
     counted = role != "fusion" or name in ("frames", "flows")
-    return {axis: Dim.DYNAMIC for axis in ((0, 2, 3) if counted else (2, 3))}
+    return dict.fromkeys((0, 2, 3) if counted else (2, 3), Dim.DYNAMIC)
 
 
 def export(role: str, module: nn.Module, path: Path, card: dict[str, str], channels: int) -> None:

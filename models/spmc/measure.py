@@ -27,8 +27,8 @@ def bytes_per_pixel(path: Path) -> dict[str, int]:
 
     one, five = measure(1), measure(5)
     further = max(0, five - one) // 4
-    # Rounded up: the numbers move by a per cent from run to run.
-    return {"first": -(-one // 100) * 100, "further": -(-further // 100) * 100}
+    # Rounded up, so that the per cent they move by from run to run does not change the files.
+    return {"first": -(-one // 250) * 250, "further": -(-further // 100) * 100}
 
 
 def peak(path: Path, count: int) -> int:
