@@ -1,0 +1,181 @@
+"""Packets to pictures, with what damage has swallowed replaced by the picture before it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ..errors import InputError
+from .sources import decoder_of, main_video, opened
+from .timeline import Timed
+
+_ONE_IN_ONE_OUT = frozenset(
+    ("h264", "hevc", "vvc", "av1", "vp9", "mpeg2video", "mjpeg", "prores", "ffv1", "dnxhd")
+)
+"""Codecs of which every packet shows a picture, so that one missing is one lost."""
+
+_PATIENCE = 2000
+"""Packets to try before giving up on the first frame."""
+
+_KEEPS_ITS_LENGTH = ("mp4", "matroska", "avi")
+"""Containers that state their duration rather than have it guessed."""
+
+
+class Decoder:
+    """Decodes one video stream from its start; iterate once.
+
+    Yields a decoded frame for each picture, in the order of presentation. A picture lost to
+    damage after the first good one is replaced by the frame before it, at the time it should have
+    been shown. Raises InputError if nothing can be decoded.
+    """
+
+    concealed: int
+    """Pictures replaced so far."""
+    truncated: bool
+    """Whether the file ended before its declared end; known after the last frame."""
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, threads: int, nominal: int, name: str
+    ) -> None:
+        self.concealed = 0
+        self.truncated = False
+        self._container = container
+        self._stream = stream
+        self._name = name
+        self._nominal = nominal
+        self._context = decoder_of(stream, threads)
+        self._strict = self._context.codec.canonical_name in _ONE_IN_ONE_OUT
+        self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
+        self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
+        self._damaged = False
+        self._packets = 0
+        self._end = Fraction(0)  # of the last packet of any stream, in seconds
+
+    def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
+        last: Timed[av.VideoFrame] | None = None
+        for frame in self._frames():
+            pts = frame.pts
+            if pts is None and self._dts:
+                pts = heapq.heappop(self._dts)
+            if last:
+                yield from self._lost(last, pts)
+            self._forget(pts)
+            last = Timed(frame, pts, frame.duration)
+            yield last
+        if last is None:
+            raise InputError(
+                f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
+            )
+        self.truncated = self.truncated or self._ends_early()
+        if not self.truncated:
+            yield from self._lost(last, None)
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        for packet in self._demuxed():
+            if packet is not None and packet.size:
+                self._await(packet)
+            try:
+                yield from self._context.decode(packet if packet is not None else None)
+            except EOFError:  # flushed before
+                return
+            except av.FFmpegError:
+                self._damaged = True
+
+    def _demuxed(self) -> Iterator[av.Packet[Any] | None]:
+        """Yield the packets of the stream, then None."""
+        try:
+            for packet in self._container.demux():
+                if not packet.size:
+                    continue
+                if packet.dts is not None and packet.time_base:
+                    end = (packet.dts + (packet.duration or 0)) * Fraction(packet.time_base)
+                    self._end = max(self._end, end)
+                if packet.stream_index == self._stream.index:
+                    self._packets += 1
+                    yield packet
+        except av.FFmpegError:
+            self.truncated = True
+        yield None
+
+    def _await(self, packet: av.Packet[Any]) -> None:
+        if packet.is_corrupt:
+            self._damaged = True
+        if packet.is_discard:
+            return
+        if packet.pts is not None:
+            heapq.heappush(self._expected, packet.pts)
+        elif packet.dts is not None:
+            heapq.heappush(self._dts, packet.dts)
+
+    def _lost(self, last: Timed[av.VideoFrame], pts: int | None) -> Iterator[Timed[av.VideoFrame]]:
+        """Yield the last good frame for each awaited picture before `pts` (None: to the end)."""
+        if last.pts is None:
+            return
+        shown = last.pts
+        apart = self._nominal * 3 // 4  # closer ones are second fields or hidden pictures
+        while self._expected and (pts is None or self._expected[0] < pts):
+            due = heapq.heappop(self._expected)
+            room = pts is None or pts - due >= apart
+            if due - shown >= apart and room and (self._damaged or self._strict):
+                self.concealed += 1
+                shown = due
+                yield Timed(last.payload, due, self._nominal)
+
+    def _forget(self, pts: int | None) -> None:
+        while self._expected and pts is not None and self._expected[0] <= pts:
+            heapq.heappop(self._expected)
+
+    def _ends_early(self) -> bool:
+        name = self._container.format.name
+        if "mp4" in name and self._packets < len(self._stream.index_entries):
+            return True
+        duration = self._container.duration
+        if not duration or not any(kind in name for kind in _KEEPS_ITS_LENGTH):
+            return False
+        start = Fraction(self._container.start_time or 0, av.time_base)
+        missing = Fraction(duration, av.time_base) - (self._end - start)
+        return missing > max(Fraction(1, 2), Fraction(duration, av.time_base) / 50)
+
+
+class PictureDecoder:
+    """Decodes picture files in their order, one tick each; iterate once."""
+
+    def __init__(self, pictures: tuple[Path, ...]) -> None:
+        self.concealed = 0
+        self.truncated = False
+        self._pictures = pictures
+
+    def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
+        """Yield the frames; an unreadable picture is replaced by the one before it."""
+        last: av.VideoFrame | None = None
+        for number, picture in enumerate(self._pictures):
+            try:
+                with opened(picture) as container:
+                    stream = main_video(container, str(picture))
+                    last = first_frame(container, stream, str(picture))
+            except InputError:
+                if last is None:
+                    raise
+                self.concealed += 1
+            yield Timed(last, number, 1)
+
+
+def first_frame(container: InputContainer, stream: VideoStream, name: str) -> av.VideoFrame:
+    """Decode the first frame of a stream; InputError if there is none."""
+    decoder = decoder_of(stream, threads=1)
+    with suppress(av.FFmpegError):
+        for number, packet in enumerate(container.demux(stream)):
+            with suppress(av.FFmpegError):
+                for frame in decoder.decode(packet if packet.size else None):
+                    return frame
+            if number > _PATIENCE:
+                break
+    raise InputError(f"no frame of {name} could be decoded; it is damaged, empty or encrypted")

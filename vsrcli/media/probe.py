@@ -1,0 +1,272 @@
+"""What a file holds, found out by opening it and decoding its first frame."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.logging
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from .decoding import first_frame
+from .formats import layout_of
+from .planes import ColourTags, tags_of
+from .sources import Source, find_source, main_video, opened
+
+DEFAULT_SEQUENCE_RATE = Fraction(25)
+"""Frames per second of a picture sequence, as FFmpeg assumes."""
+
+_HIGHEST_RATE = 240
+"""Rates above are mostly the clock of a container that keeps no rate (FLV, Matroska: 1000)."""
+_IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+_CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream of a container."""
+
+    index: int
+    type: str
+    """"video", "audio", "subtitle", "data" or "attachment"."""
+    codec: str
+    """FFmpeg's name of the codec, "unknown" if it has none."""
+    language: str | None
+    title: str | None
+    attached_picture: bool
+    """Cover art."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What is known of a video before it is read to its end."""
+
+    path: Path
+    format: str
+    """FFmpeg's demuxer, for example "mov,mp4,m4a,3gp,3g2,mj2"; "image2" for pictures."""
+    codec: str
+    width: int
+    height: int
+    """Of the first decoded frame, in pixels, before rotation."""
+    pix_fmt: str
+    """Of the first decoded frame, as the decoder gives it."""
+    depth: int
+    """Bits per sample."""
+    rate: Fraction | None
+    """Average frames per second; variable-rate files differ from it frame by frame."""
+    time_base: Fraction
+    start_pts: int | None
+    """Of the first decoded frame, in `time_base` units; None where the file has no timestamps."""
+    duration: Fraction | None
+    """Of the video, in seconds, as declared."""
+    frames: int | None
+    """Declared or estimated, for progress bars; never exact."""
+    tags: ColourTags
+    sar: Fraction | None
+    """Sample aspect ratio; None where the file says nothing."""
+    display_matrix: tuple[int, ...] | None
+    """FFmpeg's nine integers; None for none or the identity."""
+    rotation: int
+    """Degrees clockwise that a player turns the picture: 0, 90, 180, 270 or in between."""
+    interlaced: bool
+    video_index: int
+    """Index of the video stream that is read."""
+    streams: tuple[StreamInfo, ...]
+    chapters: int
+    metadata: dict[str, str]
+    sequence: bool
+    """Whether the frames are picture files."""
+
+
+def probe(path: str | Path, *, rate: Fraction | None = None) -> MediaInfo:
+    """Return what `path` holds; `rate` is the one of a picture sequence (default 25).
+
+    Raises InputError, in one sentence, if the path is missing, is a folder without pictures,
+    is no video, or if no frame of it can be decoded.
+    """
+    source = find_source(path)
+    if source.pictures:
+        return _probe_pictures(source, rate or DEFAULT_SEQUENCE_RATE)
+    with opened(source.path) as container:
+        stream = main_video(container, source.name)
+        chroma_location = _chroma_location(container, stream.index)
+        frame = first_frame(container, stream, source.name)
+        return _describe(source, container, stream, frame, chroma_location)
+
+
+def _describe(
+    source: Source,
+    container: InputContainer,
+    stream: VideoStream,
+    frame: av.VideoFrame,
+    chroma_location: int,
+) -> MediaInfo:
+    time_base = Fraction(stream.time_base or Fraction(1, 90000))
+    duration = _duration(container, stream)
+    rate = _rate(stream, duration)
+    matrix = _display_matrix(frame)
+    return MediaInfo(
+        path=source.path,
+        format=container.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=frame.format.name,
+        depth=layout_of(frame.format.name).depth,
+        rate=rate,
+        time_base=time_base,
+        start_pts=frame.pts,
+        duration=duration,
+        frames=_frame_count(container, stream, duration, rate),
+        tags=tags_of(frame, chroma_location),
+        sar=_fraction(stream.sample_aspect_ratio),
+        display_matrix=matrix,
+        rotation=rotation_of(matrix),
+        interlaced=frame.interlaced_frame or stream.codec_context.field_order > 1,
+        video_index=stream.index,
+        streams=tuple(_stream_info(s) for s in container.streams),
+        chapters=len(container.chapters()),
+        metadata=dict(container.metadata),
+        sequence=False,
+    )
+
+
+def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
+    first = source.pictures[0]
+    with opened(first) as container:
+        stream = main_video(container, str(first))
+        chroma_location = _chroma_location(container, stream.index)
+        frame = first_frame(container, stream, str(first))
+        matrix = _display_matrix(frame)
+        count = len(source.pictures)
+        codec = stream.codec_context.codec.canonical_name
+        return MediaInfo(
+            path=source.path,
+            format="image2",
+            codec=codec,
+            width=frame.width,
+            height=frame.height,
+            pix_fmt=frame.format.name,
+            depth=layout_of(frame.format.name).depth,
+            rate=rate,
+            time_base=1 / rate,
+            start_pts=0,
+            duration=count / rate,
+            frames=count,
+            tags=tags_of(frame, chroma_location),
+            sar=_fraction(stream.sample_aspect_ratio),
+            display_matrix=matrix,
+            rotation=rotation_of(matrix),
+            interlaced=frame.interlaced_frame,
+            video_index=0,
+            streams=(StreamInfo(0, "video", codec, None, None, False),),
+            chapters=0,
+            metadata={},
+            sequence=True,
+        )
+
+
+def rotation_of(matrix: tuple[int, ...] | None) -> int:
+    """Return the degrees clockwise, 0 to 359, by which a display matrix turns the picture."""
+    if matrix is None:
+        return 0
+    return round(math.degrees(math.atan2(matrix[1], matrix[0]))) % 360
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    try:
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
+        matrix = struct.unpack("=9i", bytes(data)) if data else None
+    except ValueError:  # side data newer than PyAV, such as EXIF, hides all the others
+        matrix = _turned(-frame.rotation)
+    return None if matrix == _IDENTITY else matrix
+
+
+def _turned(clockwise: int) -> tuple[int, ...]:
+    angle = math.radians(clockwise)
+    cosine, sine = round(math.cos(angle) * 65536), round(math.sin(angle) * 65536)
+    return (cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 30)
+
+
+def _fraction(value: Any) -> Fraction | None:
+    """Return PyAV's rational, which may be None or 0, as a Fraction above 0."""
+    return Fraction(value) if value and value > 0 else None
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        return stream.duration * Fraction(stream.time_base)
+    clock = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if clock:  # Matroska
+        hours, minutes, seconds = clock.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    if container.duration and container.duration > 0:
+        return Fraction(container.duration, av.time_base)
+    return None
+
+
+def _rate(stream: VideoStream, duration: Fraction | None) -> Fraction | None:
+    stated = [_fraction(r) for r in (stream.average_rate, stream.guessed_rate, stream.base_rate)]
+    known = [r for r in stated if r is not None]
+    if slow := [r for r in known if r <= _HIGHEST_RATE]:
+        return slow[0]
+    if stream.frames and duration:
+        return stream.frames / duration
+    return known[0] if known and known[0] < 1000 else None
+
+
+def _frame_count(
+    container: InputContainer,
+    stream: VideoStream,
+    duration: Fraction | None,
+    rate: Fraction | None,
+) -> int | None:
+    if stream.frames:
+        return stream.frames
+    tags = stream.metadata.items()
+    stated = [v for k, v in tags if k.startswith("NUMBER_OF_FRAMES") and v.isdecimal()]
+    if stated:
+        return int(stated[0])
+    if "mp4" in container.format.name and len(stream.index_entries):
+        return len(stream.index_entries)
+    return max(1, round(duration * rate)) if duration and rate else None
+
+
+def _stream_info(stream: Any) -> StreamInfo:
+    known = stream.type in ("video", "audio", "subtitle", "data", "attachment")
+    context = stream.codec_context
+    codec = context.codec.canonical_name if context is not None else stream.name
+    return StreamInfo(
+        index=stream.index,
+        type=stream.type if known else "data",
+        codec=codec or "unknown",
+        language=stream.language,
+        title=stream.metadata.get("title"),
+        attached_picture=bool(stream.disposition & Disposition.attached_pic),
+    )
+
+
+def _chroma_location(container: InputContainer, index: int) -> int:
+    """Return AVCHROMA_LOC_* of a stream, 0 if unspecified.
+
+    PyAV has no property for it, but FFmpeg's description of a stream names it at debug level.
+    """
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.DEBUG)
+    av.logging.set_libav_level(av.logging.DEBUG)
+    try:
+        description = container.dumps_format()  # type: ignore[attr-defined]
+    finally:
+        av.logging.set_libav_level(av.logging.INFO)
+        av.logging.set_level(before)
+    line = re.search(rf"Stream #0:{index}\b.*Video: (.*)", description)
+    words = re.findall(r"[a-z]+", line[1]) if line else []
+    return next((n for n, w in enumerate(_CHROMA_LOCATIONS, 1) if w in words), 0)

@@ -1,0 +1,172 @@
+"""A file's pictures, one after the other, ready for numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from ..errors import InputError
+from .conform import Conform, deinterlaced
+from .decoding import Decoder, PictureDecoder
+from .planes import Frame, from_video_frame
+from .probe import MediaInfo, probe
+from .sources import Source, find_source, main_video, opened
+from .timeline import Shown, Timed, settle
+
+
+def ignore(message: str) -> None:
+    """Take a note and do nothing with it."""
+
+
+class Reader:
+    """Reads a video, a picture, a folder of pictures or `name%04d.png`, frame by frame.
+
+    A context manager; iterating decodes from the start of the file, holding only a few frames at
+    a time. Frames come in the order of presentation, with strictly increasing PTS, in the size and
+    pixel layout of the first one. `start` and `end` are seconds counted from the first frame of
+    the file: a frame is given if start <= its time < end. `note` gets one sentence on each kind of
+    damage or change met on the way.
+    """
+
+    info: MediaInfo
+    concealed: int
+    """Pictures lost to damage and replaced by the one before, so far."""
+    truncated: bool
+    """Whether the file turned out to end early; known after the last frame."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        info: MediaInfo | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        max_frames: int | None = None,
+        rate: Fraction | None = None,
+        deinterlace: bool = True,
+        threads: int = 0,
+        note: Callable[[str], None] = ignore,
+    ) -> None:
+        """Look at the file; InputError says in one sentence why it cannot be read.
+
+        `rate` is that of a picture sequence (default 25) and unused with `info`; `threads` 0 lets
+        FFmpeg choose. With `deinterlace` False, iterating raises InputError at interlaced frames.
+        """
+        self._source: Source = find_source(path)
+        self.info = info or probe(path, rate=rate)
+        self.concealed = 0
+        self.truncated = False
+        self._start, self._end, self._max_frames = start, end, max_frames
+        self._deinterlace, self._threads = deinterlace, threads
+        self._note = note
+        self._noted: set[str] = set()
+        self._running: Generator[Frame] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._running:
+            self._running.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames; InputError if none can be decoded."""
+        self._noted.clear()
+        self._running = self._read()
+        return self._running
+
+    def _read(self) -> Generator[Frame]:
+        reformatter = VideoReformatter()
+        count = 0
+        with ExitStack() as stack:
+            decoder = self._decoder(stack)
+            first: int | None = None
+            shown = settle(
+                self._whole(decoder), self._nominal(), lambda: self._once("pts", _REPAIRED)
+            )
+            for index, item in enumerate(shown):
+                first = item.pts if first is None else first
+                seconds = (item.pts - first) * self.info.time_base
+                if self._end is not None and seconds >= self._end:
+                    break
+                if self._max_frames is not None and count >= self._max_frames:
+                    break
+                if self._start is not None and seconds < self._start:
+                    continue
+                count += 1
+                yield self._frame(item, index, reformatter)
+            self._report(decoder)
+
+    def _decoder(self, stack: ExitStack) -> Decoder | PictureDecoder:
+        if self._source.pictures:
+            return PictureDecoder(self._source.pictures)
+        container = stack.enter_context(opened(self._source.path))
+        stream = main_video(container, self._source.name)
+        return Decoder(container, stream, self._threads, self._nominal(), self._source.name)
+
+    def _nominal(self) -> int:
+        """Return the usual duration of a frame, in ticks."""
+        rate = self.info.rate or Fraction(25)
+        return max(1, round(1 / (rate * self.info.time_base)))
+
+    def _whole(self, decoder: Decoder | PictureDecoder) -> Iterator[Timed[av.VideoFrame]]:
+        """Yield the decoded frames in one size and format, without fields."""
+        conform = Conform(
+            lambda change: self._once(
+                "size", f"the picture changes on the way ({change}); it is scaled to the first size"
+            )
+        )
+        same = (Timed(conform(item.payload), item.pts, item.duration) for item in decoder)
+        for item in deinterlaced(same, self._interlaced):
+            self.concealed, self.truncated = decoder.concealed, decoder.truncated
+            yield item
+
+    def _interlaced(self) -> None:
+        if not self._deinterlace:
+            raise InputError(
+                f"{self._source.name} is interlaced, which cannot be kept when pictures change "
+                "size; let it be deinterlaced"
+            )
+        self._once("interlaced", "interlaced frames are deinterlaced (bwdif)")
+
+    def _frame(
+        self, item: Shown[av.VideoFrame], index: int, reformatter: VideoReformatter
+    ) -> Frame:
+        return from_video_frame(
+            item.payload,
+            pts=item.pts,
+            duration=item.duration,
+            time_base=self.info.time_base,
+            index=index,
+            chroma_location=self.info.tags.chroma_location,
+            reformatter=reformatter,
+        )
+
+    def _report(self, decoder: Decoder | PictureDecoder) -> None:
+        self.concealed, self.truncated = decoder.concealed, decoder.truncated
+        if self.concealed:
+            frames = "1 damaged frame was" if self.concealed == 1 else "damaged frames were"
+            count = "" if self.concealed == 1 else f"{self.concealed} "
+            self._once("damage", f"{count}{frames} replaced by the frame before")
+        if self.truncated:
+            self._once("end", "the file ends early; what there is of it was read")
+
+    def _once(self, kind: str, text: str) -> None:
+        if kind not in self._noted:
+            self._noted.add(kind)
+            self._note(f"{self._source.path.name}: {text}")
+
+
+_REPAIRED = "timestamps that did not increase were moved apart"

@@ -1,0 +1,154 @@
+"""Where pictures come from: a file FFmpeg opens, or picture files that together make a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from ..errors import InputError
+
+PICTURE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".tga", ".ppm", ".pgm", ".pbm"),
+    *(".pnm", ".pam", ".exr", ".hdr", ".dpx", ".jp2", ".j2k", ".jxl", ".qoi", ".pcx", ".sgi"),
+    *(".xbm", ".xpm", ".pfm", ".dds"),
+)
+"""Files that hold one picture."""
+
+_NUMBER = re.compile(r"%0?(\d*)d")
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+# av 18 decodes metadata strictly and would refuse a file over one Latin-1 tag; av 19 does not.
+_METADATA: dict[str, Any] = (
+    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Either one media file, or the picture files of a sequence in their order."""
+
+    path: Path
+    """As the user named it."""
+    pictures: tuple[Path, ...] = ()
+    """Empty for a media file."""
+
+    @property
+    def name(self) -> str:
+        """Return the path for messages, on one line."""
+        return str(self.path).replace("\n", "?")
+
+
+def find_source(path: str | Path) -> Source:
+    """Return what `path` names: a video, a picture, a folder of them, or `name%04d.png`.
+
+    Raises InputError where there is nothing to read.
+    """
+    path = Path(path)
+    source = Source(path)
+    if path.is_dir():
+        pictures = sorted(filter(_is_picture, path.iterdir()), key=_natural)
+        if not pictures:
+            raise InputError(f"{source.name} is a folder without pictures; name a video or a file")
+        return Source(path, tuple(pictures))
+    if path.exists():
+        if not path.stat().st_size and path.is_file():
+            raise InputError(f"{source.name} is empty")
+        return Source(path, (path,)) if _is_picture(path) else source
+    if _NUMBER.search(path.name):
+        return Source(path, _numbered(source))
+    raise InputError(f"{source.name} does not exist")
+
+
+def _is_picture(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file()
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key: digits compare as numbers, so that 2.png stands before 10.png."""
+    pieces = re.split(r"(\d+)", path.name)
+    return [(int(p), p) if p.isdecimal() else (-1, p.casefold()) for p in pieces]
+
+
+def _numbered(source: Source) -> tuple[Path, ...]:
+    match = _NUMBER.search(source.path.name)
+    assert match is not None
+    before, after = source.path.name[: match.start()], source.path.name[match.end() :]
+    digits = rf"\d{{{int(match[1] or 1)},}}"
+    wanted = re.compile(re.escape(before) + f"({digits})" + re.escape(after))
+    found: dict[int, Path] = {}
+    if source.path.parent.is_dir():
+        for file in source.path.parent.iterdir():
+            if number := wanted.fullmatch(file.name):
+                found[int(number[1])] = file
+    if not found:
+        raise InputError(f"no file matches {source.name}; check the folder and the digits")
+    return tuple(found[number] for number in sorted(found))
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[InputContainer]:
+    """Open one file with FFmpeg and close it at the end.
+
+    Raises InputError if it cannot be opened or is no media file.
+    """
+    name = str(file).replace("\n", "?")
+    # "%03d" in the name of a single picture would be taken for a pattern; and a name such as
+    # "a:b.mp4" for a protocol unless the path is absolute.
+    handle = file.open("rb") if "%" in file.name else None
+    try:
+        container = av.open(handle or str(file.absolute()), "r", **_METADATA)
+    except PermissionError:
+        raise InputError(f"{name} cannot be read: permission denied") from None
+    except (av.FFmpegError, OSError, ValueError, UnicodeError):
+        message = f"{name} is not a video FFmpeg can open, or is damaged or incomplete"
+        raise InputError(message) from None
+    finally:
+        if handle and "container" not in locals():
+            handle.close()
+    try:
+        yield container
+    finally:
+        container.close()
+        if handle:
+            handle.close()
+
+
+def main_video(container: InputContainer, name: str) -> VideoStream:
+    """Return the video stream to read: FFmpeg's choice, but never cover art.
+
+    Raises InputError if there is none, or no decoder for it.
+    """
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    videos = [s for s in container.streams.video if not s.disposition & covers]
+    if not videos:
+        only = "only cover art, no video" if container.streams.video else "no video stream"
+        raise InputError(f"{name} has {only}")
+    best = container.streams.best("video")
+    stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
+    if stream.codec_context is None:
+        raise InputError(f"{name} has a video stream that this FFmpeg has no decoder for")
+    return stream
+
+
+def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
+    """Return the decoder for a stream, not yet open; `threads` 0 lets FFmpeg choose.
+
+    WebM keeps alpha beside the picture, which only libvpx's decoders read.
+    """
+    context: Any = stream.codec_context
+    alpha = _ALPHA_DECODERS.get(context.name)
+    if alpha and stream.metadata.get("alpha_mode") == "1":
+        context = av.CodecContext.create(alpha, "r")
+    context.thread_type, context.thread_count = "AUTO", threads
+    return cast(VideoCodecContext, context)
