@@ -1,0 +1,210 @@
+"""Devices, and one onnxruntime session per graph, which runs where it says it runs."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from vsrcli.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
+
+Arrays = dict[str, NDArray[np.float32]]
+
+# onnxruntime writes its warnings to stderr, in colour; what matters comes back as an exception.
+ort.set_default_logger_severity(4)
+
+_OUT_OF_MEMORY = re.compile(
+    r"bad.?alloc|out of memory|failed to allocate|ALLOC_FAILED|not enough memory", re.IGNORECASE
+)
+_RUN_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.RuntimeException,
+    ort_errors.EPFail,
+    ort_errors.NotImplemented,
+)
+_LOAD_ERRORS = (
+    *_RUN_ERRORS,
+    ort_errors.NoSuchFile,
+    ort_errors.InvalidProtobuf,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidArgument,
+)
+# The smallest model there is: one Identity of one float. Whether it opens on CUDA is the truth
+# about CUDA; lists of providers only say what onnxruntime was compiled with.
+_IDENTITY_MODEL = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201745a0f0a0178120a0a08080112040a02"
+    "0801620f0a0179120a0a08080112040a02080142040a00100d"
+)
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a session runs."""
+
+    kind: Literal["cpu", "cuda"]
+    index: int = 0
+    """Which GPU; 0 on the CPU."""
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "cpu" else f"cuda:{self.index}"
+
+
+CPU = Device("cpu")
+
+
+def ignore(_: str) -> None:
+    """The note nobody reads."""
+
+
+def resolve_device(name: str, note: Callable[[str], None] = ignore) -> Device:
+    """The device NAME means: "auto", "cpu", "cuda" or "cuda:N".
+
+    "auto" takes the first GPU that works, else the CPU and says why in one NOTE. Raises UsageError
+    for another name, DeviceError if CUDA is asked for and does not work.
+    """
+    match = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", name.strip().lower())
+    if match is None:
+        raise UsageError(f"{name!r} is not a device; use auto, cpu, cuda or cuda:N")
+    if match[0] == "cpu":
+        return CPU
+    device = Device("cuda", int(match[1] or 0))
+    obstacle = cuda_obstacle(device.index)
+    if obstacle is None:
+        return device
+    if match[0] != "auto":
+        raise DeviceError(f"{device} cannot be used: {obstacle}; --device cpu always works")
+    note(f"running on the CPU: {obstacle}")
+    return CPU
+
+
+def cuda_obstacle(index: int) -> str | None:
+    """Why CUDA device INDEX cannot be used, or None if it can: a tiny model ran on it."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return "this onnxruntime is built without CUDA"
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver is installed"
+    with redirect_stdout(io.StringIO()):  # it reports missing libraries on stdout
+        ort.preload_dlls()
+    try:
+        session = _create(_IDENTITY_MODEL, Device("cuda", index), threads=1)
+        session.run(None, {"x": np.zeros(1, np.float32)})
+    except _LOAD_ERRORS as error:
+        return f"CUDA device {index} does not start ({_first_line(error)})"
+    if session.get_providers()[0] != "CUDAExecutionProvider":
+        return "the CUDA or cuDNN libraries are missing (pip install 'vsr[cuda]')"
+    return None
+
+
+def usable_cores() -> int:
+    """Number of CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Session:
+    """One graph, ready to run."""
+
+    def __init__(self, path: Path, device: Device, session: Any) -> None:
+        self.path = path
+        self.device = device
+        self._session = session
+        self.inputs = tuple(value.name for value in session.get_inputs())
+        self.outputs = tuple(value.name for value in session.get_outputs())
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> Arrays:
+        """Outputs by name of INPUTS by name, all float32.
+
+        Raises OutOfMemoryError, or ModelError if the graph fails for another reason.
+        """
+        try:
+            found = self._session.run(None, dict(inputs))
+        except MemoryError as error:
+            raise _out_of_memory(self.device) from error
+        except _RUN_ERRORS as error:
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise _out_of_memory(self.device) from error
+            raise ModelError(f"{self.path} fails on {self.device}: {_first_line(error)}") from error
+        return dict(zip(self.outputs, found, strict=True))
+
+
+def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
+    """The graph in PATH on DEVICE; THREADS computing threads on the CPU, 0 for every core.
+
+    Raises ModelError if the file cannot be loaded, DeviceError if DEVICE would not be used.
+    """
+    try:
+        session = _create(str(path), device, threads)
+    except ort_errors.NoSuchFile as error:
+        raise ModelError(f"{path} does not exist") from error
+    except _LOAD_ERRORS as error:
+        if _OUT_OF_MEMORY.search(str(error)):
+            raise _out_of_memory(device) from error
+        if device.kind == "cuda":
+            raise DeviceError(f"{path} does not start on {device}: {_first_line(error)}") from error
+        raise ModelError(f"{path} is damaged or no ONNX file: {_first_line(error)}") from error
+    used = session.get_providers()[0]
+    if used != _provider(device):
+        raise DeviceError(f"{path} would run with {used} instead of on {device}")
+    return Session(path, device, session)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What the ONNX file PATH says of itself. Raises ModelError if it cannot be loaded."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    try:
+        session = ort.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except _LOAD_ERRORS as error:
+        raise ModelError(f"{path} is damaged or no ONNX file: {_first_line(error)}") from error
+    return dict(session.get_modelmeta().custom_metadata_map)
+
+
+def _create(model: str | bytes, device: Device, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = threads or usable_cores()
+    # Decoder and encoder share the cores: threads that spin while they wait slow them down.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Patterns are kept per input size, and the window is shorter at the ends of every scene.
+    options.enable_mem_pattern = False
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.kind == "cuda":
+        settings = {
+            "device_id": str(device.index),
+            "arena_extend_strategy": "kSameAsRequested",  # the default doubles
+            "cudnn_conv_algo_search": "HEURISTIC",  # the default measures every new size
+            "use_tf32": "0",  # ten bits of mantissa are too few for ten bits of picture
+        }
+        providers.insert(0, ("CUDAExecutionProvider", settings))
+    # With its own fallback onnxruntime prints to stdout and carries on elsewhere.
+    return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+
+
+def _provider(device: Device) -> str:
+    return "CUDAExecutionProvider" if device.kind == "cuda" else "CPUExecutionProvider"
+
+
+def _out_of_memory(device: Device) -> OutOfMemoryError:
+    return OutOfMemoryError(f"{device} has too little memory for this size; use a smaller --tile")
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__

@@ -1,0 +1,168 @@
+"""Tiles: a graph run piece by piece when a frame is too large for the memory.
+
+Nothing is remembered per tile. Flows and recurrent states are kept for the whole frame and cut
+with the pictures, so every frame may be tiled differently, a run that failed can be repeated with
+smaller tiles, and what lies in the halo was computed by the neighbouring tile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vsrcli.errors import UsageError
+from vsrcli.networks.card import ModelCard
+from vsrcli.networks.session import Arrays, Device
+
+MEMORY_SHARE = 0.5
+"""Part of the free memory that a run may plan with: the rest is for the frames waiting in the
+decoder, the windows and the encoder, and for what the allocator rounds up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One tile along one axis, in pixels of the frame."""
+
+    start: int
+    stop: int
+    """Read from start to stop, halo included."""
+    keep_start: int
+    keep_stop: int
+    """Kept from keep_start to keep_stop; these join without gap or overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of the frame."""
+
+    rows: Span
+    columns: Span
+
+
+def smallest_edge(card: ModelCard) -> int:
+    """Smallest edge of a tile: half of it is halo."""
+    return -(-4 * card.halo // card.multiple_of) * card.multiple_of
+
+
+def plan_tiles(height: int, width: int, edge: int | None, card: ModelCard) -> list[Tile]:
+    """Tiles that cover HEIGHT x WIDTH (multiples of `multiple_of`), row by row, all of one size.
+
+    EDGE is the largest side of a tile with its halo; None: one tile. Raises UsageError if EDGE is
+    less than `smallest_edge`.
+    """
+    if edge is None:
+        edge = max(height, width)
+    elif edge < smallest_edge(card):
+        raise UsageError(f"a tile must be {smallest_edge(card)} pixels or more, not {edge}")
+    edge = edge // card.multiple_of * card.multiple_of
+    return [
+        Tile(rows, columns)
+        for rows in _spans(height, edge, card)
+        for columns in _spans(width, edge, card)
+    ]
+
+
+def _spans(length: int, edge: int, card: ModelCard) -> list[Span]:
+    if length <= edge:
+        return [Span(0, length, 0, length)]
+    # Starts are rounded down to multiples, which may part two tiles by so much more.
+    step = edge - 2 * card.halo - card.multiple_of
+    count = 1 + -(-(length - edge) // step)
+    starts = [
+        (length - edge) * i // (count - 1) // card.multiple_of * card.multiple_of
+        for i in range(count)
+    ]
+    # Two tiles meet in the middle of what both have seen.
+    seams = [(right + left + edge) // 2 for left, right in zip(starts, starts[1:], strict=False)]
+    keeps = zip([0, *seams], [*seams, length], strict=True)
+    return [Span(start, start + edge, *keep) for start, keep in zip(starts, keeps, strict=True)]
+
+
+def run_tiled(run: Callable[[Arrays], Arrays], inputs: Arrays, tiles: list[Tile]) -> Arrays:
+    """Outputs of RUN on INPUTS, every array [..., H, W], computed tile by tile.
+
+    An output may be larger than the inputs by a whole factor.
+    """
+    if len(tiles) == 1:
+        return run(inputs)
+    height, width = next(iter(inputs.values())).shape[-2:]
+    outputs: Arrays = {}
+    for tile in tiles:
+        rows, columns = tile.rows, tile.columns
+        cut = {
+            name: np.ascontiguousarray(
+                array[..., rows.start : rows.stop, columns.start : columns.stop]
+            )
+            for name, array in inputs.items()
+        }
+        for name, piece in run(cut).items():
+            factor = piece.shape[-2] // (rows.stop - rows.start)
+            if name not in outputs:
+                shape = (*piece.shape[:-2], height * factor, width * factor)
+                outputs[name] = np.empty(shape, np.float32)
+            outputs[name][..., _kept(rows, 0, factor), _kept(columns, 0, factor)] = piece[
+                ..., _kept(rows, rows.start, factor), _kept(columns, columns.start, factor)
+            ]
+    return outputs
+
+
+def _kept(span: Span, origin: int, factor: int) -> slice:
+    return slice((span.keep_start - origin) * factor, (span.keep_stop - origin) * factor)
+
+
+def choose_edge(
+    card: ModelCard, height: int, width: int, frames: int, memory: int | None
+) -> int | None:
+    """Edge of the largest tiles that MEMORY bytes hold; None if the whole frame fits.
+
+    Never less than `smallest_edge`. MEMORY None: unknown, so the whole frame is tried.
+    """
+    if memory is None or card.memory(height, width, frames) <= memory * MEMORY_SHARE:
+        return None
+    pixels = memory * MEMORY_SHARE / card.memory(1, 1, frames)
+    edge = int(pixels**0.5) // card.multiple_of * card.multiple_of
+    return max(smallest_edge(card), edge)
+
+
+def smaller_edge(card: ModelCard, height: int, width: int, edge: int | None) -> int | None:
+    """Half of EDGE (None: of the frame's longer side) for another try; None if already smallest."""
+    least = smallest_edge(card)
+    now = max(height, width) if edge is None else min(edge, max(height, width))
+    return None if now <= least else max(least, now // 2 // card.multiple_of * card.multiple_of)
+
+
+def available_memory(device: Device) -> int | None:
+    """Bytes that can be had without swapping; None if nobody says (a GPU, some systems)."""
+    if device.kind != "cpu":
+        return None
+    known = [size for size in (_system_memory(), _control_group_memory()) if size is not None]
+    return min(known, default=None)
+
+
+def _system_memory() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(
+            next(each for each in lines if each.startswith("MemAvailable")).split()[1]
+        )
+    except (OSError, StopIteration):
+        pass
+    try:  # no free memory told: half of what is built in
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _control_group_memory() -> int | None:
+    """What the container's limit leaves (control groups version 2)."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None
+    return max(0, int(limit) - used) if limit.isdigit() else None

@@ -1,0 +1,103 @@
+"""Scene cuts, decided on small pictures of the luma as the frames come."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Thumbnail = NDArray[np.float32]
+
+LONG_SIDE = 96
+"""Longer side of a thumbnail in pixels: enough structure to recognise, cheap to search."""
+BLOCK = 18
+"""Side of the blocks that are looked for: smaller ones look alike in unrelated scenes."""
+SEARCH = 10
+"""Motion searched, in thumbnail pixels: a tenth of the picture between two frames."""
+NOISE = 1e-5
+"""Variance of luma (0..1) below which a block has no structure to go by."""
+THRESHOLD = 0.25
+"""Share of a frame's structure that must be new in a cut. On 70 real clips two adjacent frames
+reached 0.16 at most; of pairs of unrelated clips all were above 0.26."""
+OUTLIER = 2.5
+"""And that many times what has been usual lately: wild motion is not a row of cuts."""
+RECENT = 5
+"""Frames that "lately" means."""
+MEMORY = 3
+"""Frames looked back at: what a flash of up to two frames interrupts is no new scene."""
+
+
+class SceneCuts:
+    """Tells, frame by frame, where a new scene begins. No frame waits for a later one."""
+
+    def __init__(self) -> None:
+        self._scene: deque[Thumbnail] = deque(maxlen=MEMORY)
+        self._recent: deque[float] = deque(maxlen=RECENT)
+
+    def push(self, luma: NDArray[Any]) -> bool:
+        """Whether the frame LUMA [H, W] in 0..1 begins a new scene; the first frame does not."""
+        current = thumbnail(luma)
+        if not self._scene:
+            self._scene.append(current)
+            return False
+        share = novelty(current, self._scene[-1])
+        usual = float(np.median(self._recent)) if self._recent else 0.0
+        self._recent.append(share)
+        cut = share > max(THRESHOLD, OUTLIER * usual) and all(
+            novelty(current, earlier) > THRESHOLD for earlier in list(self._scene)[:-1]
+        )
+        if cut:
+            self._scene.clear()
+        self._scene.append(current)
+        return cut
+
+
+def thumbnail(luma: NDArray[Any]) -> Thumbnail:
+    """LUMA [H, W] in 0..1, averaged over squares until no side exceeds LONG_SIDE."""
+    height, width = luma.shape
+    side = -(-max(height, width) // LONG_SIDE)
+    rows, columns = max(1, height // side), max(1, width // side)
+    squares = luma[: rows * side, : columns * side].astype(np.float32, copy=False)
+    down, right = squares.shape[0] // rows, squares.shape[1] // columns
+    squares = squares.reshape(rows, down, columns, right)
+    return np.asarray(squares.mean(axis=(1, 3)), dtype=np.float32)
+
+
+def novelty(current: Thumbnail, previous: Thumbnail) -> float:
+    """Share, 0 to 1, of the structure of CURRENT that is nowhere near in PREVIOUS.
+
+    Every block of CURRENT is looked for around its place in PREVIOUS by normalised correlation:
+    motion up to SEARCH, and any change of brightness or contrast (flash, fade), leave it known.
+    Blocks count by their variance, so that flat ones do not.
+    """
+    blocks = _blocks(current)
+    size = blocks.shape[-1]
+    blocks = blocks - blocks.mean(-1, keepdims=True)
+    energy = np.square(blocks).sum(-1)
+    found = np.zeros_like(energy)
+    padded = np.pad(previous, SEARCH, mode="edge")
+    height, width = current.shape
+    shifted = sliding_window_view(padded, (height, width))
+    for row in shifted:
+        candidates = _blocks(row)
+        # The mean of a block times a block without mean is zero: it need not be taken off here.
+        product = np.einsum("skb,kb->sk", candidates, blocks)
+        spread = np.square(candidates).sum(-1) - np.square(candidates.sum(-1)) / size
+        scale = np.sqrt(np.maximum(spread, NOISE * size) * np.maximum(energy, NOISE * size))
+        found = np.maximum(found, (product / scale).max(0))
+    weight = energy / (energy.sum() + NOISE * current.size)
+    return float((weight * (1 - np.minimum(found, 1))).sum())
+
+
+def _blocks(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """PICTURES [..., H, W] cut into blocks of at most BLOCK squared: [..., K, pixels]."""
+    height, width = pictures.shape[-2:]
+    down, right = min(BLOCK, height), min(BLOCK, width)
+    rows, columns = height // down, width // right
+    cut = pictures[..., : rows * down, : columns * right]
+    cut = cut.reshape(*pictures.shape[:-2], rows, down, columns, right)
+    cut = np.moveaxis(cut, -3, -2)
+    return cut.reshape(*pictures.shape[:-2], rows * columns, down * right)
