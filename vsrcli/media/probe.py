@@ -21,6 +21,8 @@ from .formats import layout_of
 from .planes import ColourTags, tags_of
 from .sources import Source, find_source, main_video, opened
 
+__all__ = ["MediaInfo", "StreamInfo", "first_frame", "probe", "rotation_of"]
+
 DEFAULT_SEQUENCE_RATE = Fraction(25)
 """Frames per second of a picture sequence, as FFmpeg assumes."""
 

@@ -1,0 +1,53 @@
+"""Luma and colour difference of RGB pictures, in floating point and full range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+BT709, BT601 = 1, 6
+"""AVCOL_SPC_* of the two matrices; 5 (BT.470BG) has the coefficients of BT.601."""
+
+_RED_AND_BLUE = {BT709: (0.2126, 0.0722), BT601: (0.299, 0.114), 5: (0.299, 0.114)}
+
+
+def rgb_to_ycbcr(
+    red: Array, green: Array, blue: Array, matrix: int = BT601
+) -> tuple[Array, Array, Array]:
+    """Return Y, Cb and Cr, float32 [H, W], of red, green and blue in 0..1.
+
+    Y is 0..1, Cb and Cr are -0.5..0.5 (ITU-T H.273, equations 38 to 40).
+    """
+    kr, kb = _weights(matrix)
+    luma = kr * red + (np.float32(1) - kr - kb) * green + kb * blue
+    half = np.float32(0.5)
+    return luma, (blue - luma) * (half / (1 - kb)), (red - luma) * (half / (1 - kr))
+
+
+def ycbcr_to_rgb(
+    luma: Array, cb: Array, cr: Array, matrix: int = BT601
+) -> tuple[Array, Array, Array]:
+    """Return red, green and blue, float32 [H, W]: the inverse of `rgb_to_ycbcr`, not clipped."""
+    kr, kb = _weights(matrix)
+    red = luma + cr * (2 * (1 - kr))
+    blue = luma + cb * (2 * (1 - kb))
+    green = (luma - kr * red - kb * blue) / (np.float32(1) - kr - kb)
+    return red, green, blue
+
+
+def luma_bt601(rgb: NDArray[Any]) -> NDArray[np.float64]:
+    """Return luma [H, W] in 16..235 of 8-bit RGB [H, W, 3], as MATLAB's rgb2ycbcr but not rounded.
+
+    The channel in which the literature states PSNR.
+    """
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    return 16.0 + rgb.astype(np.float64) @ weights
+
+
+def _weights(matrix: int) -> tuple[np.float32, np.float32]:
+    kr, kb = _RED_AND_BLUE[matrix]
+    return np.float32(kr), np.float32(kb)
