@@ -7,7 +7,7 @@ that planes, frames and clips can be pooled whatever their depth.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from vsrcli.errors import InputError
-from vsrcli.media.planes import ColourTags, Frame
+from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.swscale import RgbConverter, RgbPicture
 
 Channel = Literal["rgb", "y", "yuv"]
+"""What a headline figure is of; "yuv" pools all samples of the three planes."""
+Component = Literal["rgb", "y", "u", "v", "yuv"]
 Samples = NDArray[Any]
 
 _SSIM_WINDOW = 11
@@ -60,12 +62,23 @@ class FrameScore:
     ssim: float | None
     """Of luma; None when not asked for."""
 
-    def of(self, channel: Channel | Literal["u", "v"]) -> Distortion | None:
-        """The distortion of one channel; "yuv" pools all samples of the three planes."""
-        if channel != "yuv":
-            found: Distortion | None = getattr(self, channel)
-            return found
-        return None if self.u is None or self.v is None else self.y + self.u + self.v
+    def of(self, component: Component) -> Distortion | None:
+        """The distortion of one component; None if the clips do not both have it."""
+        if component == "yuv":
+            return None if self.u is None or self.v is None else self.y + self.u + self.v
+        found: Distortion | None = getattr(self, component)
+        return found
+
+    def psnr(self, component: Component) -> float | None:
+        """PSNR in dB of one component, inf if identical; None if the clips do not both have it."""
+        found = self.of(component)
+        return found.psnr if found else None
+
+    @property
+    def identical(self) -> bool:
+        """Whether no compared sample differs."""
+        parts = (self.rgb, self.y, self.u, self.v)
+        return not any(part.total for part in parts if part)
 
 
 def squared_error(a: Samples, b: Samples) -> float:
@@ -137,6 +150,8 @@ class FrameComparer:
         self._ssim = ssim and min(width, height) >= _SSIM_WINDOW
         if ssim and not self._ssim:
             self.notes.append(f"{width}x{height} is too small for SSIM, whose window is 11x11")
+        self._matrix = self._untagged_matrix(reference, output)
+        reference, output = self._tagged(reference), self._tagged(output)
         self._planar = self._shares_planes(reference, output)
         self._chroma = self._planar and self._shares_chroma(reference, output)
         self._rgb = self._has_rgb(reference, output)
@@ -148,6 +163,7 @@ class FrameComparer:
                 f"frame {output.index} is {output.width}x{output.height}, "
                 f"its reference {reference.width}x{reference.height}"
             )
+        reference, output = self._tagged(reference), self._tagged(output)
         rgb, luma, luma_peak = None, None, 255.0
         pictures: tuple[RgbPicture, RgbPicture] | None = None
         if self._rgb:
@@ -168,6 +184,25 @@ class FrameComparer:
             v=self._chroma_distortion(reference, output, 2),
             ssim=ssim(*luma, luma_peak) if self._ssim else None,
         )
+
+    def _untagged_matrix(self, reference: Frame, output: Frame) -> int:
+        """The colour matrix of a clip without a tag: the other clip's, if that has one."""
+        tagged = [
+            f
+            for f in (reference, output)
+            if f.layout.kind == "yuv" and f.tags.matrix != UNSPECIFIED
+        ]
+        if len(tagged) != 1 or "rgb" in (reference.layout.kind, output.layout.kind):
+            return UNSPECIFIED
+        name = _matrix_name(tagged[0].tags)
+        if name != _matrix_name(ColourTags()):
+            self.notes.append(f"one clip does not name its colour matrix: taken as {name} as well")
+        return tagged[0].tags.matrix
+
+    def _tagged(self, frame: Frame) -> Frame:
+        if frame.tags.matrix != UNSPECIFIED or self._matrix == UNSPECIFIED:
+            return frame
+        return replace(frame, tags=replace(frame.tags, matrix=self._matrix))
 
     def _shares_planes(self, reference: Frame, output: Frame) -> bool:
         kinds = reference.layout.kind, output.layout.kind

@@ -2,56 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vsrcli.errors import InputError
+from vsrcli.media.formats import PixelLayout
 from vsrcli.media.planes import ColourTags, Frame, Plane, from_video_frame, to_video_frame
 
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 class FilterScaler:
-    """Scales frames to one size as `ffmpeg -vf scale=WIDTH:HEIGHT` does, bit for bit.
+    """Scales pictures as `ffmpeg -vf scale=WIDTH:HEIGHT` does, bit for bit.
 
-    That is swscale's bicubic, one plane at a time: like the filter, it takes chroma as centred
-    whatever its siting. Colour is not converted; tags and times are kept.
+    That is swscale's bicubic on every plane by itself: like the filter, it takes chroma as centred
+    amid its luma pixels, whatever its siting. Colour is not converted.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        """`size` is (width, height) of the output."""
-        self._size = size
-        self._graph: av.filter.Graph | None = None
-        self._kind: tuple[str, int, int] | None = None
+    def __init__(
+        self, layout: PixelLayout, size_in: tuple[int, int], size_out: tuple[int, int]
+    ) -> None:
+        """Sizes are (width, height)."""
+        self._layout = layout
+        self._graph = av.filter.Graph()
+        source = self._graph.add_buffer(
+            width=size_in[0],
+            height=size_in[1],
+            format=VideoFormat(layout.pix_fmt),
+            time_base=Fraction(1, 25),
+        )
+        scale = self._graph.add("scale", f"{size_out[0]}:{size_out[1]}")
+        self._graph.link_nodes(source, scale, self._graph.add("buffersink")).configure()
 
-    def __call__(self, frame: Frame) -> Frame:
-        """Return `frame` scaled; the graph is made anew when size or format changes."""
-        # Tags are withheld: the filter converts colour between a tagged frame and an untagged link.
-        bare = to_video_frame(replace(frame, tags=ColourTags()))
-        kind = (bare.format.name, bare.width, bare.height)
-        if self._graph is None or kind != self._kind:
-            self._graph, self._kind = self._configured(bare), kind
-        self._graph.push(bare)
+    def __call__(self, planes: Sequence[Plane]) -> tuple[Plane, ...]:
+        """Return the planes scaled, [h, w] each."""
+        # Untagged: between a tagged frame and an untagged link the filter would convert colour.
+        frame = Frame(tuple(planes), self._layout, 0, 1, Fraction(1, 25), ColourTags(), 0)
+        self._graph.push(to_video_frame(frame))
         scaled = self._graph.pull()
         assert isinstance(scaled, av.VideoFrame)
-        return replace(frame, planes=from_video_frame(scaled).planes)
-
-    def _configured(self, frame: av.VideoFrame) -> av.filter.Graph:
-        graph = av.filter.Graph()
-        source = graph.add_buffer(
-            width=frame.width,
-            height=frame.height,
-            format=frame.format,
-            time_base=Fraction(frame.time_base or Fraction(1, 25)),
-        )
-        width, height = self._size
-        graph.link_nodes(
-            source, graph.add("scale", f"{width}:{height}"), graph.add("buffersink")
-        ).configure()
-        return graph
+        return from_video_frame(scaled).planes
 
 
 @dataclass(frozen=True, slots=True)

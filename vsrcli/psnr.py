@@ -1,0 +1,192 @@
+"""`vsr psnr`: score clips against their references, frame by frame and pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice, zip_longest
+from pathlib import Path
+
+from vsrcli.errors import InputError, UsageError
+from vsrcli.media.planes import Frame
+from vsrcli.media.probe import probe
+from vsrcli.media.reader import Reader
+from vsrcli.media.resample import Kernel, PlanesResampler, chroma_location
+from vsrcli.metrics import FrameComparer, FrameScore
+from vsrcli.pairing import Clip, find_clips, is_collection, pair_clips
+from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
+
+Progress = Callable[[int, int | None], None]
+BASELINES: tuple[Kernel, ...] = ("bicubic", "lanczos")
+
+
+def psnr(
+    reference: str | Path,
+    *outputs: str | Path,
+    baseline: str | Path | None = None,
+    protocol: Protocol | None = None,
+    progress: Progress | None = None,
+) -> PsnrReport:
+    """Score `outputs` against `reference` and return one row for each.
+
+    Each is a video, a folder or printf pattern of pictures, a folder of clips or a tar archive of
+    clips; several clips are paired by file name. `baseline` is the low-resolution clip (or folder
+    of clips): upscaled to the reference's size by bicubic and by Lanczos-3 it adds two rows.
+    `progress` is called with the frames done and, where known, the number of frames.
+
+    Raises InputError if something cannot be read or paired, or if sizes or numbers of frames
+    differ and the protocol does not say what to do about it.
+    """
+    rows: list[tuple[str, Path, Kernel | None]] = [(str(o), Path(o), None) for o in outputs]
+    if baseline is not None:
+        rows += [(kernel, Path(baseline), kernel) for kernel in BASELINES]
+    if not rows:
+        raise UsageError("there is nothing to score: give an output or a baseline")
+    reference, protocol = Path(reference), protocol or Protocol()
+    references = find_clips(reference)
+    counter = _Counter(progress, _expected(references, len(rows), protocol))
+    scored = []
+    for name, output, kernel in rows:
+        if is_collection(reference) and not is_collection(output):
+            raise InputError(
+                f"{reference} holds several clips and {output} is one: give a folder or an archive"
+            )
+        pairs, left = pair_clips(references, find_clips(output))
+        clips = tuple(_score_clip(*pair, kernel, protocol, counter) for pair in pairs)
+        notes = (f"not scored, no reference has its name: {', '.join(left)}",) if left else ()
+        baseline_row = kernel is not None
+        scored.append(OutputScore(name, str(output), baseline_row, protocol.channel, clips, notes))
+    return PsnrReport(protocol, str(reference), tuple(scored))
+
+
+class _Counter:
+    """Reports how many frames of all rows are done."""
+
+    def __init__(self, progress: Progress | None, expected: int | None) -> None:
+        self._progress = progress
+        self._expected = expected
+        self._done = 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._expected)
+
+
+def _expected(references: Sequence[Clip], rows: int, protocol: Protocol) -> int | None:
+    """How many frames there are to compare, None where no file says so."""
+    total = 0
+    for clip in references:
+        frames = None if clip.members else probe(clip.path).frames
+        if frames is None:
+            return None
+        total += min(frames, protocol.max_frames or frames)
+    return total * rows
+
+
+def _score_clip(
+    reference: Clip, output: Clip, kernel: Kernel | None, protocol: Protocol, counter: _Counter
+) -> ClipScore:
+    notes: list[str] = []
+    with ExitStack() as stack:
+        paths = [stack.enter_context(clip.opened()) for clip in (reference, output)]
+        first, second = (stack.enter_context(Reader(path, note=notes.append)) for path in paths)
+        frames = _score_frames(first, second, kernel, protocol, notes, counter)
+    names = reference.label, output.label
+    return ClipScore(reference.name, *names, tuple(frames), tuple(dict.fromkeys(notes)))
+
+
+def _score_frames(
+    reference: Reader,
+    output: Reader,
+    kernel: Kernel | None,
+    protocol: Protocol,
+    notes: list[str],
+    counter: _Counter,
+) -> list[FrameScore]:
+    """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
+    scores: list[FrameScore] = []
+    compare: Callable[[Frame, Frame], FrameScore] | None = None
+    for number, (first, second) in enumerate(_pairs(reference, output, protocol)):
+        if compare is None:
+            compare = _comparison(first, second, kernel, protocol, notes, output.info.path)
+        if number >= protocol.skip_ends:
+            scores.append(compare(first, second))
+        counter()
+    del scores[max(0, len(scores) - protocol.skip_ends) :]
+    if not scores:
+        raise InputError(
+            f"no frame of {output.info.path} is left to compare with {reference.info.path}: "
+            "mind --offset and --skip-ends"
+        )
+    return scores
+
+
+def _comparison(
+    first: Frame,
+    second: Frame,
+    kernel: Kernel | None,
+    protocol: Protocol,
+    notes: list[str],
+    output: Path,
+) -> Callable[[Frame, Frame], FrameScore]:
+    """How the frames of two clips are compared, judged by their first pair."""
+    sizes = (first.width, first.height), (second.width, second.height)
+    resize: Callable[[Frame], Frame] | None = None
+    if sizes[0] != sizes[1]:
+        if kernel is None and not protocol.resize:
+            raise InputError(
+                f"{output} is {sizes[1][0]}x{sizes[1][1]} and its reference "
+                f"{sizes[0][0]}x{sizes[0][1]}: pass --resize to compare it resized"
+            )
+        resize = _resizer(second, sizes[0], kernel or "bicubic")
+        if kernel is None:
+            notes.append(f"resized by bicubic from {sizes[1][0]}x{sizes[1][1]}")
+    fitted = resize(second) if resize else second
+    comparer = FrameComparer(first, fitted, crop=protocol.crop, ssim=protocol.ssim)
+    notes += comparer.notes
+    if comparer.compare(first, fitted).of(protocol.channel) is None:
+        raise InputError(
+            f"{output} and its reference cannot be compared in the channel {protocol.channel}: "
+            + "; ".join(comparer.notes or ["both are RGB"])
+        )
+    if resize is None:
+        return comparer.compare
+    return lambda a, b: comparer.compare(a, resize(b))
+
+
+def _resizer(frame: Frame, size: tuple[int, int], kernel: Kernel) -> Callable[[Frame], Frame]:
+    location = chroma_location(frame.tags)
+    planes = PlanesResampler(
+        frame.layout, (frame.width, frame.height), size, location=location, kernel=kernel
+    )
+    return lambda found: replace(found, planes=planes(found.planes))
+
+
+def _pairs(reference: Reader, output: Reader, protocol: Protocol) -> Iterator[tuple[Frame, Frame]]:
+    """Frame i of the reference with frame i + offset of the output.
+
+    Raises InputError when one clip ends before the other, unless told to stop there.
+    """
+    first, second = iter(reference), iter(output)
+    skipped = [
+        sum(1 for _ in islice(frames, max(0, count)))
+        for frames, count in ((first, -protocol.offset), (second, protocol.offset))
+    ]
+    for count, (a, b) in enumerate(zip_longest(first, second)):
+        if count == protocol.max_frames:
+            return
+        if a is None or b is None:
+            if protocol.shortest:
+                return
+            rest = 1 + sum(1 for _ in (first if b is None else second))
+            frames = [count + skip for skip in skipped]
+            frames[0 if b is None else 1] += rest
+            offset = f" and --offset is {protocol.offset}" if protocol.offset else ""
+            raise InputError(
+                f"{output.info.path} has {frames[1]} frames and its reference "
+                f"{reference.info.path} {frames[0]}{offset}: "
+                "pass --offset if it starts later or --shortest to ignore the rest"
+            )
+        yield a, b
