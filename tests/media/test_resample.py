@@ -168,6 +168,17 @@ def test_planes_resampler_keeps_the_layout(pix_fmt: str) -> None:
         assert np.array_equal(result[index], np.full(shape, top - index))
 
 
+def test_planes_can_be_resampled_alone() -> None:
+    resampler = PlanesResampler(YUV420, (20, 12), (80, 48), location=LEFT)
+    rng = np.random.default_rng(2)
+    planes = tuple(rng.integers(0, 256, shape).astype(np.uint8) for shape in YUV420.shapes(20, 12))
+    every, chroma = resampler(planes), resampler.only(planes, (1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(every[1:], chroma, strict=True))
+    luma = resample(planes[0].astype(np.float32), *resampler.full)
+    assert np.array_equal(to_samples(luma, 8), every[0])
+    assert np.array_equal(luma, resampler.floats(planes)[0])
+
+
 def test_samples_are_rounded_and_clipped() -> None:
     values = np.array([[-3.0, 0.4, 0.6, 254.7, 300.0]], np.float32)
     assert to_samples(values, 8).tolist() == [[0, 0, 1, 255, 255]]

@@ -8,7 +8,7 @@ sits at input position `(o + 0.5) / scale - 0.5`, as in MATLAB's imresize, PIL a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -226,7 +226,22 @@ class PlanesResampler:
 
     def __call__(self, planes: Sequence[Plane]) -> tuple[Plane, ...]:
         """The planes resampled, rounded and clipped to the integers of the layout's depth."""
-        return tuple(to_samples(plane, self._layout.depth) for plane in self.floats(planes))
+        return self.only(planes, range(len(planes)))
+
+    def only(self, planes: Sequence[Plane], indices: Iterable[int]) -> tuple[Plane, ...]:
+        """As calling it, for the planes at `indices` alone."""
+        return tuple(
+            to_samples(
+                resample(planes[index].astype(np.float32), *self._matrices(index)),
+                self._layout.depth,
+            )
+            for index in indices
+        )
+
+    @property
+    def full(self) -> tuple[Matrix, Matrix]:
+        """The matrices (rows, columns) for a plane of the picture's full size."""
+        return self._full
 
     def _matrices(self, index: int) -> tuple[Matrix, Matrix]:
         return self._chroma if index in (1, 2) else self._full
