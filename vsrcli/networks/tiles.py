@@ -11,12 +11,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from vsrcli.errors import UsageError
+from vsrcli.errors import OutOfMemoryError, UsageError
 from vsrcli.networks.card import ModelCard
-from vsrcli.networks.session import Arrays, Device
+from vsrcli.networks.session import Arrays, Device, Session, ignore
+
+TileChoice = Literal["auto", "off"] | int
 
 MEMORY_SHARE = 0.5
 """Part of the free memory that a run may plan with: the rest is for the frames waiting in the
@@ -114,16 +117,77 @@ def _kept(span: Span, origin: int, factor: int) -> slice:
     return slice((span.keep_start - origin) * factor, (span.keep_stop - origin) * factor)
 
 
+class Tiling:
+    """Runs graphs in tiles of one size: what the caller chose, or what the memory holds.
+
+    "auto" decides at the first run and, when memory runs out all the same, halves the tile and
+    repeats that run: nothing finished before is lost. An edge is kept as it is, "off" never tiles.
+    """
+
+    def __init__(
+        self,
+        choice: TileChoice,
+        card: ModelCard,
+        frames: int,
+        device: Device,
+        note: Callable[[str], None] = ignore,
+    ) -> None:
+        """CARD: of the graph that needs most memory, run on FRAMES frames at a time.
+
+        Raises UsageError if CHOICE is too small an edge.
+        """
+        if isinstance(choice, int) and choice < smallest_edge(card):
+            raise UsageError(f"a tile must be {smallest_edge(card)} pixels or more, not {choice}")
+        self._card, self._frames, self._device, self._note = card, frames, device, note
+        self._may_shrink = choice == "auto"
+        self._decided = choice != "auto"
+        self.edge = choice if isinstance(choice, int) else None
+        """Edge of the tiles in pixels with their halo; None: the frame in one piece."""
+
+    def run(self, session: Session, card: ModelCard, inputs: Arrays, frames: int) -> Arrays:
+        """Outputs of SESSION, whose graph is CARD's, on INPUTS [..., H, W] with FRAMES frames.
+
+        Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
+        """
+        height, width = next(iter(inputs.values())).shape[-2:]
+        if not self._decided:
+            memory = available_memory(self._device)
+            self.edge = choose_edge(self._card, height, width, self._frames, memory)
+            self._decided = True
+        while True:
+            edge = self._edge_for(card, height, width, frames)
+            try:
+                return run_tiled(session.run, inputs, plan_tiles(height, width, edge, card))
+            except OutOfMemoryError:
+                edge = smaller_edge(self._card, height, width, self.edge)
+                if not self._may_shrink or edge is None:
+                    raise
+            self.edge = edge
+            self._note(f"out of memory on {self._device}: going on with tiles of {edge} pixels")
+
+    def _edge_for(self, card: ModelCard, height: int, width: int, frames: int) -> int | None:
+        """A lighter graph gets larger tiles: as much memory as one tile of the heaviest takes."""
+        if card is self._card or self.edge is None:
+            return self.edge
+        memory = self._card.memory(self.edge, self.edge, self._frames)
+        return choose_edge(card, height, width, frames, memory, share=1)
+
+
 def choose_edge(
-    card: ModelCard, height: int, width: int, frames: int, memory: int | None
+    card: ModelCard,
+    height: int,
+    width: int,
+    frames: int,
+    memory: int | None,
+    share: float = MEMORY_SHARE,
 ) -> int | None:
-    """Edge of the largest tiles that MEMORY bytes hold; None if the whole frame fits.
+    """Edge of the largest tiles that SHARE of MEMORY bytes holds; None if the whole frame fits.
 
     Never less than `smallest_edge`. MEMORY None: unknown, so the whole frame is tried.
     """
-    if memory is None or card.memory(height, width, frames) <= memory * MEMORY_SHARE:
+    if memory is None or card.memory(height, width, frames) <= memory * share:
         return None
-    pixels = memory * MEMORY_SHARE / card.memory(1, 1, frames)
+    pixels = memory * share / card.memory(1, 1, frames)
     edge = int(pixels**0.5) // card.multiple_of * card.multiple_of
     return max(smallest_edge(card), edge)
 

@@ -1,0 +1,196 @@
+"""The upscaler: LR luma pushed in frame by frame, HR luma out.
+
+Words as in models/spmc/network.py; the graphs are described in models/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vsrcli.networks.card import Model
+from vsrcli.networks.session import CPU, Arrays, Device, ignore, open_session
+from vsrcli.networks.tiles import TileChoice, Tiling
+from vsrcli.scenes import SceneCuts
+from vsrcli.windows import SlidingWindows, Window, reach
+
+Luma = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A frame while windows need it, with the flows between it and the frame before."""
+
+    luma: Luma
+    """[1, 1, H, W], padded."""
+    from_previous: Luma | None
+    """Flow [1, 2, H, W] from the previous frame to this one; None where nobody needs it."""
+    to_previous: Luma | None
+    """And back; None for the first frame of a scene."""
+
+
+class SpmcUpscaler:
+    """Enlarges the luma of one clip after another.
+
+    Every flow between adjacent frames is computed once, flows to farther neighbours are composed
+    of those, one step per neighbour. Recurrent states go from frame to frame and are forgotten at
+    scene cuts. Frames held: a window's.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: Device = CPU,
+        *,
+        frames: int | None = None,
+        threads: int = 0,
+        tile: TileChoice = "auto",
+        cuts: bool = True,
+        note: Callable[[str], None] = ignore,
+    ) -> None:
+        """Open MODEL on DEVICE with THREADS computing threads (0: every core).
+
+        FRAMES in a window, 1 to 31; None: as many as the model was made for. TILE as in `Tiling`.
+        CUTS: look for scene cuts. Raises ModelError, DeviceError, UsageError, ValueError (FRAMES).
+        """
+        self._frames = model.fusion.window if frames is None else frames
+        self._after = reach(self._frames)[1]
+        self._model = model
+        self._motion = open_session(model.motion.path, device, threads)
+        self._compose = open_session(model.compose.path, device, threads)
+        self._fusion = open_session(model.fusion.path, device, threads)
+        self._tiling = Tiling(tile, model.fusion, self._frames, device, note)
+        self._look_for_cuts = cuts
+        self._start()
+
+    def _start(self) -> None:
+        self._windows: SlidingWindows[_Held] = SlidingWindows(self._frames)
+        self._cuts = SceneCuts()
+        self._previous: Luma | None = None
+        self._states: Arrays = {}
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel, each way."""
+        return self._model.fusion.scale
+
+    @property
+    def delay(self) -> int:
+        """How many frames later than it was pushed a frame comes out, at most."""
+        return self._after
+
+    @property
+    def tile(self) -> int | None:
+        """Edge of the tiles in use, in LR pixels; None: frames in one piece."""
+        return self._tiling.edge
+
+    def push(self, luma: ArrayLike, *, cut: bool | None = None) -> list[Luma]:
+        """Take the next frame [H, W], 0..1; return the HR frames [4H, 4W], 0..1, now finished.
+
+        CUT says whether a new scene begins with this frame; None: find out. Raises
+        OutOfMemoryError and ModelError; ValueError if the size differs from the frame before.
+        """
+        plane = np.asarray(luma, dtype=np.float32)
+        if plane.ndim != 2 or plane.size == 0:
+            raise ValueError(f"luma must be [H, W], not of shape {plane.shape}")
+        if self._size is not None and plane.shape != self._size:
+            raise ValueError(f"frame of {plane.shape} after frames of {self._size}")
+        self._size = plane.shape
+        if cut is None:
+            cut = self._look_for_cuts and self._cuts.push(plane)
+        if cut:
+            self._previous = None
+        held = self._hold(self._pad(plane))
+        return [self._enlarge(window) for window in self._windows.push(held, cut=cut)]
+
+    def flush(self) -> list[Luma]:
+        """End the clip: return the HR frames still due. The next push begins another clip."""
+        finished = [self._enlarge(window) for window in self._windows.flush()]
+        self._start()
+        return finished
+
+    def _pad(self, plane: Luma) -> Luma:
+        """[1, 1, H, W] with H and W made multiples by repeating the last row and column."""
+        multiple = self._model.fusion.multiple_of
+        extra = [(0, -side % multiple) for side in plane.shape]
+        return np.ascontiguousarray(np.pad(plane, extra, mode="edge"))[None, None]
+
+    def _hold(self, luma: Luma) -> _Held:
+        before, self._previous = self._previous, luma
+        if before is None:
+            return _Held(luma, None, None)
+        pair = [luma, before]
+        # Without neighbours only the state moves: from the previous frame, hence one flow.
+        count = 1 if self._frames == 1 else 2
+        inputs = {
+            "reference": np.concatenate(pair[:count]),
+            "neighbour": np.concatenate(pair[::-1][:count]),
+        }
+        flow = self._tiling.run(self._motion, self._model.motion, inputs, count)["flow"]
+        return _Held(luma, flow[1:] if count == 2 else None, flow[:1])
+
+    def _enlarge(self, window: Window[_Held]) -> Luma:
+        reference = window.items[window.reference]
+        height, width = reference.luma.shape[2:]
+        if window.first:
+            self._states = {
+                name: np.zeros((1, channels, height, width), np.float32)
+                for name, channels in self._model.fusion.states.items()
+            }
+        still = np.zeros((1, 2, height, width), np.float32)
+        inputs = {
+            "frames": np.concatenate([held.luma for held in window.items]),
+            "flows": self._flows(window, still),
+            "reference": reference.luma,
+            "state_flow": still if window.first else _known(reference.to_previous),
+            **self._states,
+        }
+        outputs = self._tiling.run(self._fusion, self._model.fusion, inputs, len(window.items))
+        self._states = {name: outputs[f"next_{name}"] for name in self._states}
+        return self._crop(outputs["luma"])
+
+    def _crop(self, luma: Luma) -> Luma:
+        assert self._size is not None
+        rows, columns = (side * self.scale for side in self._size)
+        return np.clip(luma[0, 0, :rows, :columns], 0, 1)
+
+    def _flows(self, window: Window[_Held], still: Luma) -> Luma:
+        """Flows [N, 2, H, W] of the frames of WINDOW to its reference, outwards from it."""
+        items, reference = window.items, window.reference
+        flows = {reference: still}
+        for distance in range(1, max(reference, len(items) - 1 - reference) + 1):
+            steps: dict[int, Luma] = {}
+            if distance <= reference:
+                i = reference - distance
+                steps[i] = _known(items[i + 1].from_previous)
+            if reference + distance < len(items):
+                i = reference + distance
+                steps[i] = _known(items[i].to_previous)
+            if distance > 1:
+                steps = self._composed(steps, {i: flows[_nearer(i, reference)] for i in steps})
+            flows |= steps
+        return np.concatenate([flows[i] for i in range(len(items))])
+
+    def _composed(self, first: dict[int, Luma], second: dict[int, Luma]) -> dict[int, Luma]:
+        """FIRST and then SECOND, for all keys in one run."""
+        inputs = {
+            "first": np.concatenate(list(first.values())),
+            "second": np.concatenate(list(second.values())),
+        }
+        flow = self._compose.run(inputs)["flow"]
+        return {key: flow[row : row + 1] for row, key in enumerate(first)}
+
+
+def _nearer(i: int, reference: int) -> int:
+    """The neighbour of frame I on the way to the REFERENCE."""
+    return i + 1 if i < reference else i - 1
+
+
+def _known(flow: Luma | None) -> Luma:
+    """A flow that the windows promise is there: both frames are of one scene."""
+    assert flow is not None
+    return flow
