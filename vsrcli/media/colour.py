@@ -22,20 +22,21 @@ def rgb_to_ycbcr(
 
     Y is 0..1, Cb and Cr are -0.5..0.5 (ITU-T H.273, equations 38 to 40).
     """
-    kr, kb = _weights(matrix)
-    luma = kr * red + (np.float32(1) - kr - kb) * green + kb * blue
-    half = np.float32(0.5)
-    return luma, (blue - luma) * (half / (1 - kb)), (red - luma) * (half / (1 - kr))
+    kr, kb = _RED_AND_BLUE[matrix]
+    luma: Array = kr * red + (1 - kr - kb) * green + kb * blue
+    cb: Array = (blue - luma) * (0.5 / (1 - kb))
+    cr: Array = (red - luma) * (0.5 / (1 - kr))
+    return luma, cb, cr
 
 
 def ycbcr_to_rgb(
     luma: Array, cb: Array, cr: Array, matrix: int = BT601
 ) -> tuple[Array, Array, Array]:
     """Return red, green and blue, float32 [H, W]: the inverse of `rgb_to_ycbcr`, not clipped."""
-    kr, kb = _weights(matrix)
-    red = luma + cr * (2 * (1 - kr))
-    blue = luma + cb * (2 * (1 - kb))
-    green = (luma - kr * red - kb * blue) / (np.float32(1) - kr - kb)
+    kr, kb = _RED_AND_BLUE[matrix]
+    red: Array = luma + cr * (2 * (1 - kr))
+    blue: Array = luma + cb * (2 * (1 - kb))
+    green: Array = (luma - kr * red - kb * blue) / (1 - kr - kb)
     return red, green, blue
 
 
@@ -46,8 +47,3 @@ def luma_bt601(rgb: NDArray[Any]) -> NDArray[np.float64]:
     """
     weights = np.array([65.481, 128.553, 24.966]) / 255
     return 16.0 + rgb.astype(np.float64) @ weights
-
-
-def _weights(matrix: int) -> tuple[np.float32, np.float32]:
-    kr, kb = _RED_AND_BLUE[matrix]
-    return np.float32(kr), np.float32(kb)

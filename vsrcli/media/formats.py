@@ -108,11 +108,11 @@ CONVERTED: dict[str, str] = {
     },
     **{f"x2{order}10le": "gbrp10le" for order in ("rgb", "bgr")},
     **dict.fromkeys(("xv30le", "v30xle"), "yuv444p10le"),
-    **{f"{f}{e}": "gbrp16le" for f in ("gbrpf32", "rgbf32") for e in ("le", "be")},
-    **{f"{f}{e}": "gbrap16le" for f in ("gbrapf32", "rgbaf16") for e in ("le", "be")},
-    **{f"grayf32{e}": "gray16le" for e in ("le", "be")},
 }
-"""Formats no planar integer one holds as they are: swscale converts them."""
+"""Formats no planar one holds as they are: swscale converts them."""
+
+FLOAT = re.compile(r"(gray|gbra?p)f(16|32)(le|be)")
+"""Planar floating point, 0 to 1: scaled to 16 bit."""
 
 _PLANAR = re.compile(r"(gray|gbra?p|yuvj?4\d\dp|yuva4\d\dp)(?:(9|10|12|14|16)(?:le|be))?")
 
@@ -131,6 +131,8 @@ def planar_equivalent(pix_fmt: str) -> str:
         return packing.target
     if pix_fmt in CONVERTED:
         return CONVERTED[pix_fmt]
+    if planar := FLOAT.fullmatch(pix_fmt):
+        return planar[1] + "16le"
     raise InputError(f"pictures in the pixel format {pix_fmt} cannot be read")
 
 

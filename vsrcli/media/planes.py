@@ -2,7 +2,7 @@
 
 Nothing here converts colour. A format that FFmpeg stores packed or semi-planar is taken apart into
 the planar format with the same samples (`planar_equivalent`); only formats without one, such as a
-palette or floating point, go through swscale.
+palette, go through swscale.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .formats import CONVERTED, PACKINGS, Packing, PixelLayout, layout_of, planar_equivalent
+from .formats import CONVERTED, FLOAT, PACKINGS, Packing, PixelLayout, layout_of, planar_equivalent
 
 __all__ = [
     "ColourTags",
@@ -148,6 +148,9 @@ def _planes(
         frame = _convert(frame, layout.pix_fmt, reformatter)
         stored = np.dtype(layout.dtype)
     shapes = layout.shapes(frame.width, frame.height)
+    if size := FLOAT.fullmatch(name):
+        stored = np.dtype(f"f{int(size[2]) // 8}").newbyteorder(stored.byteorder)
+        return tuple(_to_16_bit(_samples(frame, i, s, stored)) for i, s in enumerate(shapes))
     return tuple(_native(_samples(frame, i, shape, stored)) for i, shape in enumerate(shapes))
 
 
@@ -206,3 +209,9 @@ def _native(view: NDArray[Any], shift: int = 0) -> Plane:
         return view
     plane = view.astype(view.dtype.newbyteorder("="), order="C")
     return cast(Plane, plane >> shift if shift else plane)
+
+
+def _to_16_bit(view: NDArray[Any]) -> Plane:
+    # swscale would squeeze floating-point gray into limited range.
+    unit = np.nan_to_num(view.astype(np.float32)).clip(0, 1)
+    return cast(Plane, np.rint(unit * 65535).astype(np.uint16))
