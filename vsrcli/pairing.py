@@ -74,12 +74,13 @@ def find_clips(path: Path) -> list[Clip]:
 
 
 def pair_clips(
-    references: Sequence[Clip], outputs: Sequence[Clip]
+    references: Sequence[Clip], outputs: Sequence[Clip], where: Path
 ) -> tuple[list[tuple[Clip, Clip]], list[str]]:
     """Pair every reference with the output of its name, and say which outputs are left over.
 
-    An output may carry a suffix ("08_x4" and "08.mp4_down4x" belong to "08"). Raises InputError
-    if a reference has no output, or several none of which has exactly its name.
+    `where` is the folder or archive of the outputs, for messages. An output may carry a suffix:
+    "08_x4" and "08.mp4_down4x" belong to "08". Raises InputError if a reference has no output, or
+    several none of which has exactly its name.
     """
     if len(references) == len(outputs) == 1:
         return [(references[0], outputs[0])], []
@@ -96,7 +97,7 @@ def pair_clips(
         candidates = found[reference.name]
         exact = [clip for clip in candidates if clip.name == reference.name] or candidates
         if len(exact) != 1:
-            raise InputError(_unpaired(reference, outputs[0].path, exact))
+            raise InputError(_unpaired(reference, where, exact))
         left += [clip.name for clip in candidates if clip is not exact[0]]
         pairs.append((reference, exact[0]))
     return pairs, left

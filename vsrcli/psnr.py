@@ -52,7 +52,7 @@ def psnr(
             raise InputError(
                 f"{reference} holds several clips and {output} is one: give a folder or an archive"
             )
-        pairs, left = pair_clips(references, find_clips(output))
+        pairs, left = pair_clips(references, find_clips(output), output)
         clips = tuple(_score_clip(*pair, kernel, protocol, counter) for pair in pairs)
         notes = (f"not scored, no reference has its name: {', '.join(left)}",) if left else ()
         baseline_row = kernel is not None

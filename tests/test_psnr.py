@@ -1,0 +1,301 @@
+"""Scoring clips: which frames are paired, how they are averaged, folders, archives and errors."""
+
+from __future__ import annotations
+
+import math
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.clips import make_frame
+from tests.conftest import MakeClip
+from tests.lossless import noisy, write_frames
+from vsrcli.errors import InputError, UsageError
+from vsrcli.media.planes import Frame
+from vsrcli.media.reader import Reader
+from vsrcli.media.resample import PlanesResampler
+from vsrcli.media.swscale import RgbConverter
+from vsrcli.psnr import psnr
+from vsrcli.scores import OutputScore, Protocol
+
+SIZE = (48, 32)
+Y = Protocol(channel="y", ssim=False)
+
+
+def frames_of(count: int, first: int = 0, size: tuple[int, int] = SIZE) -> list[Frame]:
+    return [make_frame("yuv420p", *size, time=float(4 * (first + i))) for i in range(count)]
+
+
+def noised(frames: Sequence[Frame], sigma: float = 3.0) -> list[Frame]:
+    """The frames with noise that grows from frame to frame."""
+    return [noisy(frame, sigma * (1 + i / 2), seed=i) for i, frame in enumerate(frames)]
+
+
+def only(reference: Path, output: Path, protocol: Protocol = Y) -> OutputScore:
+    return psnr(reference, output, protocol=protocol).outputs[0]
+
+
+def mse(a: Frame, b: Frame, channel: str) -> float:
+    """Mean squared error of luma or RGB relative to the peak, in plain numpy."""
+    if channel == "y":
+        pair = [frame.planes[0].astype(float) for frame in (a, b)]
+    else:
+        pair = [np.stack(RgbConverter()(frame).planes).astype(float) for frame in (a, b)]
+    return float(np.mean((pair[0] - pair[1]) ** 2)) / 255**2
+
+
+def decibels(error: float) -> float:
+    return -10 * math.log10(error)
+
+
+@pytest.mark.parametrize("channel", ["rgb", "y"])
+def test_pooled_and_mean_are_what_they_say(tmp_path: Path, channel: str) -> None:
+    frames = frames_of(5)
+    worse = noised(frames)
+    reference = write_frames(tmp_path / "ref.mkv", frames)
+    output = write_frames(tmp_path / "out.mkv", worse)
+    errors = [mse(a, b, channel) for a, b in zip(frames, worse, strict=True)]
+    protocol = Protocol(channel=channel, ssim=False)  # type: ignore[arg-type]
+    result = only(reference, output, protocol)
+    assert result.psnr_pooled == pytest.approx(decibels(float(np.mean(errors))), abs=1e-3)
+    mean = float(np.mean([decibels(error) for error in errors]))
+    assert result.psnr_mean == pytest.approx(mean, abs=1e-3)
+    assert result.psnr_mean > result.psnr_pooled + 0.3
+    assert result.frames == 5
+    assert result.worst[1].index == 4
+    assert not result.identical
+
+
+def test_the_contest_is_the_default(tmp_path: Path) -> None:
+    frames = frames_of(2)
+    reference = write_frames(tmp_path / "ref.mkv", frames)
+    output = write_frames(tmp_path / "out.mkv", noised(frames))
+    report = psnr(reference, output)
+    assert report.protocol == Protocol(channel="rgb", crop=0, skip_ends=0, ssim=True)
+    assert report.outputs[0].psnr_pooled == report.outputs[0].pooled("rgb")
+    assert 0 < report.outputs[0].ssim < 1  # type: ignore[operator]
+
+
+def test_identical_clips(tmp_path: Path) -> None:
+    clip = write_frames(tmp_path / "ref.mkv", frames_of(3))
+    result = only(clip, clip, Protocol())
+    assert result.identical
+    assert result.psnr_pooled == result.psnr_mean == math.inf
+    assert result.ssim == 1.0
+
+
+def test_offset_skips_the_first_frames_of_the_output(tmp_path: Path) -> None:
+    frames = frames_of(7)
+    whole, late = write_frames(tmp_path / "whole.mkv", frames), tmp_path / "late.mkv"
+    write_frames(late, frames[2:])
+    result = only(late, whole, replace(Y, offset=2))
+    assert result.identical
+    assert [(f.index, f.output_index) for f in result.clips[0].frames[:2]] == [(0, 2), (1, 3)]
+    assert only(whole, late, replace(Y, offset=-2)).identical
+    assert not only(late, whole, replace(Y, offset=1, shortest=True)).identical
+    with pytest.raises(InputError, match="is left to compare"):
+        only(late, whole, replace(Y, offset=9, shortest=True))
+
+
+def test_other_numbers_of_frames_are_refused(tmp_path: Path) -> None:
+    frames = frames_of(7)
+    long, short = write_frames(tmp_path / "long.mkv", frames), tmp_path / "short.mkv"
+    write_frames(short, frames[:5])
+    with pytest.raises(InputError, match=r"short.mkv has 5 frames .*/long.mkv 7: .*--shortest"):
+        only(long, short)
+    with pytest.raises(InputError, match=r"long.mkv has 7 frames .*/short.mkv 5 .*offset is 1"):
+        only(short, long, replace(Y, offset=1))
+    assert only(long, short, replace(Y, shortest=True)).frames == 5
+    assert only(long, short, replace(Y, max_frames=5)).frames == 5
+
+
+def test_skipped_ends_and_first_frames_do_not_count(tmp_path: Path) -> None:
+    frames = frames_of(6)
+    worse = [noisy(frames[0], 20), *frames[1:5], noisy(frames[5], 20)]
+    reference = write_frames(tmp_path / "ref.mkv", frames)
+    output = write_frames(tmp_path / "out.mkv", worse)
+    assert not only(reference, output).identical
+    kept = only(reference, output, replace(Y, skip_ends=1))
+    assert kept.identical
+    assert [frame.index for frame in kept.clips[0].frames] == [1, 2, 3, 4]
+    first = only(reference, output, replace(Y, max_frames=5, skip_ends=1))
+    assert [frame.index for frame in first.clips[0].frames] == [1, 2, 3]
+    with pytest.raises(InputError, match="is left to compare"):
+        only(reference, output, replace(Y, skip_ends=3))
+
+
+def test_other_sizes_are_refused_or_resized(tmp_path: Path) -> None:
+    frames = frames_of(2)
+    small = (SIZE[0] // 2, SIZE[1] // 2)
+    layout = frames[0].layout
+    down = PlanesResampler(layout, SIZE, small, location=1)
+    up = PlanesResampler(layout, small, SIZE, location=1)
+    reduced = [replace(frame, planes=down(frame.planes)) for frame in frames]
+    reference = write_frames(tmp_path / "ref.mkv", frames)
+    output = write_frames(tmp_path / "out.mkv", reduced)
+    with pytest.raises(InputError, match=r"out.mkv is 24x16 and its reference 48x32.*--resize"):
+        only(reference, output)
+    result = only(reference, output, replace(Y, resize=True))
+    restored = [replace(frame, planes=up(frame.planes)) for frame in reduced]
+    errors = [mse(a, b, "y") for a, b in zip(frames, restored, strict=True)]
+    assert result.psnr_pooled == pytest.approx(decibels(float(np.mean(errors))), abs=1e-3)
+    assert "resized by bicubic from 24x16" in result.clips[0].notes
+
+
+def test_baseline_adds_bicubic_and_lanczos(tmp_path: Path) -> None:
+    frames = frames_of(2)
+    layout, small = frames[0].layout, (12, 8)
+    down = PlanesResampler(layout, SIZE, small, location=1)
+    reduced = [replace(frame, planes=down(frame.planes)) for frame in frames]
+    reference = write_frames(tmp_path / "ref.mkv", frames)
+    baseline = write_frames(tmp_path / "lr.mkv", reduced)
+    rows = psnr(reference, baseline=baseline, protocol=Y).outputs
+    assert [(row.name, row.baseline) for row in rows] == [("bicubic", True), ("lanczos", True)]
+    for row, kernel in zip(rows, ("bicubic", "lanczos"), strict=True):
+        up = PlanesResampler(layout, small, SIZE, location=1, kernel=kernel)  # type: ignore[arg-type]
+        errors = [
+            mse(a, replace(a, planes=up(b.planes)), "y")
+            for a, b in zip(frames, reduced, strict=True)
+        ]
+        assert row.psnr_pooled == pytest.approx(decibels(float(np.mean(errors))), abs=1e-3)
+    with pytest.raises(UsageError, match="nothing to score"):
+        psnr(reference)
+
+
+def test_channel_must_exist_in_both(tmp_path: Path) -> None:
+    frame = make_frame("gbrp", *SIZE)
+    pictures = write_frames(tmp_path / "ref.mov", [frame, frame], "png")
+    assert only(pictures, pictures, Protocol()).identical
+    with pytest.raises(InputError, match="channel yuv"):
+        only(pictures, pictures, Protocol(channel="yuv"))
+
+
+def test_progress_counts_all_rows(make_clip: MakeClip) -> None:
+    clip = make_clip(frames=4)
+    seen: list[tuple[int, int | None]] = []
+    psnr(clip, clip, clip, protocol=Y, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(n, 8) for n in range(1, 9)]
+
+
+def set_of_clips(folder: Path, sigmas: dict[str, float], suffix: str = "") -> dict[str, Path]:
+    """Clips of two frames each in `folder`, with noise of one sigma for each name."""
+    frames = {name: frames_of(2, first=i) for i, name in enumerate(("1", "2", "10"))}
+    return {
+        name: write_frames(
+            folder / f"{name}{suffix}.mkv", [noisy(frame, sigma) for frame in frames[name]]
+        )
+        for name, sigma in sigmas.items()
+    }
+
+
+@pytest.fixture
+def references(tmp_path: Path) -> Path:
+    set_of_clips(tmp_path / "ref", dict.fromkeys(("1", "2", "10"), 0.0))
+    return tmp_path / "ref"
+
+
+def test_folders_are_paired_by_name(tmp_path: Path, references: Path) -> None:
+    outputs = set_of_clips(tmp_path / "out", {"1": 2.0, "10": 4.0, "2": 0.5}, "_x4")
+    write_frames(tmp_path / "out" / "other.mkv", frames_of(1))
+    result = only(references, tmp_path / "out")
+    assert [clip.name for clip in result.clips] == ["1", "2", "10"]
+    assert [Path(clip.output) for clip in result.clips] == [outputs[n] for n in ("1", "2", "10")]
+    alone = [only(references / f"{name}.mkv", outputs[name]) for name in ("1", "2", "10")]
+    assert [c.pooled("y") for c in result.clips] == [row.psnr_pooled for row in alone]
+    pooled = np.mean([10 ** (-row.psnr_pooled / 10) for row in alone])
+    assert result.psnr_pooled == pytest.approx(decibels(float(pooled)), abs=1e-6)
+    assert result.psnr_clips == pytest.approx(np.mean([row.psnr_pooled for row in alone]))
+    assert result.psnr_mean == pytest.approx(np.mean([row.psnr_mean for row in alone]))
+    assert result.notes == ("not scored, no reference has its name: other",)
+
+
+def test_a_missing_or_doubled_clip_is_named(tmp_path: Path, references: Path) -> None:
+    out = tmp_path / "out"
+    set_of_clips(out, {"1": 1.0, "10": 1.0}, "_x4")
+    with pytest.raises(InputError, match="out holds no clip named 2 "):
+        only(references, out)
+    set_of_clips(out, {"2": 1.0}, "_a")
+    set_of_clips(out, {"2": 2.0}, "_b")
+    with pytest.raises(InputError, match=r"several clips for 2 \(2_a, 2_b\)"):
+        only(references, out)
+    exact = set_of_clips(out, {"2": 0.0})["2"]
+    assert Path(only(references, out).clips[1].output) == exact
+
+
+def test_folder_against_a_single_clip_is_refused(references: Path, make_clip: MakeClip) -> None:
+    with pytest.raises(InputError, match="holds several clips"):
+        only(references, make_clip())
+
+
+def test_tar_of_videos_scores_as_the_folder(tmp_path: Path, references: Path) -> None:
+    outputs = set_of_clips(tmp_path / "out", {"1": 2.0, "10": 4.0, "2": 0.5})
+    archive = tmp_path / "results.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for path in outputs.values():
+            tar.add(path, f"results/{path.name}")
+    packed, plain = only(references, archive), only(references, tmp_path / "out")
+    assert packed.psnr_pooled == plain.psnr_pooled
+    assert packed.clips[2].output == f"{archive}:results/10.mkv"
+
+
+def write_pictures(folder: Path, clip: Path) -> None:
+    folder.mkdir(parents=True)
+    convert = RgbConverter()
+    with Reader(clip) as frames:
+        for frame in frames:
+            picture = np.stack(convert(frame).planes, axis=2)
+            Image.fromarray(picture).save(folder / f"{frame.index:04d}.png")
+
+
+def test_tar_of_pictures_scores_as_the_pictures(tmp_path: Path, references: Path) -> None:
+    outputs = set_of_clips(tmp_path / "out", {"1": 2.0, "10": 4.0, "2": 0.5})
+    with tarfile.open(tmp_path / "results.tar", "w") as tar:
+        for name, path in outputs.items():
+            write_pictures(tmp_path / "pictures" / name, path)
+            tar.add(tmp_path / "pictures" / name, name)
+    protocol = Protocol(ssim=False)
+    packed = only(references, tmp_path / "results.tar", protocol)
+    assert packed.psnr_pooled == only(references, tmp_path / "pictures", protocol).psnr_pooled
+    assert 30 < packed.psnr_pooled < 50
+    assert any("RGB" in note for note in packed.clips[0].notes)
+    single = only(references / "1.mkv", tmp_path / "pictures" / "1" / "%04d.png", protocol)
+    assert single.pooled("rgb") == packed.clips[0].pooled("rgb")
+
+
+def test_members_with_hostile_names_stay_inside(tmp_path: Path, references: Path) -> None:
+    clip = write_frames(tmp_path / "clip.mkv", frames_of(2))
+    archive = tmp_path / "deep" / "results.tar"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w") as tar:
+        tar.add(clip, "../1.mkv")
+    assert only(references / "1.mkv", archive).identical
+    assert not (tmp_path / "1.mkv").exists()
+
+
+def test_damaged_archives_are_refused(tmp_path: Path, references: Path) -> None:
+    (tmp_path / "results.tar").write_bytes(b"no archive" * 100)
+    with pytest.raises(InputError, match=r"results.tar is not a tar archive"):
+        only(references, tmp_path / "results.tar")
+    with tarfile.open(tmp_path / "empty.tar", "w"):
+        pass
+    with pytest.raises(InputError, match="holds no videos"):
+        only(references, tmp_path / "empty.tar")
+
+
+def test_missing_files_are_refused(tmp_path: Path, make_clip: MakeClip) -> None:
+    with pytest.raises(InputError, match="none.mp4"):
+        psnr(make_clip(), tmp_path / "none.mp4")
+    with pytest.raises(InputError, match="none.mp4"):
+        psnr(tmp_path / "none.mp4", make_clip())
+
+
+def test_values_out_of_range_are_refused() -> None:
+    with pytest.raises(UsageError, match="negative"):
+        Protocol(crop=-1)
+    with pytest.raises(UsageError, match="--max-frames"):
+        Protocol(max_frames=0)
