@@ -18,6 +18,7 @@ import hashlib
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -139,13 +140,21 @@ def strip(model: onnx.ModelProto) -> None:
     del model.graph.metadata_props[:]
 
 
-def compare(role: str, module: nn.Module, path: Path, multiple_of: int, channels: int) -> float:
+def compare(
+    role: str,
+    module: nn.Module,
+    path: Path,
+    net: Spmc,
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    windows: Sequence[int] = WINDOWS,
+) -> float:
     """Largest difference of PyTorch and onnxruntime over SIZES and WINDOWS; raises beyond it."""
+    multiple_of, channels = net.config.multiple_of, net.config.channels
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     tolerance = PICTURE_TOLERANCE if role == "fusion" else FLOW_TOLERANCE
     worst = 0.0
-    for rows, columns in SIZES:
-        for count in WINDOWS:
+    for rows, columns in sizes:
+        for count in windows:
             inputs = sample(count, rows * multiple_of, columns * multiple_of, channels)[role]
             with torch.no_grad():
                 expected = module(*inputs.values())
@@ -206,7 +215,7 @@ def main() -> None:
         path = options.out / f"{options.name}.{role}.onnx"
         card = model_card(net, options.name, role, sha256)
         export(role, module, path, card, channels)
-        worst = compare(role, module, path, net.config.multiple_of, channels)
+        worst = compare(role, module, path, net)
         memory = add_memory(path)
         print(f"{path.name}: {path.stat().st_size} bytes, differs by {worst:.1e}, {memory} B/px")
 

@@ -1,0 +1,91 @@
+"""The shipped ONNX files are the network in the repository with the weights in the repository."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from vsrcli.networks.card import find_model
+from vsrcli.networks.spmc import SpmcUpscaler
+
+SPMC = Path(__file__).parents[2] / "models" / "spmc"
+MODEL = find_model()
+GRAPHS = pytest.mark.parametrize(
+    "card", [MODEL.motion, MODEL.compose, MODEL.fusion], ids=lambda card: card.role
+)
+
+
+@pytest.fixture(scope="module")
+def net():  # type: ignore[no-untyped-def]
+    """The network with its weights; needs the packages of the `train` extra."""
+    torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    from models.spmc.network import Spmc
+
+    net = Spmc().eval()
+    net.load_state_dict(torch.load(SPMC / "weights.pt", map_location="cpu", weights_only=True))
+    return net
+
+
+@GRAPHS
+def test_the_card_names_these_weights(card) -> None:  # type: ignore[no-untyped-def]
+    assert card.weights_sha256 == hashlib.sha256((SPMC / "weights.pt").read_bytes()).hexdigest()
+
+
+@GRAPHS
+def test_sizes_are_dynamic(card) -> None:  # type: ignore[no-untyped-def]
+    session = ort.InferenceSession(card.path, providers=["CPUExecutionProvider"])
+    for value in session.get_inputs():
+        assert isinstance(value.shape[2], str)
+        assert isinstance(value.shape[3], str)
+        counted = card.role != "fusion" or value.name in ("frames", "flows")
+        assert isinstance(value.shape[0], str) == counted
+
+
+@GRAPHS
+def test_no_path_of_the_exporting_machine_is_inside(card) -> None:  # type: ignore[no-untyped-def]
+    content = card.path.read_bytes()
+    assert b"site-packages" not in content
+    assert b"network.py" not in content
+
+
+@GRAPHS
+def test_onnxruntime_computes_what_torch_does(card, net) -> None:  # type: ignore[no-untyped-def]
+    from models.spmc import export
+
+    module = {"motion": net.motion, "compose": export.Compose(), "fusion": net.fusion}[card.role]
+    worst = export.compare(
+        card.role, module, card.path, net, sizes=((1, 1), (9, 11)), windows=(1, 5)
+    )
+    assert worst < (1e-4 if card.role == "fusion" else 1e-3)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2])
+def test_the_upscaler_computes_what_training_does(net, radius: int) -> None:  # type: ignore[no-untyped-def]
+    import torch
+
+    generator = np.random.default_rng(3)
+    wide = generator.random((20, 24)).astype(np.float32).repeat(3, 0).repeat(3, 1)
+    frames = [wide[i : i + 36, 2 * i : 2 * i + 44] for i in range(6)]
+    with torch.no_grad():
+        pictures, _ = net(torch.from_numpy(np.stack(frames))[None], radius)
+    upscaler = SpmcUpscaler(MODEL, frames=2 * radius + 1, threads=2, cuts=False)
+    found = [picture for frame in frames for picture in upscaler.push(frame)] + upscaler.flush()
+    expected = pictures[0].clamp(0, 1).numpy()
+    assert np.abs(np.stack(found) - expected).max() < 1e-3
+    assert np.abs(np.stack(found) - expected).mean() < 1e-5
+
+
+def test_an_export_can_be_read_back(net, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from models.spmc import export
+
+    path = tmp_path / "other.compose.onnx"
+    card = export.model_card(net, "other", "compose", "0" * 64)
+    export.export("compose", export.Compose(), path, card, net.config.channels)
+    assert export.compare("compose", export.Compose(), path, net) < 1e-4
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map == card

@@ -1,0 +1,211 @@
+"""The upscaler: the right frames, flows and states go in, and the pictures are good."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vsrcli.media.resample import resample, resample_matrix
+from vsrcli.networks import spmc as module
+from vsrcli.networks.card import find_model
+from vsrcli.networks.session import CPU, Arrays, Device, Session, open_session
+from vsrcli.networks.spmc import SpmcUpscaler
+
+from .tiny import AGE, MEAN, MEMORY, MOVED, REFERENCE, STATE_FLOW, flat, level, phase, tiny_model
+
+Luma = NDArray[np.float32]
+
+
+def upscale(upscaler: SpmcUpscaler, frames: list[Luma], cuts: tuple[int, ...] = ()) -> list[Luma]:
+    found: list[Luma] = []
+    for index, frame in enumerate(frames):
+        found += upscaler.push(frame, cut=index in cuts)
+    return found + upscaler.flush()
+
+
+# --- what goes into the graphs, read back from the tiny model -------------------------------------
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 9])
+@pytest.mark.parametrize("length", range(1, 8))
+def test_windows_flows_and_states(frames: int, length: int) -> None:
+    values = [0.30, 0.42, 0.35, 0.51, 0.38, 0.33, 0.47][:length]
+    found = upscale(SpmcUpscaler(tiny_model(), frames=frames), [flat(value) for value in values])
+    assert len(found) == length
+    before, after = frames // 2, (frames - 1) // 2
+    for t, picture in enumerate(found):
+        window = values[max(0, t - before) : t + after + 1]
+        previous = values[t - 1] if t else values[t]
+        assert picture.shape == (24, 32)
+        assert level(picture, REFERENCE) == pytest.approx(values[t], abs=1e-6)
+        assert level(picture, MEAN) == pytest.approx(np.mean(window), abs=1e-6)
+        assert level(picture, MOVED) == pytest.approx(values[t], abs=1e-6)
+        assert level(picture, AGE) == pytest.approx(0.01 * (t + 1), abs=1e-6)
+        assert level(picture, STATE_FLOW) == pytest.approx(0.5 + previous - values[t], abs=1e-6)
+        remembered = previous if t else 0
+        assert level(picture, MEMORY) == pytest.approx(0.5 + remembered / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_cut_is_a_fresh_start(frames: int) -> None:
+    first = [flat(value) for value in (0.3, 0.4, 0.5)]
+    second = [flat(value) for value in (0.6, 0.2, 0.7, 0.1)]
+    upscaler = SpmcUpscaler(tiny_model(), frames=frames)
+    found = upscale(upscaler, first + second, cuts=(3,))
+    alone = upscale(upscaler, first) + upscale(upscaler, second)
+    assert len(found) == 7
+    for ours, theirs in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_cuts_are_found_on_the_whole_frame() -> None:
+    generator = np.random.default_rng(0)
+    scenes = [generator.random((60, 96), np.float32) for _ in range(2)]
+    frames = [scenes[0]] * 3 + [scenes[1]] * 3
+    ages = {}
+    for cuts in (True, False):
+        upscaler = SpmcUpscaler(tiny_model(), frames=3, tile=32, cuts=cuts)
+        found = [picture for frame in frames for picture in upscaler.push(frame)]
+        ages[cuts] = [round(100 * level(x, AGE)) for x in found + upscaler.flush()]
+    assert ages == {True: [1, 2, 3, 1, 2, 3], False: [1, 2, 3, 4, 5, 6]}
+
+
+def test_frames_come_out_as_early_as_they_can() -> None:
+    upscaler = SpmcUpscaler(tiny_model(), frames=5)
+    assert upscaler.delay == 2
+    assert [len(upscaler.push(flat(0.1))) for _ in range(5)] == [0, 0, 1, 1, 1]
+    assert len(upscaler.flush()) == 2
+    assert upscaler.flush() == []
+
+
+class Counting(Session):
+    """A session that notes the batch of every run."""
+
+    batches: dict[str, list[int]] = {}
+
+    def run(self, inputs: Arrays) -> Arrays:  # type: ignore[override]
+        role = self.path.name.split(".")[1]
+        self.batches.setdefault(role, []).append(len(next(iter(inputs.values()))))
+        return super().run(inputs)
+
+
+@pytest.mark.parametrize(
+    ("frames", "motion", "composed"), [(1, [1] * 5, 0), (2, [2] * 5, 0), (5, [2] * 5, 8)]
+)
+def test_every_flow_is_computed_once(
+    monkeypatch: pytest.MonkeyPatch, frames: int, motion: list[int], composed: int
+) -> None:
+    def counting(path, device: Device = CPU, threads: int = 0):  # type: ignore[no-untyped-def]
+        return Counting(path, device, open_session(path, device, threads)._session)
+
+    monkeypatch.setattr(module, "open_session", counting)
+    monkeypatch.setattr(Counting, "batches", {})
+    upscale(SpmcUpscaler(tiny_model(), frames=frames), [flat(0.1)] * 6)
+    assert Counting.batches.get("motion") == motion
+    assert sum(Counting.batches.get("compose", [])) == composed
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (5, 16), (16, 16)])
+def test_sizes_are_padded_and_cropped(size: tuple[int, int]) -> None:
+    frame = np.random.default_rng(0).random(size, np.float32)
+    (found,) = upscale(SpmcUpscaler(tiny_model()), [frame])
+    assert found.shape == (4 * size[0], 4 * size[1])
+    np.testing.assert_array_equal(phase(found, REFERENCE), frame)
+
+
+def test_other_number_types_are_taken() -> None:
+    frame = np.linspace(0, 1, 48).reshape(6, 8)
+    (found,) = upscale(SpmcUpscaler(tiny_model()), [frame])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(phase(found, REFERENCE), frame, atol=1e-6)
+
+
+def test_frames_of_another_size_are_refused() -> None:
+    upscaler = SpmcUpscaler(tiny_model())
+    upscaler.push(flat(0.1, 6, 8))
+    with pytest.raises(ValueError, match=r"\(8, 6\) after frames of \(6, 8\)"):
+        upscaler.push(flat(0.1, 8, 6))
+    upscaler.flush()
+    upscaler.push(flat(0.1, 8, 6))
+    with pytest.raises(ValueError, match="must be"):
+        upscaler.push(np.zeros((3, 4, 5), np.float32))
+
+
+# --- the shipped model ----------------------------------------------------------------------------
+
+
+def texture(height: int, width: int) -> Luma:
+    """Stripes, blobs and edges of several sizes, in 0.1..0.9."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float64)
+    generator = np.random.default_rng(7)
+    picture = np.zeros((height, width))
+    for _ in range(24):
+        angle, period = generator.uniform(0, np.pi), generator.uniform(7, 40)
+        phase_shift = generator.uniform(0, 6)
+        wave = np.sin((rows * np.sin(angle) + columns * np.cos(angle)) * 2 * np.pi / period)
+        picture += np.tanh(3 * wave * np.cos(phase_shift + rows * columns / height / 400))
+    picture = (picture - picture.min()) / np.ptp(picture)
+    return (0.1 + 0.8 * picture).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def moving() -> tuple[list[Luma], list[Luma]]:
+    """HR frames [192, 256] of a texture that moves by fractions of an LR pixel, and LR frames."""
+    wide = texture(240, 330)
+    truth = [wide[2 * i : 2 * i + 192, 5 * i : 5 * i + 256] for i in range(9)]
+    rows, columns = resample_matrix(192, 48), resample_matrix(256, 64)
+    return truth, [np.clip(resample(frame, rows, columns), 0, 1) for frame in truth]
+
+
+def psnr(found: list[Luma], truth: list[Luma]) -> float:
+    """Mean over the frames, dB."""
+    return float(
+        np.mean(
+            [-10 * np.log10(np.square(a - b).mean()) for a, b in zip(found, truth, strict=True)]
+        )
+    )
+
+
+def test_it_beats_bicubic_and_neighbours_help(moving: tuple[list[Luma], list[Luma]]) -> None:
+    truth, frames = moving
+    rows, columns = resample_matrix(48, 192), resample_matrix(64, 256)
+    bicubic = psnr([resample(frame, rows, columns) for frame in frames], truth)
+    one, five = (
+        psnr(upscale(SpmcUpscaler(find_model(), frames=count, threads=2), frames), truth)
+        for count in (1, 5)
+    )
+    assert one > bicubic + 1.0
+    assert five > one + 0.2
+
+
+def test_a_still_shot_stays_still(moving: tuple[list[Luma], list[Luma]]) -> None:
+    found = upscale(SpmcUpscaler(find_model(), threads=2), [moving[1][0]] * 8)
+    changes = [np.abs(b - a).mean() for a, b in zip(found[3:-3], found[4:-2], strict=True)]
+    assert max(changes) < 1e-3
+
+
+def test_a_cut_forgets_everything(moving: tuple[list[Luma], list[Luma]]) -> None:
+    frames = moving[1]
+    other = [frame[::-1].copy() for frame in frames[:3]]
+    upscaler = SpmcUpscaler(find_model(), threads=2)
+    joined = upscale(upscaler, frames[:3] + other, cuts=(3,))
+    for ours, theirs in zip(joined[3:], upscale(upscaler, other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 16), (33, 47)])
+def test_small_and_odd_sizes(size: tuple[int, int]) -> None:
+    frames = [np.full(size, 0.25 + 0.05 * i, np.float32) for i in range(3)]
+    found = upscale(SpmcUpscaler(find_model(), threads=2), frames)
+    assert [picture.shape for picture in found] == [(4 * size[0], 4 * size[1])] * 3
+    for picture, frame in zip(found, frames, strict=True):
+        assert np.isfinite(picture).all()
+        assert picture.mean() == pytest.approx(frame.mean(), abs=0.02)
+
+
+def test_pictures_stay_in_range() -> None:
+    stripes = np.zeros((32, 32), np.float32)
+    stripes[:, ::4] = 1
+    for picture in upscale(SpmcUpscaler(find_model(), threads=2), [stripes] * 2):
+        assert (picture.min(), picture.max()) == (0, 1)

@@ -1,0 +1,180 @@
+"""Tiles: they cover the frame, join without seams and shrink when memory runs out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vsrcli.errors import OutOfMemoryError, UsageError
+from vsrcli.networks import tiles as module
+from vsrcli.networks.card import find_model
+from vsrcli.networks.session import CPU, Arrays, Device
+from vsrcli.networks.spmc import SpmcUpscaler
+from vsrcli.networks.tiles import (
+    Tiling,
+    available_memory,
+    choose_edge,
+    plan_tiles,
+    run_tiled,
+    smaller_edge,
+    smallest_edge,
+)
+
+from .tiny import tiny_model
+
+CARD = tiny_model().fusion  # multiple_of 2, halo 4, 1000 + 100 per further frame bytes a pixel
+
+
+class Counted:
+    """A session that adds up a 9 x 9 neighbourhood; too large inputs run out of memory."""
+
+    def __init__(self, pixels: int = 10**9) -> None:
+        self.pixels = pixels
+        self.sizes: list[tuple[int, int]] = []
+
+    def run(self, inputs: Arrays) -> Arrays:
+        plane = inputs["plane"]
+        height, width = plane.shape[-2:]
+        if height * width > self.pixels:
+            raise OutOfMemoryError("too much")
+        self.sizes.append((height, width))
+        padded = np.pad(plane, [(0, 0), (0, 0), (4, 4), (4, 4)])
+        total = sum(padded[..., y : y + height, x : x + width] for y in range(9) for x in range(9))
+        assert isinstance(total, np.ndarray)
+        return {"same": total, "larger": total.repeat(4, -2).repeat(4, -1)}
+
+
+@pytest.mark.parametrize(
+    "size", [(2, 2), (16, 16), (18, 40), (100, 30), (250, 334), (17 * 2, 1022)]
+)
+@pytest.mark.parametrize("edge", [16, 18, 50, 64])
+def test_tiles_cover_every_pixel_once(size: tuple[int, int], edge: int) -> None:
+    tiles = plan_tiles(*size, edge, CARD)
+    kept = np.zeros(size, int)
+    for tile in tiles:
+        for span, length in ((tile.rows, size[0]), (tile.columns, size[1])):
+            assert 0 <= span.start <= span.keep_start < span.keep_stop <= span.stop <= length
+            assert span.start % CARD.multiple_of == 0
+            assert span.stop - span.start == min(edge, length)
+            assert span.start == 0 or span.keep_start - span.start >= CARD.halo
+            assert span.stop == length or span.stop - span.keep_stop >= CARD.halo
+        rows, columns = tile.rows, tile.columns
+        kept[rows.keep_start : rows.keep_stop, columns.keep_start : columns.keep_stop] += 1
+    assert (kept == 1).all()
+
+
+def test_no_edge_means_one_tile() -> None:
+    assert len(plan_tiles(100, 200, None, CARD)) == 1
+
+
+def test_too_small_tiles_are_refused() -> None:
+    with pytest.raises(UsageError, match="16 pixels or more, not 14"):
+        plan_tiles(100, 100, 14, CARD)
+    with pytest.raises(UsageError, match="16 pixels or more, not 8"):
+        Tiling(8, CARD, 3, CPU)
+
+
+@pytest.mark.parametrize("edge", [16, 22, 60])
+def test_tiled_equals_whole_within_the_halo(edge: int) -> None:
+    plane = np.random.default_rng(0).integers(0, 255, (1, 2, 90, 124)).astype(np.float32)
+    whole = Counted().run({"plane": plane})
+    tiled = run_tiled(Counted().run, {"plane": plane}, plan_tiles(90, 124, edge, CARD))
+    for name, expected in whole.items():
+        np.testing.assert_array_equal(tiled[name], expected)
+
+
+def test_the_edge_follows_the_memory() -> None:
+    frame = CARD.memory(100, 100, 3)
+    assert choose_edge(CARD, 100, 100, 3, memory=2 * frame) is None
+    assert choose_edge(CARD, 100, 100, 3, memory=None) is None
+    edge = choose_edge(CARD, 100, 100, 3, memory=frame)
+    assert edge is not None
+    assert edge % 2 == 0
+    assert 0.9 < CARD.memory(edge, edge, 3) / (frame / 2) <= 1
+    assert choose_edge(CARD, 100, 100, 3, memory=0) == smallest_edge(CARD)
+
+
+def test_edges_halve_down_to_the_smallest() -> None:
+    assert smaller_edge(CARD, 100, 200, None) == 100
+    assert smaller_edge(CARD, 100, 200, 1000) == 100
+    assert smaller_edge(CARD, 100, 200, 20) == 16
+    assert smaller_edge(CARD, 100, 200, 16) is None
+
+
+def test_running_out_of_memory_halves_the_tile_and_repeats() -> None:
+    notes: list[str] = []
+    tiling = Tiling("auto", CARD, 3, Device("cuda"), notes.append)
+    session: Any = Counted(pixels=30 * 30)
+    plane = np.random.default_rng(0).random((1, 1, 100, 80), np.float32)
+    found = tiling.run(session, CARD, {"plane": plane}, 3)
+    np.testing.assert_allclose(found["same"], Counted().run({"plane": plane})["same"], rtol=1e-5)
+    assert tiling.edge == 24
+    assert set(session.sizes) == {(24, 24)}
+    assert len(notes) == 2  # 100 -> 50 -> 24
+    tiling.run(session, CARD, {"plane": plane}, 3)
+    assert len(notes) == 2
+
+
+def test_the_smallest_tile_gives_up() -> None:
+    session: Any = Counted(pixels=10)
+    inputs = {"plane": np.zeros((1, 1, 100, 80), np.float32)}
+    with pytest.raises(OutOfMemoryError):
+        Tiling("auto", CARD, 3, CPU).run(session, CARD, inputs, 3)
+
+
+@pytest.mark.parametrize("choice", ["off", 64])
+def test_a_chosen_tile_is_kept(choice: Any) -> None:
+    session: Any = Counted(pixels=10)
+    tiling = Tiling(choice, CARD, 3, CPU)
+    with pytest.raises(OutOfMemoryError):
+        tiling.run(session, CARD, {"plane": np.zeros((1, 1, 100, 80), np.float32)}, 3)
+    assert tiling.edge == (None if choice == "off" else 64)
+
+
+def test_auto_looks_at_the_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([CARD.memory(40, 40, 3) * 2])
+    monkeypatch.setattr(module, "available_memory", lambda device: next(answers))
+    tiling = Tiling("auto", CARD, 3, CPU)
+    session: Any = Counted()
+    for _ in range(2):
+        tiling.run(session, CARD, {"plane": np.zeros((1, 1, 100, 80), np.float32)}, 3)
+    assert tiling.edge == 40
+
+
+def test_a_lighter_graph_gets_larger_tiles() -> None:
+    light = replace(CARD, bytes_per_pixel={"first": 100, "further": 0})
+    session: Any = Counted()
+    Tiling(32, CARD, 1, CPU).run(session, light, {"plane": np.zeros((1, 1, 200, 200))}, 1)
+    assert set(session.sizes) == {(100, 100)}
+
+
+def test_available_memory_is_plausible() -> None:
+    memory = available_memory(CPU)
+    assert memory is None or memory > 1 << 20
+    assert available_memory(Device("cuda")) is None
+
+
+def test_no_seam_shows_with_the_shipped_model() -> None:
+    model = find_model()
+    generator = np.random.default_rng(1)
+    coarse = generator.random((20, 80)).astype(np.float32)
+    picture = coarse.repeat(4, 0).repeat(4, 1)
+    frames = [picture[i : i + 64, 2 * i : 2 * i + 260] for i in range(3)]
+    whole = SpmcUpscaler(model, tile="off", threads=2)
+    edge = smallest_edge(model.fusion)
+    tiled = SpmcUpscaler(model, tile=edge, threads=2)
+    seams = [tile.columns.keep_stop * 4 for tile in plan_tiles(64, 260, edge, model.fusion)]
+    seams = sorted({seam for seam in seams if seam < 1040})
+    assert seams
+    expected = [picture for frame in frames for picture in whole.push(frame)] + whole.flush()
+    found = [picture for frame in frames for picture in tiled.push(frame)] + tiled.flush()
+    for ours, theirs in zip(found, expected, strict=True):
+        difference = np.abs(ours - theirs)
+        assert difference.max() < 1e-3
+        assert difference.mean() < 1e-5
+        steps = np.abs(np.diff(difference, axis=1))
+        at_seams = max(steps[:, seam - 1].mean() for seam in seams)
+        assert at_seams < 1e-5
