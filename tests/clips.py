@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
@@ -22,21 +23,32 @@ VELOCITY = (0.37, -0.21)
 AUDIO_RATE = 48000
 
 
-def texture(width: int, height: int, time: float, seed: int = 0, step: int = 1) -> NDArray[Any]:
-    """Return float [height, width] in 0..1: band-limited waves that move by `VELOCITY` a frame.
+def texture(
+    width: int,
+    height: int,
+    time: float,
+    seed: int = 0,
+    step: int = 1,
+    velocity: tuple[float, float] = VELOCITY,
+) -> NDArray[np.float32]:
+    """Return float [height, width] in 0..1: band-limited waves that move by `velocity` a frame.
 
     `step` samples every step-th pixel, as a subsampled plane would.
     """
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float64) * step
-    x, y = x - VELOCITY[0] * time, y - VELOCITY[1] * time
-    total = np.zeros((height, width))
+    x = np.arange(width) * step - velocity[0] * time
+    y = np.arange(height) * step - velocity[1] * time
+    rows, columns = [], []
     for _ in range(9):
         reach = 0.02 + 0.3 * rng.random() ** 1.5  # cycles per pixel, below Nyquist
         angle, phase = 2 * np.pi * rng.random(2)
-        wave = np.sin(2 * np.pi * reach * (x * np.cos(angle) + y * np.sin(angle)) + phase)
-        total += wave * 0.1 / (0.1 + reach)
-    return np.clip(0.5 + 0.12 * total, 0.0, 1.0)
+        across, down = 2 * np.pi * reach * np.array([np.cos(angle), np.sin(angle)])
+        strength = 0.012 / (0.1 + reach)
+        # sin(across x + down y + phase), written as a product of rows and columns for speed
+        rows += [strength * np.cos(down * y + phase), strength * np.sin(down * y + phase)]
+        columns += [np.sin(across * x), np.cos(across * x)]
+    waves = np.array(rows, np.float32).T @ np.array(columns, np.float32)
+    return np.clip(0.5 + waves, 0.0, 1.0)
 
 
 def make_frame(
@@ -47,6 +59,7 @@ def make_frame(
     *,
     interlaced: bool = False,
     seed: int = 0,
+    velocity: tuple[float, float] = VELOCITY,
     **values: Any,
 ) -> Frame:
     """Return a textured frame in the planar equivalent of `pix_fmt`; `values` are Frame fields."""
@@ -55,9 +68,10 @@ def make_frame(
     planes = []
     for number, (rows, columns) in enumerate(layout.shapes(width, height)):
         step = max(1, round(width / columns))
-        plane = texture(columns, rows, time, seed + number, step)
+        plane = texture(columns, rows, time, seed + number, step, velocity)
         if interlaced:  # the second field is half a frame later
-            plane[1::2] = texture(columns, rows, time + 0.5, seed + number, step)[1::2]
+            later = texture(columns, rows, time + 0.5, seed + number, step, velocity)
+            plane[1::2] = later[1::2]
         scaled = (low + plane * (high - low)) * (2**layout.depth - 1)
         planes.append(np.rint(scaled).astype(layout.dtype))
     fields: dict[str, Any] = {
@@ -87,6 +101,8 @@ class ClipSpec:
     sar: Fraction | None = None
     display_matrix: Sequence[int] | None = None
     interlaced: bool = False
+    """Two fields to a frame, the upper one first."""
+    velocity: tuple[float, float] = VELOCITY
     seed: int = 0
     format: str | None = None
     container_options: Mapping[str, str] = field(default_factory=dict)
@@ -128,6 +144,7 @@ def source_frames(spec: ClipSpec) -> list[Frame]:
             *spec.size,
             time=float(index),
             interlaced=spec.interlaced,
+            velocity=spec.velocity,
             seed=spec.seed,
             pts=pts,
             duration=max(1, end - pts),
@@ -217,7 +234,17 @@ def _pictures(spec: ClipSpec) -> Iterator[av.VideoFrame]:
                 picture, format=spec.pix_fmt, src_color_range=same, dst_color_range=same
             )
             picture.pts, picture.duration, picture.time_base = times
-        yield picture
+        yield _flagged_interlaced(picture) if spec.interlaced else picture
+
+
+def _flagged_interlaced(picture: av.VideoFrame) -> av.VideoFrame:
+    graph = av.filter.Graph()
+    form = f"video_size={picture.width}x{picture.height}:pix_fmt={picture.format.name}"
+    buffer = graph.add("buffer", f"{form}:time_base={picture.time_base}")
+    graph.link_nodes(buffer, graph.add("setfield", "mode=tff"), graph.add("buffersink"))
+    graph.configure()
+    graph.push(picture)
+    return graph.vpull()
 
 
 def _add_audio(output: Any, codec: str) -> Any:

@@ -25,7 +25,7 @@ _ONE_IN_ONE_OUT = frozenset(
 _PATIENCE = 2000
 """Packets to try before giving up on the first frame."""
 
-_KEEPS_ITS_LENGTH = ("mp4", "matroska", "avi")
+_KEEPS_ITS_LENGTH = ("mp4", "matroska", "avi", "flv")
 """Containers that state their duration rather than have it guessed."""
 
 
@@ -136,6 +136,8 @@ class Decoder:
     def _ends_early(self) -> bool:
         name = self._container.format.name
         if "mp4" in name and self._packets < len(self._stream.index_entries):
+            return True
+        if name == "avi" and self._packets < self._stream.frames * 9 // 10:
             return True
         duration = self._container.duration
         if not duration or not any(kind in name for kind in _KEEPS_ITS_LENGTH):

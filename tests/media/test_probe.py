@@ -1,0 +1,187 @@
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.clips import ClipSpec, write_clip
+from tests.conftest import MakeClip
+from vsrcli.errors import InputError
+from vsrcli.media.planes import ColourTags
+from vsrcli.media.probe import probe, rotation_of
+
+PORTRAIT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+MIRRORED = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+
+
+def test_a_plain_clip(make_clip: MakeClip) -> None:
+    info = probe(make_clip(size=(66, 34), frames=7, rate=Fraction(30000, 1001)))
+    assert (info.width, info.height, info.depth) == (66, 34, 8)
+    assert (info.codec, info.pix_fmt) == ("h264", "yuv420p")
+    assert (info.rate, info.frames) == (Fraction(30000, 1001), 7)
+    assert info.duration == 7 * Fraction(1001, 30000)
+    assert (info.start_pts, info.video_index, info.sequence) == (0, 0, False)
+    assert (info.sar, info.display_matrix, info.rotation) == (None, None, 0)
+    assert not info.interlaced
+    assert info.tags == ColourTags(2, 2, 2, 0, 1)  # H.264 implies left-sited chroma
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "tags"),
+    [
+        ("libx264", "yuv420p", ColourTags(1, 1, 1, 1, 1)),
+        ("libx264", "yuv420p", ColourTags(5, 5, 6, 2, 1)),
+        ("libx265", "yuv420p10le", ColourTags(9, 9, 16, 1, 1)),
+        ("libx265", "yuv420p10le", ColourTags(9, 9, 18, 1, 1)),
+    ],
+)
+def test_colour_tags(make_clip: MakeClip, codec: str, pix_fmt: str, tags: ColourTags) -> None:
+    info = probe(make_clip(codec=codec, pix_fmt=pix_fmt, tags=tags, frames=2))
+    assert info.tags == tags
+    assert info.depth == (10 if "10" in pix_fmt else 8)
+
+
+@pytest.mark.parametrize(("chromaloc", "location"), [(0, 1), (1, 2), (2, 3)])
+def test_chroma_location(make_clip: MakeClip, chromaloc: int, location: int) -> None:
+    path = make_clip(options={"x264-params": f"chromaloc={chromaloc}"}, frames=1)
+    assert probe(path).tags.chroma_location == location
+
+
+@pytest.mark.parametrize(("matrix", "rotation"), [(PORTRAIT, 90), (MIRRORED, 180)])
+def test_the_display_matrix_is_kept_whole(
+    make_clip: MakeClip, matrix: tuple[int, ...], rotation: int
+) -> None:
+    info = probe(make_clip(display_matrix=matrix, sar=Fraction(16, 11), frames=2))
+    assert (info.display_matrix, info.rotation) == (matrix, rotation)
+    assert info.sar == Fraction(16, 11)
+
+
+def test_rotation_is_clockwise_and_ignores_scale() -> None:
+    assert rotation_of(None) == 0
+    assert rotation_of((0, -32768, 0, 32768, 0, 0, 0, 0, 1 << 30)) == 270
+
+
+def test_a_photo_turned_by_exif(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn right to view
+    path = tmp_path / "turned.jpg"
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path, exif=exif)
+    info = probe(path)
+    assert (info.rotation, info.sequence, info.frames) == (90, True, 1)
+    assert info.display_matrix == PORTRAIT
+
+
+def test_all_streams_are_listed(make_clip: MakeClip) -> None:
+    path = make_clip(
+        "all.mkv",
+        audio=("aac", "flac"),
+        subtitles=("hello",),
+        attachments=[("a.ttf", "font/ttf", b"123")],
+        chapters=[(Fraction(0), Fraction(1, 5), "one"), (Fraction(1, 5), Fraction(2, 5), "two")],
+        cover=True,
+        metadata={"title": "A title"},
+        video_metadata={"title": "Main", "language": "ger"},
+    )
+    info = probe(path)
+    kinds = [(s.type, s.codec, s.attached_picture) for s in info.streams]
+    assert kinds[:4] == [
+        ("video", "h264", False),
+        ("audio", "aac", False),
+        ("audio", "flac", False),
+        ("subtitle", "subrip", False),
+    ]
+    assert ("video", "mjpeg", True) in kinds
+    assert "attachment" in [s.type for s in info.streams]
+    assert (info.streams[0].language, info.streams[0].title) == ("ger", "Main")
+    assert info.chapters == 2
+    assert info.metadata["title"] == "A title"
+
+
+def test_cover_art_before_the_video_is_not_the_video(make_clip: MakeClip) -> None:
+    info = probe(make_clip("cover.mp4", cover=True, size=(64, 48)))
+    assert info.streams[info.video_index].codec == "h264"
+    assert (info.width, info.height) == (64, 48)
+    assert [s.attached_picture for s in info.streams].count(True) == 1
+
+
+def test_variable_frame_rate_and_start(make_clip: MakeClip) -> None:
+    path = make_clip(pts=[200, 240, 280, 480, 500], time_base=Fraction(1, 1000))
+    info = probe(path)
+    assert info.start_pts is not None
+    assert info.start_pts * info.time_base == Fraction(1, 5)
+    assert info.frames == 5
+
+
+def test_interlaced(make_clip: MakeClip) -> None:
+    assert probe(make_clip("i.ts", codec="mpeg2video", interlaced=True)).interlaced
+
+
+def test_metadata_that_is_not_utf8(make_clip: MakeClip) -> None:
+    path = make_clip("latin.mkv", metadata={"title": "caf@"}, frames=2)
+    path.write_bytes(path.read_bytes().replace(b"caf@", b"caf\xe9"))
+    assert probe(path).metadata["title"].startswith("caf")
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_webm_alpha(make_clip: MakeClip, codec: str) -> None:
+    assert probe(make_clip("a.webm", codec=codec, pix_fmt="yuva420p")).pix_fmt == "yuva420p"
+
+
+def test_picture_sequences(tmp_path: Path) -> None:
+    write_clip(tmp_path / "%04d.png", ClipSpec(codec="png", pix_fmt="rgb48be", frames=3))
+    (tmp_path / "notes.txt").write_text("no picture")
+    for path in (tmp_path, tmp_path / "%04d.png", str(tmp_path / "%d.png")):
+        info = probe(path, rate=Fraction(24000, 1001))
+        assert (info.sequence, info.frames, info.depth) == (True, 3, 16)
+        assert (info.rate, info.time_base) == (Fraction(24000, 1001), Fraction(1001, 24000))
+    assert probe(tmp_path).rate == 25
+
+
+def test_bad_inputs_are_named_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("not a video at all\n" * 200)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    write_clip(tmp_path / "whole.mp4", ClipSpec())
+    whole = (tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "no_index.mp4").write_bytes(whole[: len(whole) // 2])
+    cases = {
+        "missing.mp4": "does not exist",
+        "empty.mp4": "is empty",
+        "text.mp4": "not a video",
+        "folder": "without pictures",
+        "photo.png": "could be decoded",
+        "no_index.mp4": "incomplete",
+        "%03d.jpg": "no file matches",
+    }
+    for name, reason in cases.items():
+        with pytest.raises(InputError) as caught:
+            probe(tmp_path / name)
+        message = str(caught.value)
+        assert name in message and reason in message and "\n" not in message
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame.sample_rate = 8000
+        output.mux(stream.encode(frame))
+    with pytest.raises(InputError, match=r"sound\.wav has no video stream"):
+        probe(path)
+
+
+def test_a_name_with_colon_and_percent(make_clip: MakeClip, tmp_path: Path) -> None:
+    plain = make_clip(frames=2)
+    odd = plain.rename(tmp_path / "12:30 50%d.mp4")
+    assert probe(odd).frames == 2
+
+
+def test_info_is_frozen(make_clip: MakeClip) -> None:
+    info = probe(make_clip(frames=1))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        info.width = 3  # type: ignore[misc]

@@ -1,0 +1,418 @@
+import csv
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.clips import ClipSpec, make_frame, source_frames, write_clip
+from tests.conftest import MakeClip
+from vsrcli.errors import InputError
+from vsrcli.media.planes import ColourTags, Frame, from_video_frame
+from vsrcli.media.probe import probe
+from vsrcli.media.reader import Reader
+
+AWKWARD = Path(__file__).parents[2].parent / "shared" / "data" / "awkward"
+
+
+def read(path: Path, **options: object) -> tuple[list[Frame], Reader, list[str]]:
+    notes: list[str] = []
+    with Reader(path, note=notes.append, **options) as reader:  # type: ignore[arg-type]
+        frames = list(reader)
+    return frames, reader, notes
+
+
+def psnr(frame: Frame, other: Frame, plane: int = 0) -> float:
+    error = frame.planes[plane].astype(float) - other.planes[plane]
+    peak = 2**frame.layout.depth - 1
+    return float(20 * np.log10(peak / max(1e-9, np.sqrt(np.mean(error**2)))))
+
+
+# -- what is in the file comes out ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"),
+    [
+        ("ffv1", "yuv420p"),
+        ("ffv1", "yuv422p10le"),
+        ("ffv1", "yuva444p16le"),
+        ("ffv1", "gray16le"),
+        ("ffv1", "gbrap12le"),
+        ("rawvideo", "yuyv422"),
+        ("rawvideo", "nv12"),
+        ("libx264rgb", "bgr0"),
+        ("png", "rgb24"),
+    ],
+)
+@pytest.mark.parametrize("size", [(34, 18), (33, 17)])
+def test_lossless_samples_come_out_unchanged(
+    make_clip: MakeClip, codec: str, pix_fmt: str, size: tuple[int, int]
+) -> None:
+    if (codec, size) == ("rawvideo", (33, 17)):
+        pytest.skip("swscale cannot pack odd sizes without loss; test_planes.py covers them")
+    fields = {"codec": codec, "pix_fmt": pix_fmt, "size": size, "frames": 3}
+    if codec == "libx264rgb":
+        fields["options"] = {"qp": "0", "crf": "0"}
+    frames, _, notes = read(make_clip("lossless.mkv" if codec != "png" else "c.mov", **fields))
+    expected = source_frames(ClipSpec(**fields))  # type: ignore[arg-type]
+    assert len(frames) == len(expected)
+    for frame, wanted in zip(frames, expected, strict=True):
+        assert frame.layout == wanted.layout
+        for plane, samples in zip(frame.planes, wanted.planes, strict=True):
+            np.testing.assert_array_equal(plane, samples)
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("b.mp4", "libx264", {"bf": "3"}),
+        ("b.mkv", "libx264", {"bf": "3"}),
+        ("b.ts", "libx264", {"bf": "3"}),
+        ("b.avi", "mpeg4", {"bf": "2"}),
+        ("b.flv", "libx264", {"bf": "3"}),
+        ("b.h264", "libx264", {"bf": "3"}),
+        ("b.hevc", "libx265", {}),
+        ("b.webm", "libvpx-vp9", {}),
+        ("b.mov", "mjpeg", {}),
+    ],
+)
+def test_every_container_gives_every_frame_in_order(
+    make_clip: MakeClip, name: str, codec: str, options: dict[str, str]
+) -> None:
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    fields = {"codec": codec, "options": options, "frames": 20, "pix_fmt": pix_fmt}
+    path = make_clip(name, **fields)
+    frames, reader, notes = read(path)
+    assert [f.index for f in frames] == list(range(20))
+    assert (notes, reader.concealed, reader.truncated) == ([], 0, False)
+    seconds = [(f.pts - frames[0].pts) * f.time_base for f in frames]
+    tick = frames[0].time_base  # Matroska and FLV round to milliseconds
+    assert all(abs(s - Fraction(i, 25)) <= tick for i, s in enumerate(seconds))
+    assert all(abs(f.duration * f.time_base - Fraction(1, 25)) <= tick for f in frames)
+    for frame, wanted in zip(frames, source_frames(ClipSpec(**fields)), strict=True):  # type: ignore[arg-type]
+        assert psnr(frame, wanted) > 26  # the next frame would score less than 20
+
+
+def test_variable_times_are_exact(make_clip: MakeClip) -> None:
+    pts = [300, 333, 700, 701, 2000, 2040]
+    path = make_clip(pts=pts, time_base=Fraction(1, 1000), options={"bf": "2"})
+    frames, _, _ = read(path)
+    assert [f.pts * f.time_base * 1000 for f in frames] == pts
+    assert [f.duration * f.time_base * 1000 for f in frames] == [33, 367, 1, 1299, 40, 40]
+
+
+def test_first_times_below_zero(make_clip: MakeClip) -> None:
+    frames, _, notes = read(make_clip("n.mkv", pts=[-80, -40, 0, 40], time_base=Fraction(1, 1000)))
+    assert len(frames) == 4
+    steps = [b.pts - a.pts for a, b in pairwise(frames)]
+    assert steps == [40, 40, 40] and notes == []
+
+
+def test_tags_travel_with_every_frame(make_clip: MakeClip) -> None:
+    tags = ColourTags(9, 9, 16, 1, 3)
+    path = make_clip(
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        tags=tags,
+        frames=3,
+        options={"x265-params": "log-level=none:chromaloc=2"},
+    )
+    assert {f.tags for f in read(path)[0]} == {tags}
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_webm_alpha_is_kept(make_clip: MakeClip, codec: str) -> None:
+    fields = {"codec": codec, "pix_fmt": "yuva420p", "frames": 4}
+    frames, _, _ = read(make_clip("alpha.webm", **fields))
+    assert len(frames) == 4
+    for frame, wanted in zip(frames, source_frames(ClipSpec(**fields)), strict=True):  # type: ignore[arg-type]
+        assert frame.layout.alpha
+        assert psnr(frame, wanted, plane=3) > 25
+
+
+@pytest.mark.parametrize("size", [(16, 16), (2, 2), (7680, 4320)])
+def test_extreme_sizes_and_a_single_frame(make_clip: MakeClip, size: tuple[int, int]) -> None:
+    fields = {"codec": "rawvideo", "pix_fmt": "gray", "size": size, "frames": 1}
+    path = make_clip("one.nut", **fields)
+    frames, _, _ = read(path)
+    assert [(f.width, f.height, f.duration * f.time_base) for f in frames] == [
+        (*size, Fraction(1, 25))
+    ]
+
+
+# -- pictures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "planar"),
+    [
+        ("rgb24", "gbrp"),
+        ("rgba64be", "gbrap16le"),
+        ("gray16be", "gray16le"),
+        ("ya8", "ya8"),
+        ("rgb48be", "gbrp16le"),
+    ],
+)
+def test_png_sequences(tmp_path: Path, pix_fmt: str, planar: str) -> None:
+    spec = ClipSpec(codec="png", pix_fmt=pix_fmt, frames=3, size=(33, 17))
+    write_clip(tmp_path / "%04d.png", spec)
+    for path in (tmp_path, tmp_path / "%04d.png"):
+        frames, _, notes = read(path, rate=Fraction(24))
+        assert [(f.pts, f.duration, f.time_base) for f in frames] == [
+            (i, 1, Fraction(1, 24)) for i in range(3)
+        ]
+        assert frames[0].layout.pix_fmt == planar and notes == []
+        for frame, wanted in zip(frames, source_frames(spec), strict=True):
+            for plane, samples in zip(frame.planes, wanted.planes, strict=True):
+                np.testing.assert_array_equal(plane, samples)
+
+
+def test_pictures_are_sorted_as_people_count(tmp_path: Path) -> None:
+    for number in (10, 9, 2, 111):
+        image = Image.new("L", (16, 16), number)
+        image.save(tmp_path / f"shot {number}.png")
+    frames, _, _ = read(tmp_path)
+    assert [int(f.planes[0][0, 0]) for f in frames] == [2, 9, 10, 111]
+    assert [int(f.planes[0][0, 0]) for f in read(tmp_path / "shot %d.png")[0]] == [2, 9, 10, 111]
+
+
+def test_a_palette_picture(tmp_path: Path) -> None:
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(tmp_path / "p.png")
+    (frame,), _, _ = read(tmp_path / "p.png")
+    assert [int(p[0, 0]) for p in frame.planes] == [20, 30, 10, 255]
+
+
+def test_pictures_of_other_sizes_and_kinds_follow_the_first(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 16), (40, 50, 60)).save(tmp_path / "1.png")
+    Image.new("RGB", (64, 64), (10, 20, 30)).save(tmp_path / "2.png")
+    Image.new("L", (32, 16), 77).save(tmp_path / "3.png")
+    frames, _, notes = read(tmp_path)
+    assert {f.planes[0].shape for f in frames} == {(16, 32)}
+    assert {f.layout.pix_fmt for f in frames} == {"gbrp"}
+    colours = [[int(p[8, 8]) for p in f.planes] for f in frames]
+    assert colours == [[50, 60, 40], [20, 30, 10], [77, 77, 77]]
+    assert len(notes) == 1 and "64x64" in notes[0]
+
+
+def test_a_damaged_picture_is_replaced_by_the_one_before(tmp_path: Path) -> None:
+    write_clip(tmp_path / "%d.png", ClipSpec(codec="png", pix_fmt="rgb24", frames=4))
+    (tmp_path / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    frames, reader, notes = read(tmp_path / "%d.png")
+    assert [f.pts for f in frames] == [0, 1, 2, 3]
+    np.testing.assert_array_equal(frames[2].planes[0], frames[1].planes[0])
+    assert reader.concealed == 1 and len(notes) == 1
+
+
+# -- trouble on the way --------------------------------------------------------------------------
+
+
+def packet_places(path: Path) -> list[tuple[int, int]]:
+    """Return the position and size of every video packet, in bytes."""
+    with av.open(str(path)) as container:
+        return [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
+
+
+def wiped(path: Path, packets: set[int]) -> Path:
+    """Overwrite packets of a file whose packets keep their places."""
+    places = packet_places(path)
+    content = bytearray(path.read_bytes())
+    for number in packets:
+        pos, size = places[number]
+        content[pos : pos + size] = b"\xaa" * size
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"),
+    [("libx264", "yuv420p"), ("prores_ks", "yuv422p10le"), ("libx265", "yuv420p")],
+)
+def test_lost_pictures_repeat_the_last_good_one(
+    make_clip: MakeClip, codec: str, pix_fmt: str, threads: int
+) -> None:
+    options = {"x265-params": "log-level=none:bframes=0"} if codec == "libx265" else {}
+    path = make_clip("w.mov", codec=codec, pix_fmt=pix_fmt, frames=24, options=options | {"g": "4"})
+    frames, reader, notes = read(wiped(path, {9, 10}), threads=threads)
+    assert len(frames) == 24
+    times = [f.pts * f.time_base for f in frames]
+    assert times == [Fraction(i, 25) for i in range(24)]
+    assert reader.concealed >= 2
+    np.testing.assert_array_equal(frames[9].planes[0], frames[8].planes[0])
+    np.testing.assert_array_equal(frames[10].planes[0], frames[8].planes[0])
+    assert psnr(frames[23], source_frames(ClipSpec(pix_fmt=pix_fmt, frames=24))[23]) > 25
+    assert notes == [f"w.mov: {reader.concealed} damaged frames were replaced by the frame before"]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("t.mp4", "libx264", {"movflags": "faststart"}),
+        ("t.mkv", "libx264", {}),
+        ("t.avi", "mpeg4", {}),
+        ("t.flv", "libx264", {}),
+    ],
+)
+def test_a_truncated_file_gives_what_there_is(
+    make_clip: MakeClip, name: str, codec: str, options: dict[str, str]
+) -> None:
+    path = make_clip(name, codec=codec, frames=60, container_options=options)
+    places = packet_places(path)
+    path.write_bytes(path.read_bytes()[: places[30][0] + 3])
+    frames, reader, notes = read(path)
+    assert 28 <= len(frames) <= 30
+    assert reader.truncated
+    assert notes == [f"{name}: the file ends early; what there is of it was read"]
+
+
+def test_times_that_go_back_are_repaired_with_one_note(tmp_path: Path) -> None:
+    spec = ClipSpec(frames=6)
+    first = write_clip(tmp_path / "1.ts", spec)
+    second = write_clip(tmp_path / "2.ts", spec)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    frames, _, notes = read(joined)
+    assert len(frames) == 12
+    assert all(b.pts > a.pts for a, b in pairwise(frames))
+    assert sum("timestamps" in note for note in notes) == 1
+
+
+def test_a_new_size_on_the_way_is_scaled_to_the_first(tmp_path: Path) -> None:
+    sizes = [(64, 48), (96, 72), (64, 48)]
+    parts = [write_clip(tmp_path / f"{i}.h264", ClipSpec(size=s)) for i, s in enumerate(sizes)]
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(b"".join(p.read_bytes() for p in parts))
+    frames, _, notes = read(joined)
+    assert len(frames) == 36
+    assert {f.planes[0].shape for f in frames} == {(48, 64)}
+    assert {f.planes[1].shape for f in frames} == {(24, 32)}
+    assert all(b.pts - a.pts == frames[0].duration for a, b in pairwise(frames))
+    assert [n for n in notes if "96x72" in n] == notes and len(notes) == 1
+    large = source_frames(ClipSpec(size=(96, 72)))[0].planes[0]
+    assert abs(float(frames[12].planes[0].mean()) - float(large.mean())) < 1
+
+
+@pytest.mark.parametrize(("name", "codec"), [("i.mp4", "libx264"), ("i.ts", "mpeg2video")])
+def test_interlaced_frames_become_whole(make_clip: MakeClip, name: str, codec: str) -> None:
+    fields = {"codec": codec, "interlaced": True, "frames": 8, "velocity": (5, 0)}
+    path = make_clip(name, **fields)
+    frames, _, notes = read(path)
+    assert len(frames) == 8
+    assert [f.index for f in frames] == list(range(8))
+    assert all(b.pts - a.pts == frames[0].duration for a, b in pairwise(frames))
+    assert len(notes) == 1 and "deinterlaced" in notes[0]
+    with av.open(str(path)) as container:
+        woven = [from_video_frame(f) for f in container.decode(video=0)]
+    for index in range(1, 7):
+        truth = make_frame("yuv420p", 64, 48, index, velocity=(5, 0))
+        assert psnr(frames[index], truth) > psnr(woven[index], truth) + 3
+        np.testing.assert_allclose(frames[index].planes[0][::2], woven[index].planes[0][::2])
+
+
+def test_interlaced_frames_can_be_refused(make_clip: MakeClip) -> None:
+    path = make_clip("i.ts", codec="mpeg2video", interlaced=True)
+    with pytest.raises(InputError, match=r"i\.ts is interlaced.*deinterlaced$"):
+        read(path, deinterlace=False)
+    assert len(read(make_clip("p.ts", codec="mpeg2video"), deinterlace=False)[0]) == 12
+
+
+def test_every_packet_damaged(make_clip: MakeClip) -> None:
+    path = wiped(make_clip("all.mp4"), set(range(12)))
+    with pytest.raises(InputError, match=r"no frame of .*all\.mp4 could be decoded"):
+        Reader(path)
+
+
+# -- choosing part of it -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "most", "expected"),
+    [
+        (None, None, None, range(12)),
+        (Fraction(2, 25), None, None, range(2, 12)),
+        (Fraction(3, 50), Fraction(5, 25), None, range(2, 5)),
+        (None, Fraction(4, 25), 3, range(3)),
+        (Fraction(1, 5), None, 2, range(5, 7)),
+        (Fraction(9), None, None, range(0)),
+        (None, None, 0, range(0)),
+    ],
+)
+def test_trimming_counts_from_the_first_frame(
+    make_clip: MakeClip,
+    start: Fraction | None,
+    end: Fraction | None,
+    most: int | None,
+    expected: range,
+) -> None:
+    pts = [i + 7 for i in range(12)]
+    path = make_clip(pts=pts, time_base=Fraction(1, 25), options={"bf": "2"})
+    frames, _, _ = read(path, start=start, end=end, max_frames=most)
+    assert [f.index for f in frames] == list(expected)
+    assert [f.pts * f.time_base for f in frames] == [Fraction(7 + i, 25) for i in expected]
+
+
+def test_iterating_again_starts_again(make_clip: MakeClip) -> None:
+    path = make_clip()
+    info = probe(path)
+    with Reader(path, info=info) as reader:
+        assert reader.info is info
+        first = [next(iter(reader)).pts for _ in range(2)]
+        assert first == [0, 0]
+        assert len(list(reader)) == 12
+
+
+def test_leaving_early_closes_the_file(make_clip: MakeClip) -> None:
+    with Reader(make_clip(frames=30)) as reader:
+        frames = iter(reader)
+        next(frames)
+    assert list(frames) == []
+
+
+# -- files from the wild -------------------------------------------------------------------------
+
+
+def awkward_files() -> list[str]:
+    manifest = AWKWARD / "manifest.csv"
+    if not manifest.is_file():
+        return []
+    with manifest.open(newline="") as lines:
+        return [row["file"] for row in csv.DictReader(lines)]
+
+
+@pytest.mark.skipif(not awkward_files(), reason=f"{AWKWARD.parent.name}/awkward is not here")
+@pytest.mark.parametrize("name", awkward_files() or ["none"])
+def test_awkward_files_are_read_or_refused_in_a_sentence(name: str) -> None:
+    try:
+        with Reader(AWKWARD / name, max_frames=10) as reader:
+            frames = list(reader)
+    except InputError as error:
+        assert name in str(error) and "\n" not in str(error)
+        assert name.split(".")[0] in REFUSED
+    else:
+        assert frames and all(b.pts > a.pts for a, b in pairwise(frames))
+        assert all(f.duration > 0 for f in frames)
+        assert name.split(".")[0] not in REFUSED
+
+
+REFUSED = {
+    "subsample_encrypted_noaltref",
+    "invalid-bitstream",
+    "sample_with_sdt",
+    "sample_mpegh_bl_configchange_cont",
+}
+"""Encrypted; damaged from the first packet; without a picture; without a video codec."""
+
+
+def test_texture_moves_by_its_velocity() -> None:
+    """The clip factory's promise: smooth texture, moving by less than a pixel a frame."""
+    before, after = (make_frame("gray", 64, 48, t).planes[0].astype(int) for t in (0.0, 100.0))
+    corner = before[21:48, 0:27]
+    assert np.abs(after[0:27, 37:64] - corner).max() <= 1
+    assert np.abs(after[0:27, 36:63] - corner).mean() > 3
