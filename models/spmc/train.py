@@ -1,0 +1,202 @@
+"""Train the network: a cache of clips in, a checkpoint out, every few minutes.
+
+    python -m models.spmc.train models/spmc/config/spmc_x4.toml --cache DIR [--hours H]
+
+Started again it goes on from its checkpoint: weights, their average, optimiser, step. The random
+numbers of every step follow from the seed and the step, so a resumed run sees the data an
+uninterrupted one would have seen. `--hours` ends a session, not the schedule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.spmc.data import Clips
+from models.spmc.network import Spmc, SpmcConfig, warp
+
+AVERAGE = 0.999
+"""Decay of the averaged weights, reached in the course of the first steps."""
+CLIP_NORM = 0.5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run, as its config file says."""
+
+    network: dict[str, object]
+    """Fields of SpmcConfig."""
+    stages: list[dict[str, float]]
+    """One after the other: steps, rate (of learning, at the start), batch, length (frames), patch
+    (LR pixels), loss ("charbonnier" or "l2")."""
+    mixture: dict[str, float]
+    """Share of each kind of degraded input."""
+    final_rate: float = 0.02
+    """Learning rate at the end of the last stage, as a share of its start."""
+    warp_weight: float = 0.02
+    """Weight of the photometric loss of the motion estimation."""
+    seed: int = 0
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Cosine from the first stage's rate to `final_rate` of it over all stages, warmed up."""
+    total = sum(int(stage["steps"]) for stage in recipe.stages)
+    stage = stage_at(recipe, step)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+    share = recipe.final_rate + (1 - recipe.final_rate) * cosine
+    return float(stage["rate"]) * share * min(1.0, (step + 1) / 100)
+
+
+def stage_at(recipe: Recipe, step: int) -> dict[str, float]:
+    """The stage that STEP belongs to."""
+    for stage in recipe.stages:
+        step -= int(stage["steps"])
+        if step < 0:
+            return stage
+    return recipe.stages[-1]
+
+
+def photometric(before: Tensor, after: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
+    """Mean absolute error of each frame against its neighbour warped to it, both ways."""
+    first, second = before.flatten(0, 1).unsqueeze(1), after.flatten(0, 1).unsqueeze(1)
+    there = (warp(second, forward.flatten(0, 1)) - first).abs().mean()
+    return there + (warp(first, backward.flatten(0, 1)) - second).abs().mean()
+
+
+def gain(outputs: Tensor, high: Tensor, low: Tensor) -> tuple[float, float]:
+    """PSNR of the outputs and its gain over bicubic, dB, mean over the frames of a batch."""
+    bicubic = F.interpolate(low, scale_factor=4, mode="bicubic", align_corners=False)
+    ours, theirs = (
+        (-10 * torch.log10((picture - high).square().mean((2, 3)))).mean()
+        for picture in (outputs, bicubic)
+    )
+    return float(ours), float(ours - theirs)
+
+
+class Run:
+    """The state of a training run, saved and loaded whole."""
+
+    def __init__(self, recipe: Recipe, checkpoint: Path, start: Path | None) -> None:
+        self.recipe, self.checkpoint = recipe, checkpoint
+        self.network = Spmc(SpmcConfig(**recipe.network)).to(memory_format=torch.channels_last)
+        if start is not None:
+            self.network.load_state_dict(torch.load(start, weights_only=True))
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
+        self.step = 0
+        if checkpoint.is_file():
+            self.load()
+
+    def save(self) -> None:
+        """Replace the checkpoint. Moments go to half precision: they are averages of noise."""
+        moments = self.optimiser.state_dict()
+        moments["state"] = {
+            index: {
+                "step": state["step"],
+                "exp_avg": state["exp_avg"].bfloat16(),
+                "exp_avg_sq": state["exp_avg_sq"].sqrt().bfloat16(),
+            }
+            for index, state in moments["state"].items()
+        }
+        stored = {
+            "step": self.step,
+            "weights": self.network.state_dict(),
+            "average": self.average,
+            "optimiser": moments,
+        }
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(stored, temporary)
+        temporary.replace(self.checkpoint)
+
+    def load(self) -> None:
+        """Go on from the checkpoint."""
+        stored = torch.load(self.checkpoint, weights_only=True)
+        for state in stored["optimiser"]["state"].values():
+            state["exp_avg"] = state["exp_avg"].float()
+            state["exp_avg_sq"] = state["exp_avg_sq"].float().square()
+        self.network.load_state_dict(stored["weights"])
+        self.optimiser.load_state_dict(stored["optimiser"])
+        self.average, self.step = stored["average"], stored["step"]
+
+    def advance(self, clips: Clips) -> tuple[float, float]:
+        """One step; returns PSNR and gain over bicubic of its batch."""
+        random.seed(self.recipe.seed * 1_000_003 + self.step)
+        stage = stage_at(self.recipe, self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.step)
+        high, low = clips.sample(int(stage["batch"]))
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs, flows = self.network(low, radius=random.choice([1, 1, 2]))
+        error = outputs - high
+        picture = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
+        loss = picture + self.recipe.warp_weight * photometric(low[:, :-1], low[:, 1:], *flows)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+        self.optimiser.step()
+        self.step += 1
+        with torch.no_grad():
+            decay = min(AVERAGE, (self.step + 1) / (self.step + 50))
+            for name, value in self.network.state_dict().items():
+                self.average[name].lerp_(value, 1 - decay)
+            return gain(outputs, high, low)
+
+
+def charbonnier(error: Tensor) -> Tensor:
+    """Mean of sqrt(error^2 + 1e-6): L1 without its corner."""
+    return torch.sqrt(error.square() + 1e-6).mean()
+
+
+def train(run: Run, clips: dict[tuple[int, int], Clips], hours: float) -> None:
+    """Train until the recipe or the time is at its end; a line every 100 steps."""
+    total = sum(int(stage["steps"]) for stage in run.recipe.stages)
+    started, saved, seen = time.monotonic(), time.monotonic(), []
+    while run.step < total and time.monotonic() - started < hours * 3600:
+        stage = stage_at(run.recipe, run.step)
+        seen.append(run.advance(clips[int(stage["length"]), int(stage["patch"])]))
+        if run.step % 100 == 0:
+            psnr, more = np.mean(seen, axis=0)
+            pace = (time.monotonic() - started) / len(seen) if len(seen) < 100 else None
+            line = {"step": run.step, "psnr": round(psnr, 3), "gain": round(more, 3)}
+            line["rate"] = round(learning_rate(run.recipe, run.step), 7)
+            line["seconds"] = round(time.monotonic() - started)
+            print(json.dumps(line | ({"pace": round(pace, 2)} if pace else {})), flush=True)
+            seen = []
+        if time.monotonic() - saved > 180:
+            run.save()
+            saved = time.monotonic()
+    run.save()
+
+
+def main() -> None:
+    """Train as a config file says."""
+    parser = argparse.ArgumentParser(prog="python -m models.spmc.train", description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--cache", type=Path, required=True, help="clips of models.spmc.data")
+    parser.add_argument("--checkpoint", type=Path, help="default: beside the config, .pt")
+    parser.add_argument("--start", type=Path, help="weights to begin from, a state_dict")
+    parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    recipe = Recipe(**tomllib.loads(given.config.read_text(encoding="utf-8")))
+    torch.manual_seed(recipe.seed)
+    shapes = {(int(stage["length"]), int(stage["patch"])) for stage in recipe.stages}
+    clips = {shape: Clips(given.cache, *shape, recipe.mixture) for shape in shapes}
+    run = Run(recipe, given.checkpoint or given.config.with_suffix(".pt"), given.start)
+    train(run, clips, given.hours)
+
+
+if __name__ == "__main__":
+    main()

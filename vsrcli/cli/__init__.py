@@ -1,0 +1,70 @@
+"""The command line: options -> plain values -> one library call -> rendering."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from vsrcli import __version__
+from vsrcli.cli.degrade import degrade_command
+from vsrcli.cli.options import wants_traceback
+from vsrcli.cli.psnr import psnr_command
+from vsrcli.cli.upscale import upscale_command
+from vsrcli.console import error
+from vsrcli.errors import ExitStatus, VsrError
+
+
+class _Commands(typer.core.TyperGroup):
+    """The single funnel through which every failure becomes one sentence and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            error("interrupted; nothing was written under the output's name")
+            raise typer.Exit(ExitStatus.INTERRUPTED) from None
+        except BrokenPipeError:
+            raise typer.Exit(ExitStatus.OUTPUT) from None
+        except VsrError as failure:
+            if wants_traceback():
+                raise
+            error(str(failure))
+            raise typer.Exit(failure.exit_status) from None
+        except Exception as failure:
+            if wants_traceback() or type(failure).__module__.startswith("typer"):
+                raise  # typer's own: usage errors, Exit and Abort
+            kind = type(failure).__name__
+            error(f"unexpected {kind}: {failure}; run again with --traceback and report it")
+            raise typer.Exit(ExitStatus.FAILURE) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Video super-resolution: detail that is in the neighbouring frames, put where it belongs.",
+)
+app.command("upscale")(upscale_command)
+app.command("degrade")(degrade_command)
+app.command("psnr")(psnr_command)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"vsr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass

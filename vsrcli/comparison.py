@@ -1,0 +1,142 @@
+"""A picture that shows what was gained: bicubic beside vsr, with zoomed details."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from vsrcli.errors import OutputError
+from vsrcli.media.planes import Frame, to_video_frame
+from vsrcli.media.reader import Reader
+from vsrcli.media.resample import PlanesResampler, chroma_location
+
+Picture = NDArray[np.uint8]
+"""[h, w, 3] sRGB."""
+
+_DETAILS = 3
+_LATEST_FRAME = 300
+"""Reading on to the middle of a long clip only to show a frame would be time wasted."""
+
+
+def compare(source: Path, output: Path, picture: Path, *, skip: int = 0) -> None:
+    """Write `picture`: a frame of `source` enlarged by bicubic, the same frame of `output`.
+
+    `skip` frames of the source come before the output's first. Raises InputError for files that
+    cannot be read and OutputError if the picture cannot be written.
+    """
+    with Reader(output) as outputs:
+        chosen = min((outputs.info.frames or 1) // 2, _LATEST_FRAME)
+        enlarged = _nth(outputs, chosen)
+    with Reader(source) as inputs:
+        small = _nth(inputs, skip + enlarged.index)
+    before = _rgb(_bicubic(small, (enlarged.width, enlarged.height)))
+    page = draw(before, _rgb(enlarged), names=("bicubic", "vsr"))
+    try:
+        Image.fromarray(page).save(picture)
+    except (OSError, ValueError) as failure:
+        raise OutputError(
+            f"{picture}: the comparison cannot be written ({failure}); choose another name"
+        ) from None
+
+
+def draw(before: Picture, after: Picture, *, names: tuple[str, str]) -> Picture:
+    """The page: both pictures side by side, and below them the details that differ most."""
+    height, width = after.shape[:2]
+    side = max(16, min(height, width) // 6)
+    places = _most_different(before, after, side)
+    cell = max(side, (2 * width - 8 * (_DETAILS - 1)) // (2 * _DETAILS) - 4)
+    rows = [_beside([_framed(picture, places, side) for picture in (before, after)], gap=8)]
+    pairs = [
+        _beside([_zoom(picture, place, side, cell) for picture in (before, after)], gap=4)
+        for place in places
+    ]
+    rows.append(_beside(pairs, gap=8))
+    page_width = max(row.shape[1] for row in rows)
+    page = _stack([_pad(row, page_width) for row in rows], gap=8)
+    return _labelled(page, [(6, names[0]), (width + 14, names[1])])
+
+
+def _nth(frames: Reader, number: int) -> Frame:
+    last: Frame | None = None
+    for frame in islice(frames, number + 1):
+        last = frame
+    assert last is not None, "a reader yields at least one frame or raises"
+    return last
+
+
+def _bicubic(frame: Frame, size: tuple[int, int]) -> Frame:
+    resampler = PlanesResampler(
+        frame.layout, (frame.width, frame.height), size, location=chroma_location(frame.tags)
+    )
+    return Frame(
+        planes=resampler(frame.planes),
+        layout=frame.layout,
+        pts=frame.pts,
+        duration=frame.duration,
+        time_base=frame.time_base,
+        tags=frame.tags,
+        index=frame.index,
+    )
+
+
+def _rgb(frame: Frame) -> Picture:
+    picture: av.VideoFrame = to_video_frame(frame)
+    return picture.to_ndarray(format="rgb24").astype(np.uint8)
+
+
+def _most_different(before: Picture, after: Picture, side: int) -> list[tuple[int, int]]:
+    """Top-left corners (y, x) of the squares that differ most, apart from each other."""
+    change = np.abs(after.astype(np.int16) - before).sum(axis=2, dtype=np.float64)
+    rows, columns = (max(1, extent // side) for extent in change.shape)
+    height, width = min(rows * side, change.shape[0]), min(columns * side, change.shape[1])
+    cells = change[:height, :width].reshape(rows, height // rows, columns, width // columns)
+    energy = cells.sum(axis=(1, 3))
+    best = np.argsort(energy, axis=None)[::-1][:_DETAILS]
+    corners = (divmod(int(index), columns) for index in best)
+    return [(row * (height // rows), column * (width // columns)) for row, column in corners]
+
+
+def _zoom(picture: Picture, place: tuple[int, int], side: int, cell: int) -> Picture:
+    y, x = place
+    detail = Image.fromarray(picture[y : y + side, x : x + side])
+    return np.asarray(detail.resize((cell, cell), Image.Resampling.NEAREST))
+
+
+def _framed(picture: Picture, places: Sequence[tuple[int, int]], side: int) -> Picture:
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    for y, x in places:
+        pen.rectangle((x, y, x + side - 1, y + side - 1), outline=(255, 220, 0))
+    return np.asarray(image)
+
+
+def _labelled(page: Picture, labels: Sequence[tuple[int, str]]) -> Picture:
+    image = Image.fromarray(page)
+    pen = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=max(12, page.shape[1] // 70))
+    for x, text in labels:
+        box = pen.textbbox((x, 6), text, font=font)
+        pen.rectangle((box[0] - 4, box[1] - 3, box[2] + 4, box[3] + 3), fill=(0, 0, 0))
+        pen.text((x, 6), text, font=font, fill=(255, 255, 255))
+    return np.asarray(image)
+
+
+def _beside(pictures: Sequence[Picture], gap: int) -> Picture:
+    bar = np.full((pictures[0].shape[0], gap, 3), 255, np.uint8)
+    parts = [part for picture in pictures for part in (picture, bar)][:-1]
+    return np.concatenate(parts, axis=1)
+
+
+def _stack(rows: Sequence[Picture], gap: int) -> Picture:
+    bar = np.full((gap, rows[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for row in rows for part in (row, bar)][:-1], axis=0)
+
+
+def _pad(row: Picture, width: int) -> Picture:
+    return np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)

@@ -1,0 +1,175 @@
+"""The only module that prints: results on stdout; progress, notes and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+
+Progress = Callable[[int, int | None], None]
+"""Called with how many items are done and how many there are (None: not known)."""
+
+
+class Verbosity(IntEnum):
+    """How much is said on stderr; errors always are."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+_results = Console(highlight=False)
+_verbosity = Verbosity.NORMAL
+_FIRST_LINE_AFTER_S = 16.0
+
+
+def set_verbosity(level: Verbosity) -> None:
+    """Set how much `note`, `detail` and the progress display say, for the whole process."""
+    global _verbosity
+    _verbosity = level
+
+
+def note(text: str) -> None:
+    """One line the user should know, on stderr; silent when quiet."""
+    if _verbosity >= Verbosity.NORMAL:
+        console.print(f"[bold cyan]vsr:[/] {escape(text)}")
+
+
+def detail(text: str) -> None:
+    """One line for the curious, on stderr, when verbose."""
+    if _verbosity >= Verbosity.VERBOSE:
+        console.print(f"[dim]vsr: {escape(text)}[/]")
+
+
+def error(text: str) -> None:
+    """The one sentence an error ends in, on stderr."""
+    console.print(f"[bold red]vsr: error:[/] {escape(text)}")
+
+
+def print_result(result: RenderableType) -> None:
+    """A result for people, on stdout."""
+    _results.print(result)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout. JSON has no infinities: they, and NaN, become null."""
+    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+@contextmanager
+def progress_bar(description: str, total: int | None = None) -> Iterator[Progress]:
+    """Show progress on stderr while the block runs; yields the function to report it with.
+
+    A live bar with frames, speed, elapsed and remaining time on a terminal; elsewhere a plain line
+    after 16, 32, 64 ... seconds and one at the end; nothing when quiet.
+    """
+    if _verbosity == Verbosity.QUIET:
+        yield lambda done, total: None
+    elif console.is_terminal:
+        with _live_bar(description, total) as report:
+            yield report
+    else:
+        lines = _ProgressLines(description)
+        yield lines
+        lines.finish()
+
+
+@contextmanager
+def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class SpeedColumn(ProgressColumn):
+        """Frames each second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.2f} fps", style="green")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        SpeedColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with RichProgress(*columns, console=console, speed_estimate_period=120.0) as bar:
+        task = bar.add_task(escape(description), total=total)
+
+        def report(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield report
+
+
+class _ProgressLines:
+    """Progress where stderr is no terminal: few plain lines, ever further apart."""
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+        self._started = time.monotonic()
+        self._next = _FIRST_LINE_AFTER_S
+        self._done = 0
+        self._first_done: int | None = None
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if self._first_done is None:
+            self._first_done = done
+        self._done = done
+        elapsed = time.monotonic() - self._started
+        if elapsed >= self._next:
+            self._next *= 2
+            self._print(elapsed, total)
+
+    def _print(self, elapsed: float, total: int | None) -> None:
+        fps = (self._done - (self._first_done or 0)) / max(elapsed, 1e-9)
+        of = "" if total is None else f" of {total}"
+        left = ""
+        if total is not None and fps > 0:
+            left = f", {clock((total - self._done) / fps)} left"
+        note(
+            f"{self._description}: {self._done}{of} frames, {fps:.2f} fps, "
+            f"{clock(elapsed)} elapsed{left}"
+        )
+
+    def finish(self) -> None:
+        elapsed = time.monotonic() - self._started
+        fps = (self._done - (self._first_done or 0)) / max(elapsed, 1e-9)
+        note(f"{self._description}: {self._done} frames in {clock(elapsed)}, {fps:.2f} fps")
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `m:ss` or `h:mm:ss`."""
+    minutes, second = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{second:02d}" if hours else f"{minutes}:{second:02d}"

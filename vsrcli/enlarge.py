@@ -1,0 +1,119 @@
+"""LR frames in, HR frames out: luma through the network, chroma and alpha through the resampler."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsrcli.media.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from vsrcli.media.planes import Frame, Plane
+from vsrcli.media.resample import (
+    PlanesResampler,
+    chroma_location,
+    resample,
+    resample_matrix,
+    to_samples,
+)
+
+Luma = NDArray[np.float32]
+NETWORK_SCALE = 4
+
+
+class LumaUpscaler(Protocol):
+    """What turns LR luma [H, W] in 0..1 into HR luma [4H, 4W], possibly some frames later."""
+
+    def push(self, luma: Luma) -> list[Luma]:
+        """Take the next frame; return the HR frames that are finished by it, in order."""
+
+    def flush(self) -> list[Luma]:
+        """End the clip: return the HR frames still due, in order."""
+
+
+class FrameEnlarger:
+    """Enlarges the frames of one clip to a target size, in the clip's own colour.
+
+    Y'CbCr planes are never converted. RGB pictures are taken to full-range BT.601 Y'CbCr in
+    floating point for the network and back, since it sees luma alone.
+    """
+
+    def __init__(self, upscaler: LumaUpscaler, size: tuple[int, int]) -> None:
+        """`size` is the target (width, height); the luma is resampled to it from four times LR."""
+        self._upscaler = upscaler
+        self._size = size
+        self._waiting: deque[tuple[Frame, bool]] = deque()
+        self._luma: tuple[object, object] | None = None
+        self._others: PlanesResampler | None = None
+
+    def push(self, frame: Frame, *, wanted: bool = True) -> list[Frame]:
+        """Take the next frame; return the enlarged frames that are finished by it, in order.
+
+        A frame that is not `wanted` is context: others are made with its help, itself is not
+        returned.
+        """
+        self._waiting.append((frame, wanted))
+        return self._finish_all(self._upscaler.push(_luma_of(frame)))
+
+    def flush(self) -> list[Frame]:
+        """End the clip: return the enlarged frames still due, in order."""
+        return self._finish_all(self._upscaler.flush())
+
+    def _finish_all(self, lumas: list[Luma]) -> list[Frame]:
+        pairs = [(luma, *self._waiting.popleft()) for luma in lumas]
+        return [self._finish(frame, luma) for luma, frame, wanted in pairs if wanted]
+
+    def _finish(self, frame: Frame, luma: Luma) -> Frame:
+        luma = self._to_size(luma)
+        if frame.layout.kind == "rgb":
+            planes = self._finish_rgb(frame, luma)
+        else:
+            peak = float((1 << frame.layout.depth) - 1)
+            rest = self._resampler(frame).only(frame.planes, range(1, len(frame.planes)))
+            planes = (to_samples(luma * np.float32(peak), frame.layout.depth), *rest)
+        return replace(frame, planes=planes)
+
+    def _finish_rgb(self, frame: Frame, luma: Luma) -> tuple[Plane, ...]:
+        depth = frame.layout.depth
+        peak = np.float32((1 << depth) - 1)
+        _, cb, cr = rgb_to_ycbcr(*_unit_rgb(frame))
+        matrices = self._resampler(frame).full
+        chroma = [resample(plane, *matrices) for plane in (cb, cr)]
+        red, green, blue = ycbcr_to_rgb(luma, chroma[0], chroma[1])
+        alpha = self._resampler(frame).only(frame.planes, range(3, len(frame.planes)))
+        return (*(to_samples(plane * peak, depth) for plane in (green, blue, red)), *alpha)
+
+    def _to_size(self, luma: Luma) -> Luma:
+        height, width = luma.shape
+        if (width, height) == self._size:
+            return luma
+        if self._luma is None:
+            rows = resample_matrix(height, self._size[1])
+            self._luma = (rows, resample_matrix(width, self._size[0]))
+        return resample(luma, *self._luma)
+
+    def _resampler(self, frame: Frame) -> PlanesResampler:
+        if self._others is None:
+            self._others = PlanesResampler(
+                frame.layout,
+                (frame.width, frame.height),
+                self._size,
+                location=chroma_location(frame.tags),
+            )
+        return self._others
+
+
+def _luma_of(frame: Frame) -> Luma:
+    """Luma [H, W] in 0..1: the Y plane as it is, or BT.601 luma of an RGB picture."""
+    if frame.layout.kind == "rgb":
+        return rgb_to_ycbcr(*_unit_rgb(frame))[0]
+    scale = np.float32(1.0 / ((1 << frame.layout.depth) - 1))
+    return frame.planes[0].astype(np.float32) * scale
+
+
+def _unit_rgb(frame: Frame) -> tuple[Luma, Luma, Luma]:
+    scale = np.float32(1.0 / ((1 << frame.layout.depth) - 1))
+    green, blue, red = (plane.astype(np.float32) * scale for plane in frame.planes[:3])
+    return red, green, blue

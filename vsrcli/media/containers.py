@@ -1,0 +1,123 @@
+"""What each output container is called by FFmpeg, and what it can hold."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+from vsrcli.errors import OutputError, UsageError
+
+MUXERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+    ".ts": "mpegts",
+    ".m2ts": "mpegts",
+    ".mts": "mpegts",
+    ".flv": "flv",
+    ".nut": "nut",
+}
+NAMES = {
+    "mp4": "MP4",
+    "mov": "QuickTime",
+    "matroska": "Matroska",
+    "webm": "WebM",
+    "avi": "AVI",
+    "mpegts": "MPEG-TS",
+    "flv": "FLV",
+    "nut": "NUT",
+}
+QUICKTIME = ("mp4", "mov")
+EBML = ("matroska", "webm")
+
+# The MPEG-TS muxer takes any codec, and writes what it does not know as private data that no
+# demuxer recognises: the codecs it has a stream type or descriptor for.
+_TRANSPORT_STREAM = frozenset(
+    {
+        *("h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"),
+        *("aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "truehd", "opus", "s302m"),
+        *("dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle", "klv", "timed_id3", "scte_35"),
+    }
+)
+
+METADATA: dict[str, Any] = (
+    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
+)
+"""Tags that are not UTF-8 pass through; PyAV 19 does so by itself."""
+
+
+def muxer_of(output: Path) -> str:
+    """Return FFmpeg's name for the container `output` is to be; raises UsageError if unknown."""
+    try:
+        return MUXERS[output.suffix.lower()]
+    except KeyError:
+        known = " ".join(MUXERS)
+        raise UsageError(f"{output}: unknown kind of video file; use one of {known}") from None
+
+
+@contextlib.contextmanager
+def scratch(muxer: str) -> Iterator[Any]:
+    """A container in memory to ask the muxer what it can hold; nothing of it is kept."""
+    container = av.open(io.BytesIO(), "w", format=muxer)
+    try:
+        yield container
+    finally:
+        with contextlib.suppress(av.FFmpegError, ValueError):  # some kinds may not be empty
+            container.close()
+
+
+def holds_video(muxer: str, codec: str) -> bool:
+    """Tell whether `muxer` can hold what the encoder or codec named `codec` makes."""
+    if muxer == "mpegts":
+        return canonical(codec) in _TRANSPORT_STREAM
+    with scratch(muxer) as container:
+        try:
+            container.add_mux_stream(codec, rate=25, width=64, height=64)
+            if muxer not in EBML:  # Matroska wants real codec data before it writes a header
+                container.start_encoding()
+        except (av.FFmpegError, ValueError):
+            return False
+    return True
+
+
+def holds_stream(muxer: str, stream: Any) -> bool:
+    """Tell whether `muxer` can hold the packets of an input stream as they are."""
+    codec = stream.codec_context.codec.canonical_name if stream.codec_context else stream.name
+    if stream.type == "attachment":
+        return muxer == "matroska"
+    if stream.type == "unknown" or (muxer == "mpegts" and codec not in _TRANSPORT_STREAM):
+        return False
+    with scratch(muxer) as container:
+        try:
+            container.add_stream_from_template(stream, opaque=True)
+            container.start_encoding()
+        except (av.FFmpegError, ValueError):
+            return False
+    return True
+
+
+def canonical(codec: str) -> str:
+    """Return the name of the coding an encoder makes: "h264" for "libx264"."""
+    return str(av.Codec(codec, "w").canonical_name)
+
+
+def unwritable(path: Path, failure: Exception) -> OutputError:
+    """Return the error to raise when writing `path` failed with an OS or FFmpeg error."""
+    number = getattr(failure, "errno", None)
+    reason = getattr(failure, "strerror", None) or str(failure)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutputError(f"{path}: the disk is full; free some space and run the command again")
+    if number == errno.ENOENT:
+        return OutputError(f"{path}: its folder does not exist; create it or choose another")
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{path}: may not be written ({reason}); choose another folder")
+    return OutputError(f"{path}: cannot be written ({reason})")

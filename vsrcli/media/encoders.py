@@ -1,0 +1,205 @@
+"""Which encoder, pixel format and options make the output, with as little loss as can be."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.codec.codec import Capabilities, UnknownCodecError
+
+from vsrcli.errors import InputError, UsageError
+from vsrcli.media.containers import NAMES, holds_video, muxer_of
+from vsrcli.media.formats import CONVERTED, PixelLayout, layout_of
+
+FULL_RANGE_ONLY = frozenset({"mjpeg", "mjpeg_qsv", "mjpeg_vaapi"})
+"""Encoders of a coding that has no limited range."""
+_EVEN_ONLY = frozenset({"libx264", "libx265"})
+"""Encoders that refuse odd sizes with subsampled chroma."""
+_MPEG_RATES = (
+    *(Fraction(n, 1001) for n in (24000, 30000, 60000)),
+    *map(Fraction, (24, 25, 30, 50, 60)),
+)
+"""ISO/IEC 13818-2, table 6-4."""
+_TIMED = ("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9")
+_TIMED_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_v4l2m2m", "_mf")
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What the user chose for the encoder."""
+
+    codec: str
+    """FFmpeg's encoder name, for example "libx264"."""
+    options: tuple[tuple[str, str], ...] = ()
+    """FFmpeg's encoder options: ("crf", "18"), ("preset", "slow")."""
+    pix_fmt: str | None = None
+    """Pixel format of the output; None keeps that of the source, as far as the encoder can."""
+    threads: int = 0
+    """0 lets the encoder decide."""
+
+
+def choose_codec(output: Path, codec: str | None, layout: PixelLayout | None = None) -> str:
+    """Return the encoder for `output`: the one asked for, or the container's usual one.
+
+    With the layout of an RGB source, the usual one keeps RGB. Raises UsageError when there is no
+    such encoder, or the container cannot hold what it makes.
+    """
+    muxer = muxer_of(output)
+    if codec is None:
+        if muxer == "webm":
+            return "libvpx-vp9"
+        rgb = layout is not None and layout.kind == "rgb" and layout.depth == 8
+        return "libx264rgb" if rgb and not (layout and layout.alpha) else "libx264"
+    encoder(codec)
+    if not holds_video(muxer, codec):
+        message = f"{output}: {NAMES[muxer]} cannot hold {codec}; choose another codec or .mkv"
+        raise UsageError(message)
+    return codec
+
+
+def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
+    """Return the settings with the defaults `output` needs; options the user gave win.
+
+    AVI stores no presentation times, so its frames must come in the order they are shown.
+    """
+    reorders = settings.codec in ("libx264", "libx264rgb")
+    if muxer_of(output) == "avi" and reorders and "bf" not in dict(settings.options):
+        return replace(settings, options=(*settings.options, ("bf", "0")))
+    return settings
+
+
+def encoder(name: str) -> av.Codec:
+    """Return FFmpeg's video encoder `name`; raises UsageError with near names."""
+    try:
+        found = av.Codec(name, "w")
+    except UnknownCodecError:
+        found = None
+    if found is not None and found.type == "video":
+        return found
+    near = difflib.get_close_matches(name, _video_encoders(), 3, 0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise UsageError(f"{name}: no such video encoder{hint}")
+
+
+def is_hardware(codec: av.Codec) -> bool:
+    """Tell whether an encoder needs a device."""
+    device = Capabilities.hardware | Capabilities.hybrid
+    return bool(codec.capabilities & device) or codec.name.endswith(_TIMED_HARDWARE)
+
+
+def keeps_times(codec: str) -> bool:
+    """Tell whether an encoder takes any time base, and steers its rate by the true times.
+
+    Others (MPEG-4 allows 16 bit denominators, MPEG-2 a few frame rates) are fed a frame count.
+    """
+    return codec in _TIMED or codec.endswith(_TIMED_HARDWARE)
+
+
+def counting_rate(codec: str, rate: Fraction) -> Fraction:
+    """Return the frame rate, near the true one, for an encoder that is fed a frame count."""
+    if codec in ("mpeg1video", "mpeg2video"):
+        return min(_MPEG_RATES, key=lambda known: abs(known - rate))
+    near = rate.limit_denominator(1001)
+    return near if near.numerator <= 65535 and near else Fraction(max(1, round(rate)))
+
+
+def choose_pix_fmt(
+    codec: str, layout: PixelLayout, size: tuple[int, int] | None = None
+) -> tuple[str, str | None]:
+    """Return the pixel format to encode `layout` with, and a note when it has to differ.
+
+    What an encoder lacks is given up in this order, last first: colour, depth, chroma resolution,
+    alpha. With a `size` (width, height), 4:4:4 stands in where the encoder refuses odd sizes.
+    """
+    offered = {name: kept for name in _offered(codec) if (kept := _layout(name))}
+    if not offered:
+        return layout.pix_fmt, None  # a wrapper that takes anything, such as rawvideo
+    best = min(offered, key=lambda name: _loss(layout, offered[name], name))
+    note = _difference(codec, layout, offered[best])
+    if size is None or not _refuses(codec, offered[best], size):
+        return best, note
+    even = {n: k for n, k in offered.items() if not _refuses(codec, k, size)}
+    best = min(even, key=lambda name: _loss(layout, even[name], name))
+    return best, f"{codec} takes no odd sizes with {layout.pix_fmt}: written as {best}"
+
+
+def check_pix_fmt(codec: str, pix_fmt: str) -> None:
+    """Raise UsageError unless `codec` encodes `pix_fmt`."""
+    offered = _offered(codec, every=True)
+    if offered and pix_fmt not in offered:
+        known = " ".join(offered)
+        raise UsageError(f"{codec}: cannot encode the pixel format {pix_fmt}; use one of {known}")
+
+
+def _video_encoders() -> list[str]:
+    names = []
+    for name in av.codecs_available:
+        try:
+            found = av.Codec(name, "w")
+            if found.type == "video" and found.name == name:
+                names.append(name)
+        except UnknownCodecError:
+            continue
+    return names
+
+
+def _offered(codec: str, *, every: bool = False) -> list[str]:
+    names = [form.name for form in encoder(codec).video_formats or ()]
+    if every:
+        return names
+    full = codec in FULL_RANGE_ONLY
+    return [n for n in names if n.startswith("yuvj") == full]
+
+
+def _layout(name: str) -> PixelLayout | None:
+    if name in CONVERTED:
+        return None
+    try:
+        return layout_of(name)
+    except InputError:
+        return None
+
+
+def _loss(source: PixelLayout, target: PixelLayout, name: str) -> tuple[int, ...]:
+    """Rank a target, best first: what would be lost, then what would be stored for nothing."""
+    across = target.log2_chroma[0] - source.log2_chroma[0]
+    down = target.log2_chroma[1] - source.log2_chroma[1]
+    colour = source.kind != "gray"
+    return (
+        int(colour and target.kind == "gray"),
+        int(colour and target.kind != source.kind),
+        max(0, source.depth - target.depth),
+        int(colour) * (max(0, across) + max(0, down)),
+        int(source.alpha and not target.alpha),
+        int(not colour and target.kind != "gray") + int(target.kind == "rgb"),
+        max(0, target.depth - source.depth),
+        max(0, -across) + max(0, -down) if colour else -across - down,
+        int(target.alpha and not source.alpha),
+        int(name != source.pix_fmt),
+    )
+
+
+def _difference(codec: str, source: PixelLayout, target: PixelLayout) -> str | None:
+    lost = []
+    if source.kind == "rgb" and target.kind == "yuv":
+        lost.append("RGB (converted with the BT.709 matrix)")
+    elif source.kind == "yuv" and target.kind == "rgb":
+        lost.append("Y'CbCr (converted to RGB)")
+    elif source.kind != "gray" and target.kind == "gray":
+        lost.append("colour")
+    if target.depth < source.depth:
+        lost.append(f"{source.depth} bits (written with {target.depth})")
+    shifts = zip(target.log2_chroma, source.log2_chroma, strict=True)
+    if source.kind != "gray" and any(new > old for new, old in shifts):
+        lost.append(f"the chroma resolution of {source.pix_fmt}")
+    if source.alpha and not target.alpha:
+        lost.append("transparency")
+    return f"{codec} cannot keep {' nor '.join(lost)}" if lost else None
+
+
+def _refuses(codec: str, layout: PixelLayout, size: tuple[int, int]) -> bool:
+    odd = any(n % (1 << shift) for n, shift in zip(size, layout.log2_chroma, strict=True))
+    return codec in _EVEN_ONLY and odd

@@ -1,0 +1,140 @@
+"""Encoder options that carry what the pictures' own tags cannot: HDR metadata, silence, threads."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from vsrcli.errors import VsrError
+from vsrcli.media.encoders import EncoderSettings
+from vsrcli.media.planes import ColourTags
+from vsrcli.media.probe import MediaInfo, first_frame
+from vsrcli.media.sources import find_source, main_video, opened
+
+PQ, HLG = 16, 18
+"""AVCOL_TRC_*: the transfer functions of HDR video."""
+_PARAMETERS = {
+    "libx264": "x264-params",
+    "libx264rgb": "x264-params",
+    "libx265": "x265-params",
+    "libsvtav1": "svtav1-params",
+}
+_MASTERING = struct.Struct("=20i2i")
+"""AVMasteringDisplayMetadata: rationals of r, g, b, white (x, y), luminance (min, max), 2 flags."""
+_LIGHT = struct.Struct("=2I")
+"""AVContentLightMetadata: MaxCLL and MaxFALL in cd/m2."""
+
+
+@dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """Static HDR metadata (SMPTE ST 2086, CTA-861.3)."""
+
+    points: tuple[Fraction, ...] = ()
+    """x and y of red, green, blue and white in CIE 1931; empty if unknown."""
+    luminance: tuple[Fraction, Fraction] | None = None
+    """Darkest and brightest, cd/m2."""
+    light: tuple[int, int] | None = None
+    """MaxCLL and MaxFALL, cd/m2."""
+
+    def __bool__(self) -> bool:
+        return bool(self.points or self.luminance or self.light)
+
+
+def encoder_options(
+    settings: EncoderSettings,
+    info: MediaInfo,
+    tags: ColourTags,
+    note: Callable[[str], None],
+    *,
+    alpha: bool = False,
+) -> dict[str, str]:
+    """Return FFmpeg's options for the encoder: the user's, plus HDR metadata, siting, silence."""
+    options = dict(settings.options)
+    parameters = _own_parameters(settings)
+    hdr = read_hdr(info)
+    if hdr and settings.codec in _PARAMETERS:
+        parameters += _hdr_parameters(settings.codec, hdr)
+    elif hdr:
+        note(f"{settings.codec} cannot keep the HDR mastering and light level metadata")
+    if parameters:
+        key = _PARAMETERS[settings.codec]
+        options[key] = ":".join([*parameters, *filter(None, [options.get(key)])])
+    if alpha and settings.codec.startswith("libvpx"):
+        options.setdefault("auto-alt-ref", "0")  # libvpx has no alternate frames with alpha
+    if tags.chroma_location:
+        options.setdefault("chroma_sample_location", str(tags.chroma_location))
+    return options
+
+
+def read_hdr(info: MediaInfo) -> HdrMetadata:
+    """Return the static HDR metadata of a video's first frame; decodes it only if it is HDR."""
+    if info.tags.transfer not in (PQ, HLG) or info.sequence:
+        return HdrMetadata()
+    try:
+        source = find_source(info.path)
+        with opened(source.path) as container:
+            stream = main_video(container, source.name)
+            return _from_frame(first_frame(container, stream, source.name))
+    except VsrError:
+        return HdrMetadata()
+
+
+def _own_parameters(settings: EncoderSettings) -> list[str]:
+    """Both libraries print a banner to stderr by themselves, past FFmpeg's logging."""
+    if settings.codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")
+    if settings.codec != "libx265":
+        return []
+    return ["log-level=none", *([f"pools={settings.threads}"] if settings.threads else [])]
+
+
+def _from_frame(frame: av.VideoFrame) -> HdrMetadata:
+    try:
+        mastering: Any = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+        light: Any = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    except ValueError:  # side data newer than PyAV hides all the others
+        return HdrMetadata()
+    points: tuple[Fraction, ...] = ()
+    luminance = None
+    if mastering is not None and len(bytes(mastering)) >= _MASTERING.size:
+        *numbers, has_points, has_luminance = _MASTERING.unpack_from(bytes(mastering))
+        pairs = zip(numbers[::2], numbers[1::2], strict=True)
+        values = [Fraction(n, d) if d else Fraction(0) for n, d in pairs]
+        points = tuple(values[:8]) if has_points else ()
+        luminance = (values[8], values[9]) if has_luminance else None
+    levels = None
+    if light is not None and len(bytes(light)) >= _LIGHT.size:
+        levels = _LIGHT.unpack_from(bytes(light))
+    return HdrMetadata(points, luminance, levels)
+
+
+def _hdr_parameters(codec: str, hdr: HdrMetadata) -> list[str]:
+    made = []
+    if hdr.points and hdr.luminance:
+        svt = codec == "libsvtav1"
+        display = _display(hdr.points, hdr.luminance, whole=not svt)
+        made.append(f"{'master-display' if codec == 'libx265' else 'mastering-display'}={display}")
+    if hdr.light:
+        name = {"libx265": "max-cll", "libsvtav1": "content-light"}.get(codec, "cll")
+        made.append(f"{name}={hdr.light[0]},{hdr.light[1]}")
+    return made
+
+
+def _display(
+    points: tuple[Fraction, ...], luminance: tuple[Fraction, Fraction], *, whole: bool
+) -> str:
+    """Return G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min); `whole` in units of 1/50000 and 1/10000."""
+
+    def pair(name: str, values: tuple[Fraction, Fraction], unit: int) -> str:
+        shown = [str(round(v * unit)) if whole else f"{float(v):.6f}" for v in values]
+        return f"{name}({shown[0]},{shown[1]})"
+
+    red, green, blue, white = ((points[i], points[i + 1]) for i in range(0, 8, 2))
+    primaries = [pair(n, p, 50000) for n, p in zip("GBR", (green, blue, red), strict=True)]
+    return "".join([*primaries, pair("WP", white, 50000), pair("L", luminance[::-1], 10000)])

@@ -1,0 +1,308 @@
+"""Frames -> a segment: one closed file with nothing but encoded video and its exact times.
+
+The packets lie in whatever container holds the coding best. Containers round times, reorder them
+and forget durations, so the times of every packet, as the frames had them, stand in a footer after
+the end of the container: `assemble` takes them from there. A file without a footer is no segment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+
+from vsrcli.errors import DeviceError, OutputError, UsageError
+from vsrcli.media.containers import holds_video, unwritable
+from vsrcli.media.encoders import (
+    EncoderSettings,
+    check_pix_fmt,
+    choose_codec,
+    choose_pix_fmt,
+    counting_rate,
+    encoder,
+    fit_container,
+    is_hardware,
+    keeps_times,
+)
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.hdr import encoder_options
+from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
+from vsrcli.media.probe import MediaInfo
+from vsrcli.media.repack import RGB, Repacker, assumed_matrix, target_tags
+
+__all__ = [
+    "EncoderSettings",
+    "SegmentTimes",
+    "SegmentWriter",
+    "choose_codec",
+    "choose_pix_fmt",
+    "fit_container",
+    "read_times",
+]
+
+_MAGIC = b"vsr-seg1"
+_FOOTER = struct.Struct(">Q8s")
+_PAYLOADS = ("matroska", "mov", "nut")
+"""Containers for segments, the first that can hold the coding is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTimes:
+    """The times of a segment's packets, in the order they are decoded."""
+
+    time_base: Fraction
+    pts: tuple[int, ...]
+    durations: tuple[int, ...]
+    tag: str
+    """The codec tag the encoder asks for, or empty: ProRes profiles differ in it."""
+
+
+def read_times(path: Path) -> SegmentTimes:
+    """Return the times in the footer of a segment; raises OutputError if it is no whole segment."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-_FOOTER.size, os.SEEK_END)
+            size, magic = _FOOTER.unpack(file.read())
+            file.seek(-_FOOTER.size - size, os.SEEK_END)
+            facts = json.loads(file.read(size))
+        if magic != _MAGIC:
+            raise ValueError("no footer")
+        base = Fraction(facts["time_base"])
+        return SegmentTimes(base, tuple(facts["pts"]), tuple(facts["durations"]), facts["tag"])
+    except (OSError, ValueError, KeyError, struct.error):
+        message = f"{path}: is no finished segment; delete it and run the command again"
+        raise OutputError(message) from None
+
+
+class SegmentWriter:
+    """Encodes frames into one segment file, which appears under its name only when complete.
+
+    A context manager: leaving it normally closes, syncs and renames the file; leaving it by an
+    exception removes what was written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: MediaInfo,
+        size: tuple[int, int],
+        settings: EncoderSettings,
+        layout: PixelLayout,
+        note: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        """Open the encoder for frames of `size` (width, height) in `layout`.
+
+        `info` gives time base, frame rate, SAR, colour tags and HDR metadata. `note` is told what
+        the encoder cannot keep, in the same words for every segment of a job. Raises UsageError
+        for an encoder, option, value or pixel format that does not exist, DeviceError when a
+        hardware encoder does not open, OutputError when the file cannot be written.
+        """
+        self._path, self._size, self._layout = path, size, layout
+        self._partial = path.with_name(f".{path.name}.part")
+        self._base, self._rate = info.time_base, info.rate or Fraction(25)
+        self._timed = keeps_times(settings.codec)
+        if not self._timed:
+            self._rate = counting_rate(settings.codec, self._rate)
+        self._clock = self._base if self._timed else 1 / self._rate
+        pix_fmt = _pix_fmt(settings, layout, size, note)
+        shown = _shown_tags(info, size, layout, note)
+        self._tags = target_tags(shown, layout, pix_fmt)
+        source = ColourTags(shown.matrix, range=shown.range)
+        if shown.matrix in (UNSPECIFIED, RGB):
+            source = ColourTags(assumed_matrix((info.width, info.height)), range=shown.range)
+        self._repack = Repacker(source, pix_fmt, self._tags)
+        self._frames: dict[int, tuple[int, int]] = {}  # encoder's PTS -> PTS and duration
+        self._pts: list[int] = []
+        self._durations: list[int] = []
+        self._container = self._create(settings.codec)
+        try:
+            self._stream = self._add_stream(info, pix_fmt, settings, note)
+        except BaseException:
+            self._discard()
+            raise
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            self._finish()
+        except BaseException:
+            self._discard()
+            raise
+
+    def write(self, frame: Frame) -> None:
+        """Encode the next frame; its PTS must be above that of the one before.
+
+        Raises OutputError when the disk is full or the encoder fails.
+        """
+        if (frame.width, frame.height) != self._size or frame.layout != self._layout:
+            raise ValueError("the frame differs in size or layout from the segment")
+        if frame.time_base != self._base:
+            raise ValueError("the frame differs in its time base from the segment")
+        before = next(reversed(self._frames.values()))[0] if self._frames else None
+        if before is not None and frame.pts <= before:
+            raise ValueError(f"PTS {frame.pts} after {before}: they must increase")
+        picture = self._repack(frame)
+        if self._timed:  # from 0 on: a segment's bytes do not depend on where it lies
+            first = next(iter(self._frames.values()))[0] if self._frames else frame.pts
+            picture.pts = frame.pts - first
+        else:
+            picture.pts, picture.duration, picture.time_base = len(self._frames), 1, self._clock
+        self._frames[picture.pts] = (frame.pts, frame.duration)
+        self._encode(picture)
+
+    def _create(self, codec: str) -> Any:
+        encoder(codec)
+        form = next((f for f in _PAYLOADS if holds_video(f, codec)), None)
+        if form is None:
+            raise UsageError(f"{codec}: makes no video that can be stored; choose another codec")
+        try:
+            self._partial.unlink(missing_ok=True)
+            self._partial.touch()  # FFmpeg would report a bad folder at the first packet only
+            return av.open(str(self._partial.absolute()), "w", format=form)
+        except (OSError, av.FFmpegError) as failure:
+            raise unwritable(self._path, failure) from None
+
+    def _add_stream(
+        self,
+        info: MediaInfo,
+        pix_fmt: str,
+        settings: EncoderSettings,
+        note: Callable[[str], None],
+    ) -> Any:
+        stream = self._container.add_stream(
+            settings.codec,
+            rate=self._rate,
+            width=self._size[0],
+            height=self._size[1],
+            pix_fmt=pix_fmt,
+            time_base=self._clock,
+        )
+        context = stream.codec_context
+        alpha = layout_of(pix_fmt).alpha
+        context.options = encoder_options(settings, info, self._tags, note, alpha=alpha)
+        # PyAV's default, slices, would make x264 spend twice the bits.
+        context.thread_type = "AUTO"
+        context.thread_count = settings.threads
+        context.flags |= av.codec.context.Flags.frame_duration
+        context.colorspace, context.color_range = self._tags.matrix, self._tags.range
+        context.color_primaries = self._tags.primaries
+        context.color_trc = self._tags.transfer
+        if info.sar:
+            context.sample_aspect_ratio = info.sar
+        _open(context, settings, self._size)
+        return stream
+
+    def _encode(self, picture: av.VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(picture):
+                pts, duration = self._frames.get(packet.pts, (None, None))
+                if pts is None or duration is None:
+                    raise OutputError(f"{self._stream.codec_context.name}: lost track of a frame")
+                self._pts.append(pts)
+                self._durations.append(duration)
+                self._container.mux(packet)
+        except av.FFmpegError as failure:
+            raise self._failed(failure) from None
+
+    def _failed(self, failure: Exception) -> OutputError:
+        number = getattr(failure, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOENT):
+            return unwritable(self._path, failure)
+        name = self._stream.codec_context.name
+        reason = getattr(failure, "strerror", failure)
+        width, height = self._size
+        return OutputError(f"{name}: failed to encode a {width}x{height} frame ({reason})")
+
+    def _finish(self) -> None:
+        self._encode(None)
+        if len(self._pts) != len(self._frames):
+            name = self._stream.codec_context.name
+            lost = len(self._frames) - len(self._pts)
+            raise OutputError(f"{name}: dropped {lost} frames; change its rate control options")
+        facts = {
+            "time_base": str(self._base),
+            "pts": self._pts,
+            "durations": self._durations,
+            "tag": self._stream.codec_context.codec_tag.strip("\0"),
+        }
+        text = json.dumps(facts, separators=(",", ":")).encode()
+        try:
+            self._container.close()
+            with self._partial.open("ab") as file:
+                file.write(text + _FOOTER.pack(len(text), _MAGIC))
+                file.flush()
+                os.fsync(file.fileno())
+            self._partial.replace(self._path)
+        except (OSError, av.FFmpegError) as failure:
+            raise unwritable(self._path, failure) from None
+
+    def _discard(self) -> None:
+        with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+            self._container.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink(missing_ok=True)
+
+
+def _pix_fmt(
+    settings: EncoderSettings,
+    layout: PixelLayout,
+    size: tuple[int, int],
+    note: Callable[[str], None],
+) -> str:
+    if settings.pix_fmt is not None:
+        check_pix_fmt(settings.codec, settings.pix_fmt)
+        return settings.pix_fmt
+    chosen, message = choose_pix_fmt(settings.codec, layout, size)
+    if message:
+        note(message)
+    return chosen
+
+
+def _shown_tags(
+    info: MediaInfo, size: tuple[int, int], layout: PixelLayout, note: Callable[[str], None]
+) -> ColourTags:
+    """Return the source's tags, with a matrix where its absence would change the colours.
+
+    Players choose the matrix of untagged video by its size, which has just grown.
+    """
+    assumed = assumed_matrix((info.width, info.height))
+    if info.tags.matrix != UNSPECIFIED or layout.kind != "yuv" or assumed == assumed_matrix(size):
+        return info.tags
+    note("the source does not name its colour matrix: tagged BT.601, which its size implies")
+    tags = info.tags
+    return ColourTags(assumed, tags.primaries, tags.transfer, tags.range, tags.chroma_location)
+
+
+def _open(context: Any, settings: EncoderSettings, size: tuple[int, int]) -> None:
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or str(failure)
+        if is_hardware(encoder(settings.codec)):
+            message = f"{settings.codec}: does not open on this machine ({reason})"
+            raise DeviceError(f"{message}; choose another codec") from None
+        given = " ".join(f"{key}={value}" for key, value in settings.options) or "no options"
+        what = f"{size[0]}x{size[1]} {context.pix_fmt}"
+        raise UsageError(f"{settings.codec}: refuses {given} for {what} ({reason})") from None
+    if unknown := ", ".join(context.options):
+        raise UsageError(f"{settings.codec}: has no option {unknown}; see ffmpeg -h encoder=NAME")

@@ -1,0 +1,124 @@
+"""What `upscale` can be told, checked once, and the size it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from vsrcli.errors import UsageError
+from vsrcli.media.planes import PixelLayout
+
+MAX_SCALE = 8.0
+MAX_FRAMES = 31
+DEFAULT_SCALE = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscaleOptions:
+    """Options of `vsrcli.upscale`. At most one of `scale`, `size` and `height` may be given."""
+
+    scale: float | None = None
+    """Above 1, up to 8; 4 when no size is given either."""
+    size: tuple[int, int] | None = None
+    """Target (width, height) as displayed, in pixels."""
+    height: int | None = None
+    """Target height as displayed; the width follows."""
+    frames: int = 5
+    """Window of consecutive frames each output frame is made from, 1 to 31."""
+    start: Fraction | None = None
+    """Where to begin, in seconds from the first frame."""
+    end: Fraction | None = None
+    """Where to end (exclusive), in seconds from the first frame."""
+    max_frames: int | None = None
+    """At most this many frames."""
+    rate: Fraction | None = None
+    """Frames a second of an image sequence; 25 when not given."""
+    codec: str | None = None
+    """An FFmpeg video encoder; by default what suits the container."""
+    crf: float | None = None
+    """The encoder's constant rate factor."""
+    preset: str | None = None
+    """The encoder's speed preset."""
+    encoder_options: Mapping[str, str] = field(default_factory=dict)
+    """Further options of the encoder, by FFmpeg's names."""
+    pix_fmt: str | None = None
+    """Output pixel format; by default the source's depth and subsampling."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: int = 0
+    """CPU threads for the network and the encoder; 0: one for each core."""
+    tile: str | int = "auto"
+    """auto, off, or the side of a tile in LR pixels."""
+    precision: str = "auto"
+    """auto, fp32, fp16 or int8, as far as the model has files for them."""
+    model: str | None = None
+    """A shipped model's name or the path of a model's files; None: the default model."""
+    audio: bool = True
+    """Keep the sound."""
+    deinterlace: bool = True
+    """Deinterlace interlaced frames; False refuses them."""
+    strict: bool = False
+    """Fail rather than drop or convert anything of the source."""
+    overwrite: bool = False
+    """Replace an existing output, once the new one is complete."""
+    restart: bool = False
+    """Forget the finished part of an interrupted job."""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("scale", "size", "height") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise UsageError(f"--{given[0]} and --{given[1]} exclude each other; give one")
+        if self.scale is not None and not 1 < self.scale <= MAX_SCALE:
+            raise UsageError(f"--scale {self.scale:g}: must be above 1 and at most {MAX_SCALE:g}")
+        if not 1 <= self.frames <= MAX_FRAMES:
+            raise UsageError(f"--frames {self.frames}: must be from 1 to {MAX_FRAMES}")
+        if self.max_frames is not None and self.max_frames < 1:
+            raise UsageError(f"--max-frames {self.max_frames}: must be at least 1")
+        if self.start is not None and self.start < 0:
+            raise UsageError("--start: must not be negative")
+        if self.end is not None and self.end <= (self.start or 0):
+            raise UsageError("--end: must come after the start")
+        if self.threads < 0:
+            raise UsageError(f"--threads {self.threads}: must not be negative")
+
+    @property
+    def trimmed(self) -> bool:
+        """Whether the output holds only a part of the input."""
+        return bool(self.start) or self.end is not None or self.max_frames is not None
+
+
+def target_size(
+    options: UpscaleOptions, width: int, height: int, layout: PixelLayout, *, sideways: bool
+) -> tuple[int, int]:
+    """The stored (width, height) of the output for a stored size of the input.
+
+    `sideways` says that players turn the picture by a quarter: `size` and `height` are meant as
+    displayed. Sizes that do not follow exactly from the request are rounded to whole chroma
+    samples, as players and encoders want them. Raises UsageError if that is no enlargement.
+    """
+    if options.size is not None:
+        target = options.size[::-1] if sideways else options.size
+    elif options.height is not None:
+        shown = width if sideways else height
+        target = _scaled(Fraction(options.height, shown), width, height, layout)
+    else:
+        scale = Fraction(options.scale or DEFAULT_SCALE).limit_denominator(10_000)
+        target = _scaled(scale, width, height, layout)
+    for new, old in zip(target, (width, height), strict=True):
+        if not old < new <= old * MAX_SCALE:
+            raise UsageError(
+                f"{target[0]}x{target[1]} is not an enlargement of {width}x{height} by more than 1 "
+                f"and at most {MAX_SCALE:g} both ways; choose another size"
+            )
+    return target
+
+
+def _scaled(scale: Fraction, width: int, height: int, layout: PixelLayout) -> tuple[int, int]:
+    across, down = layout.log2_chroma
+    return _rounded(scale * width, 1 << across), _rounded(scale * height, 1 << down)
+
+
+def _rounded(exact: Fraction, unit: int) -> int:
+    """The nearest whole number; of an inexact size, the nearest multiple of `unit`."""
+    return int(exact) if exact.denominator == 1 else max(1, round(exact / unit)) * unit
