@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -60,7 +62,7 @@ def test_a_pan_is_no_cut(speed: int) -> None:
 
 @pytest.mark.parametrize("flash", [lambda x: x * 0 + 1, lambda x: np.minimum(1, x * 0.5 + 0.6)])
 @pytest.mark.parametrize("length", [1, 2])
-def test_a_flash_is_no_cut(flash, length: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_flash_is_no_cut(flash: Callable[[Luma], Luma], length: int) -> None:
     frames = [noisy(scene(4), i) for i in range(12)]
     for i in range(5, 5 + length):
         frames[i] = flash(frames[i]).astype(np.float32)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from vsrcli.networks.card import find_model
+from vsrcli.networks.card import ModelCard, find_model
 from vsrcli.networks.spmc import SpmcUpscaler
 
 SPMC = Path(__file__).parents[2] / "models" / "spmc"
@@ -20,7 +21,7 @@ GRAPHS = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def net():  # type: ignore[no-untyped-def]
+def net() -> Any:
     """The network with its weights; needs the packages of the `train` extra."""
     torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -32,12 +33,12 @@ def net():  # type: ignore[no-untyped-def]
 
 
 @GRAPHS
-def test_the_card_names_these_weights(card) -> None:  # type: ignore[no-untyped-def]
+def test_the_card_names_these_weights(card: ModelCard) -> None:
     assert card.weights_sha256 == hashlib.sha256((SPMC / "weights.pt").read_bytes()).hexdigest()
 
 
 @GRAPHS
-def test_sizes_are_dynamic(card) -> None:  # type: ignore[no-untyped-def]
+def test_sizes_are_dynamic(card: ModelCard) -> None:
     session = ort.InferenceSession(card.path, providers=["CPUExecutionProvider"])
     for value in session.get_inputs():
         assert isinstance(value.shape[2], str)
@@ -47,14 +48,14 @@ def test_sizes_are_dynamic(card) -> None:  # type: ignore[no-untyped-def]
 
 
 @GRAPHS
-def test_no_path_of_the_exporting_machine_is_inside(card) -> None:  # type: ignore[no-untyped-def]
+def test_no_path_of_the_exporting_machine_is_inside(card: ModelCard) -> None:
     content = card.path.read_bytes()
     assert b"site-packages" not in content
     assert b"network.py" not in content
 
 
 @GRAPHS
-def test_onnxruntime_computes_what_torch_does(card, net) -> None:  # type: ignore[no-untyped-def]
+def test_onnxruntime_computes_what_torch_does(card: ModelCard, net: Any) -> None:
     from models.spmc import export
 
     module = {"motion": net.motion, "compose": export.Compose(), "fusion": net.fusion}[card.role]
@@ -65,7 +66,7 @@ def test_onnxruntime_computes_what_torch_does(card, net) -> None:  # type: ignor
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2])
-def test_the_upscaler_computes_what_training_does(net, radius: int) -> None:  # type: ignore[no-untyped-def]
+def test_the_upscaler_computes_what_training_does(net: Any, radius: int) -> None:
     import torch
 
     generator = np.random.default_rng(3)
@@ -80,7 +81,7 @@ def test_the_upscaler_computes_what_training_does(net, radius: int) -> None:  # 
     assert np.abs(np.stack(found) - expected).mean() < 1e-5
 
 
-def test_an_export_can_be_read_back(net, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_export_can_be_read_back(net: Any, tmp_path: Path) -> None:
     from models.spmc import export
 
     path = tmp_path / "other.compose.onnx"

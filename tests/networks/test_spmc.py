@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -84,7 +87,7 @@ class Counting(Session):
 
     batches: dict[str, list[int]] = {}
 
-    def run(self, inputs: Arrays) -> Arrays:  # type: ignore[override]
+    def run(self, inputs: Mapping[str, Luma]) -> Arrays:
         role = self.path.name.split(".")[1]
         self.batches.setdefault(role, []).append(len(next(iter(inputs.values()))))
         return super().run(inputs)
@@ -96,7 +99,7 @@ class Counting(Session):
 def test_every_flow_is_computed_once(
     monkeypatch: pytest.MonkeyPatch, frames: int, motion: list[int], composed: int
 ) -> None:
-    def counting(path, device: Device = CPU, threads: int = 0):  # type: ignore[no-untyped-def]
+    def counting(path: Path, device: Device = CPU, threads: int = 0) -> Session:
         return Counting(path, device, open_session(path, device, threads)._session)
 
     monkeypatch.setattr(module, "open_session", counting)
@@ -115,8 +118,9 @@ def test_sizes_are_padded_and_cropped(size: tuple[int, int]) -> None:
 
 
 def test_other_number_types_are_taken() -> None:
-    frame = np.linspace(0, 1, 48).reshape(6, 8)
-    (found,) = upscale(SpmcUpscaler(tiny_model()), [frame])
+    frame = np.linspace(0, 1, 48).reshape(6, 8).tolist()
+    upscaler = SpmcUpscaler(tiny_model())
+    (found,) = upscaler.push(frame) + upscaler.flush()
     assert found.dtype == np.float32
     np.testing.assert_allclose(phase(found, REFERENCE), frame, atol=1e-6)
 

@@ -75,6 +75,8 @@ def test_too_small_tiles_are_refused() -> None:
         plan_tiles(100, 100, 14, CARD)
     with pytest.raises(UsageError, match="16 pixels or more, not 8"):
         Tiling(8, CARD, 3, CPU)
+    with pytest.raises(UsageError, match="'64' is no tile"):
+        Tiling("64", CARD, 3, CPU)
 
 
 @pytest.mark.parametrize("edge", [16, 22, 60])
@@ -134,20 +136,24 @@ def test_a_chosen_tile_is_kept(choice: Any) -> None:
     assert tiling.edge == (None if choice == "off" else 64)
 
 
-def test_auto_looks_at_the_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([CARD.memory(40, 40, 3) * 2])
+def test_auto_looks_at_the_memory_once_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([CARD.memory(40, 40, 3) * 2, CARD.memory(20, 20, 3) * 2])
     monkeypatch.setattr(module, "available_memory", lambda device: next(answers))
     tiling = Tiling("auto", CARD, 3, CPU)
     session: Any = Counted()
     for _ in range(2):
         tiling.run(session, CARD, {"plane": np.zeros((1, 1, 100, 80), np.float32)}, 3)
     assert tiling.edge == 40
+    tiling.run(session, CARD, {"plane": np.zeros((1, 1, 60, 80), np.float32)}, 3)
+    assert tiling.edge == 20
 
 
 def test_a_lighter_graph_gets_larger_tiles() -> None:
     light = replace(CARD, bytes_per_pixel={"first": 100, "further": 0})
     session: Any = Counted()
-    Tiling(32, CARD, 1, CPU).run(session, light, {"plane": np.zeros((1, 1, 200, 200))}, 1)
+    Tiling(32, CARD, 1, CPU).run(
+        session, light, {"plane": np.zeros((1, 1, 200, 200), np.float32)}, 1
+    )
     assert set(session.sizes) == {(100, 100)}
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vsrcli.networks.card import Model
 from vsrcli.networks.session import CPU, Arrays, Device, ignore, open_session
-from vsrcli.networks.tiles import TileChoice, Tiling
+from vsrcli.networks.tiles import Tiling
 from vsrcli.scenes import SceneCuts
 from vsrcli.windows import SlidingWindows, Window, reach
 
@@ -47,7 +47,7 @@ class SpmcUpscaler:
         *,
         frames: int | None = None,
         threads: int = 0,
-        tile: TileChoice = "auto",
+        tile: str | int = "auto",
         cuts: bool = True,
         note: Callable[[str], None] = ignore,
     ) -> None:

@@ -11,15 +11,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from vsrcli.errors import OutOfMemoryError, UsageError
 from vsrcli.networks.card import ModelCard
 from vsrcli.networks.session import Arrays, Device, Session, ignore
-
-TileChoice = Literal["auto", "off"] | int
 
 MEMORY_SHARE = 0.5
 """Part of the free memory that a run may plan with: the rest is for the frames waiting in the
@@ -120,27 +117,31 @@ def _kept(span: Span, origin: int, factor: int) -> slice:
 class Tiling:
     """Runs graphs in tiles of one size: what the caller chose, or what the memory holds.
 
-    "auto" decides at the first run and, when memory runs out all the same, halves the tile and
-    repeats that run: nothing finished before is lost. An edge is kept as it is, "off" never tiles.
+    "auto" decides at the first run on frames of a size and, when memory runs out all the same,
+    halves the tile and repeats that run: nothing finished before is lost. An edge is kept as it
+    is, "off" never tiles.
     """
 
     def __init__(
         self,
-        choice: TileChoice,
+        choice: str | int,
         card: ModelCard,
         frames: int,
         device: Device,
         note: Callable[[str], None] = ignore,
     ) -> None:
-        """CARD: of the graph that needs most memory, run on FRAMES frames at a time.
+        """CHOICE: "auto", "off" or an edge in pixels, halo included. CARD: of the graph that needs
+        most memory, run on FRAMES frames at a time.
 
-        Raises UsageError if CHOICE is too small an edge.
+        Raises UsageError if CHOICE is something else or too small an edge.
         """
+        if isinstance(choice, str) and choice not in ("auto", "off"):
+            raise UsageError(f"{choice!r} is no tile; use auto, off or a number of pixels")
         if isinstance(choice, int) and choice < smallest_edge(card):
             raise UsageError(f"a tile must be {smallest_edge(card)} pixels or more, not {choice}")
         self._card, self._frames, self._device, self._note = card, frames, device, note
-        self._may_shrink = choice == "auto"
-        self._decided = choice != "auto"
+        self._automatic = choice == "auto"
+        self._decided_for: tuple[int, int] | None = None
         self.edge = choice if isinstance(choice, int) else None
         """Edge of the tiles in pixels with their halo; None: the frame in one piece."""
 
@@ -150,17 +151,17 @@ class Tiling:
         Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
         """
         height, width = next(iter(inputs.values())).shape[-2:]
-        if not self._decided:
+        if self._automatic and self._decided_for != (height, width):
             memory = available_memory(self._device)
             self.edge = choose_edge(self._card, height, width, self._frames, memory)
-            self._decided = True
+            self._decided_for = (height, width)
         while True:
             edge = self._edge_for(card, height, width, frames)
             try:
                 return run_tiled(session.run, inputs, plan_tiles(height, width, edge, card))
             except OutOfMemoryError:
                 edge = smaller_edge(self._card, height, width, self.edge)
-                if not self._may_shrink or edge is None:
+                if not self._automatic or edge is None:
                     raise
             self.edge = edge
             self._note(f"out of memory on {self._device}: going on with tiles of {edge} pixels")
