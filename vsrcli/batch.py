@@ -17,32 +17,10 @@ from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, 
 ProgressOf = Callable[[str], AbstractContextManager[Progress]]
 """Opens the progress display of one video by its name."""
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".flv",
-        ".h264",
-        ".hevc",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".nut",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-        ".y4m",
-    ]
+_VIDEO_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
+    *(".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    ".y4m",
 )
 
 
@@ -131,5 +109,5 @@ def _videos(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
     )

@@ -292,7 +292,7 @@ def _encoder_settings(
 
 
 def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
-    """The SAR that shows a picture of `size` in the shape the input has, as FFmpeg's scaler does."""
+    """With the SAR that shows a picture of `size` in the input's shape, as FFmpeg's scaler does."""
     return replace(
         info, sar=(info.sar or 1) * Fraction(info.width * size[1], info.height * size[0])
     )

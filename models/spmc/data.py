@@ -1,6 +1,6 @@
 """Training clips: real shots and photographs in synthetic motion, with their degraded inputs.
 
-    python -m models.spmc.data --videos DIR --photos DIR --cache DIR [--per-video 20] [--per-photo 12]
+    python -m models.spmc.data --videos DIR --photos DIR --cache DIR [--per-photo 12]
 
 Every clip is one .npz in the cache: HR luma `hr` [T, 4h, 4w] uint8 and its LR inputs [T, h, w]:
 `bi` (anti-aliased bicubic), `bd` (Gaussian, then every fourth pixel) and `contest` (swscale's
@@ -18,16 +18,19 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
-from vsrcli.degrade import compress, degrade_luma
+from vsrcli.degradation import Degradation, Kind, compress
+from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import ColourTags, Frame
+from vsrcli.media.reader import Reader
 
 Clip = NDArray[np.uint8]
 """[T, H, W] luma."""
@@ -38,6 +41,7 @@ CUT = 28.0
 """Mean absolute difference of successive thumbnails, in levels, that means a scene cut."""
 LEAST_MOTION, LEAST_DETAIL = 0.3, 3.0
 """Mean differences in time and along rows, in levels, below which a clip teaches nothing."""
+GRAY = layout_of("gray")
 SIDE = 320
 """Side of a clip made from a photograph, in HR pixels."""
 
@@ -51,27 +55,12 @@ def shots(path: Path, length: int, most: int, columns: int | None) -> Iterator[C
     Video from the web has no detail left at its full size, so it is reduced by a whole factor to a
     short side of about 400 pixels before it serves as the truth.
     """
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        short = min(stream.codec_context.width, stream.codec_context.height)
-        factor = max(2 if short >= 480 else 1, round(short / 400))
-        stride = max(1, (stream.frames or 200) // length // most)
-        pending: list[Clip] = []
-        last: NDArray[np.int64] | None = None
+    with Reader(path) as reader:
+        factor = reduction(min(reader.info.width, reader.info.height))
+        stride = max(1, (reader.info.frames or 200) // length // most)
         made = 0
-        for index, frame in enumerate(container.decode(stream)):
-            if (index // length) % stride and not pending:
-                continue
-            luma = frame.to_ndarray(format="gray")[:, :columns]
-            thumbnail = luma[::8, ::8].astype(int)
-            if last is not None and pending and np.abs(thumbnail - last).mean() > CUT:
-                pending = []
-            last = thumbnail
-            pending.append(luma)
-            if len(pending) < length:
-                continue
-            clip, pending = reduce(np.stack(pending), factor), []
+        for clip in stretches(reader, length, stride, columns):
+            clip = reduce(clip, factor)
             motion = np.abs(np.diff(clip[:, ::2, ::2].astype(int), axis=0)).mean()
             detail = np.abs(np.diff(clip[0].astype(int), axis=1)).mean()
             if motion > LEAST_MOTION and detail > LEAST_DETAIL:
@@ -81,6 +70,29 @@ def shots(path: Path, length: int, most: int, columns: int | None) -> Iterator[C
                 return
 
 
+def reduction(short: int) -> int:
+    """By how much a video with this short side is reduced."""
+    return max(2 if short >= 480 else 1, round(short / 400))
+
+
+def stretches(frames: Reader, length: int, stride: int, columns: int | None) -> Iterator[Clip]:
+    """Luma of every STRIDE-th stretch of LENGTH frames that holds no scene cut."""
+    pending: list[NDArray[np.uint8]] = []
+    last: NDArray[np.int64] | None = None
+    for frame in frames:
+        if (frame.index // length) % stride and not pending:
+            continue
+        luma = frame.planes[0][:, :columns]
+        thumbnail = luma[::8, ::8].astype(int)
+        if last is not None and pending and np.abs(thumbnail - last).mean() > CUT:
+            pending = []
+        last = thumbnail
+        pending.append(luma)
+        if len(pending) == length:
+            yield np.stack(pending)
+            pending = []
+
+
 def reduce(clip: Clip, factor: int) -> Clip:
     """CLIP smaller by a whole FACTOR, its sizes multiples of 8."""
     if factor > 1:
@@ -88,6 +100,21 @@ def reduce(clip: Clip, factor: int) -> Clip:
         clip = degrade_luma(clip[:, :height, :width], factor, "bi")
     height, width = (size // 8 * 8 for size in clip.shape[1:])
     return clip[:, :height, :width]
+
+
+def degrade_luma(clip: Clip, factor: int, kind: Kind) -> Clip:
+    """CLIP reduced by FACTOR as `vsr degrade --kind KIND` does it."""
+    reduction = Degradation(GRAY, (clip.shape[2], clip.shape[1]), scale=factor, kind=kind)
+    return np.stack([reduction([picture])[0] for picture in clip])
+
+
+def compress_luma(clip: Clip, crf: int) -> Clip:
+    """CLIP through libx264, as `vsr degrade` compresses."""
+    frames = [
+        Frame((picture,), GRAY, index, 1, Fraction(1, 25), ColourTags(), index)
+        for index, picture in enumerate(clip)
+    ]
+    return np.stack([frame.planes[0] for frame in compress(frames, crf=crf)])
 
 
 def crops(folder: Path) -> dict[str, int]:
@@ -208,7 +235,7 @@ def detailed_place(luma: NDArray[np.uint8]) -> tuple[float, float] | None:
 
 def store(clip: Clip, path: Path) -> None:
     """Write CLIP with its degraded inputs."""
-    contest = compress(degrade_luma(clip, 4, "contest"), crf=random.choice(CRFS), preset="slow")
+    contest = compress_luma(degrade_luma(clip, 4, "contest"), random.choice(CRFS))
     np.savez(
         path,
         hr=clip,
