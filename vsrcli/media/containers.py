@@ -41,7 +41,7 @@ EBML = ("matroska", "webm")
 
 # The MPEG-TS muxer takes any codec, and writes what it does not know as private data that no
 # demuxer recognises: the codecs it has a stream type or descriptor for.
-_TRANSPORT_STREAM = frozenset(
+TRANSPORT_STREAM = frozenset(
     {
         *("h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"),
         *("aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "truehd", "opus", "s302m"),
@@ -78,28 +78,12 @@ def scratch(muxer: str) -> Iterator[Any]:
 def holds_video(muxer: str, codec: str) -> bool:
     """Tell whether `muxer` can hold what the encoder or codec named `codec` makes."""
     if muxer == "mpegts":
-        return canonical(codec) in _TRANSPORT_STREAM
+        return canonical(codec) in TRANSPORT_STREAM
     with scratch(muxer) as container:
         try:
             container.add_mux_stream(codec, rate=25, width=64, height=64)
             if muxer not in EBML:  # Matroska wants real codec data before it writes a header
                 container.start_encoding()
-        except (av.FFmpegError, ValueError):
-            return False
-    return True
-
-
-def holds_stream(muxer: str, stream: Any) -> bool:
-    """Tell whether `muxer` can hold the packets of an input stream as they are."""
-    codec = stream.codec_context.codec.canonical_name if stream.codec_context else stream.name
-    if stream.type == "attachment":
-        return muxer == "matroska"
-    if stream.type == "unknown" or (muxer == "mpegts" and codec not in _TRANSPORT_STREAM):
-        return False
-    with scratch(muxer) as container:
-        try:
-            container.add_stream_from_template(stream, opaque=True)
-            container.start_encoding()
         except (av.FFmpegError, ValueError):
             return False
     return True

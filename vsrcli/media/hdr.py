@@ -11,10 +11,11 @@ from typing import Any
 
 import av
 
-from vsrcli.errors import VsrError
+from vsrcli.errors import UsageError, VsrError
+from vsrcli.media.decoding import first_frame
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.planes import ColourTags
-from vsrcli.media.probe import MediaInfo, first_frame
+from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import find_source, main_video, opened
 
 PQ, HLG = 16, 18
@@ -25,6 +26,10 @@ _PARAMETERS = {
     "libx265": "x265-params",
     "libsvtav1": "svtav1-params",
 }
+_QUALITY = {"mjpeg": 2, "mpeg1video": 3, "mpeg2video": 3, "mpeg4": 3, "libxvid": 3}
+"""Quantiser scale (1 best, 31 worst) for encoders whose own default is 200 kbit/s."""
+_LAMBDA = 118
+"""FF_QP2LAMBDA: FFmpeg's global_quality for one step of the quantiser scale."""
 _MASTERING = struct.Struct("=20i2i")
 """AVMasteringDisplayMetadata: rationals of r, g, b, white (x, y), luminance (min, max), 2 flags."""
 _LIGHT = struct.Struct("=2I")
@@ -65,6 +70,7 @@ def encoder_options(
     if parameters:
         key = _PARAMETERS[settings.codec]
         options[key] = ":".join([*parameters, *filter(None, [options.get(key)])])
+    _set_quantiser(settings.codec, options)
     if alpha and settings.codec.startswith("libvpx"):
         options.setdefault("auto-alt-ref", "0")  # libvpx has no alternate frames with alpha
     if tags.chroma_location:
@@ -83,6 +89,20 @@ def read_hdr(info: MediaInfo) -> HdrMetadata:
             return _from_frame(first_frame(container, stream, source.name))
     except VsrError:
         return HdrMetadata()
+
+
+def _set_quantiser(codec: str, options: dict[str, str]) -> None:
+    """Translate `q`, which ffmpeg's command line knows and its libraries do not."""
+    given = [options.pop(key) for key in ("q", "q:v", "qscale", "qscale:v") if key in options]
+    scale = given[-1] if given else _QUALITY.get(codec)
+    if scale is None or (not given and {"b", "global_quality", "flags"} & options.keys()):
+        return
+    try:
+        quality = round(float(scale) * _LAMBDA)
+    except ValueError:
+        raise UsageError(f"{codec}: q={scale} is no number") from None
+    options["flags"] = options.get("flags", "") + "+qscale"
+    options["global_quality"] = str(quality)
 
 
 def _own_parameters(settings: EncoderSettings) -> list[str]:

@@ -1,0 +1,275 @@
+"""Segments and the source -> the output: joined, complete, verified, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container.core import Flags
+from av.stream import Disposition
+
+from vsrcli.errors import OutputError, UsageError
+from vsrcli.media.bitstream import needs_start_codes
+from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of, unwritable
+from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
+from vsrcli.media.matroska import ROOM, set_display_size
+from vsrcli.media.probe import MediaInfo
+from vsrcli.media.sources import opened
+from vsrcli.media.streams import StreamPlan, plan_streams
+from vsrcli.media.tags import container_tags, quicktime_options
+from vsrcli.media.timing import Timing
+from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack, Track, describe
+from vsrcli.media.verify import verify
+
+__all__ = ["StreamPlan", "assemble", "check_output", "plan_streams"]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one output is made of."""
+
+    segments: Sequence[Path]
+    timing: Timing
+    info: MediaInfo
+    plan: StreamPlan
+    muxer: str
+    cut: Cut
+    note: Callable[[str], None]
+
+
+def assemble(
+    segments: Sequence[Path],
+    info: MediaInfo,
+    output: Path,
+    plan: StreamPlan,
+    *,
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+    overwrite: bool = False,
+    note: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Join `segments` and everything of the source that `plan` keeps into `output`.
+
+    Nothing is encoded again but what the plan converts, and all times are those of the source.
+    With a `start` (seconds from the source's first frame), what comes before the first frame is
+    left out and everything is moved so that this frame is at 0. With an `end`, so is what comes
+    after it or after the last frame, whichever is later: 0 ends everything with the last frame.
+
+    The output is written beside its name, read again and checked, and only then renamed. Raises
+    UsageError and OutputError as `check_output`, and OutputError if a segment is damaged, the disk
+    is full, or the check fails; nothing is left behind then, and an older output is untouched.
+    """
+    check_output(info.path, output, overwrite=overwrite)
+    muxer = muxer_of(output)
+    timing = Timing.of(segments)
+    cut = _cut(timing, info, muxer, start, end, note)
+    job = _Job(segments, timing, info, plan, muxer, cut, note)
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch()
+        counts = _write(partial, job)
+        if muxer in EBML and info.sar not in (None, 1):
+            set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
+        move = round(cut.shift / timing.base)
+        verify(partial, output, timing, move, counts, info, plan, note)
+        _publish(partial, output, overwrite=overwrite)
+    except (OSError, av.FFmpegError) as failure:
+        raise unwritable(output, failure) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+    """Raise UsageError or OutputError unless `output` may be written; call it before the work."""
+    muxer_of(output)
+    if output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"{output}: is the input; choose another output")
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder; name a file")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
+    if not output.absolute().parent.is_dir():
+        raise OutputError(f"{output}: its folder does not exist; create it or choose another")
+
+
+def _cut(
+    timing: Timing,
+    info: MediaInfo,
+    muxer: str,
+    start: Fraction | None,
+    end: Fraction | None,
+    note: Callable[[str], None],
+) -> Cut:
+    limit = None
+    if end is not None:
+        limit = max(timing.end, (info.start_pts or 0) * info.time_base + end)
+    if start is not None:
+        return Cut(timing.begin, limit, -timing.begin)
+    if timing.begin < 0 and muxer in QUICKTIME:  # its edit lists would hide these frames
+        late = float(-timing.begin) * 1000
+        note(f"all times are {late:.3g} ms later: {NAMES[muxer]} shows nothing before 0")
+        return Cut(None, limit, -timing.begin)
+    return Cut(None, limit)
+
+
+def _write(partial: Path, job: _Job) -> list[tuple[str, int]]:
+    """Write the file; return the type and the number of packets of each stream beside the video."""
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(opened_segment(job.segments[0]))
+        source = None if job.info.sequence else stack.enter_context(opened(job.info.path))
+        chapters = chapters_of(source, job.cut)
+        tags = container_tags(source.metadata) if source else {}
+        options: dict[str, str] = {}
+        if job.muxer in QUICKTIME:
+            cover = any(stream.attached_picture for stream in job.plan.kept)
+            options = quicktime_options(tags, job.timing.base, chapters, cover=cover)
+        elif partial.name.lower().endswith((".m2ts.part", ".mts.part")):
+            options = {"mpegts_m2ts_mode": "1"}
+        output = stack.enter_context(
+            av.open(
+                str(partial.absolute()),
+                "w",
+                format=job.muxer,
+                container_options=options,
+                **METADATA,
+            )
+        )
+        output.flags |= Flags.bitexact.value  # no random identifiers: the same job, the same bytes
+        output.metadata.update(tags)
+        output.set_chapters(chapters)
+        video, tracks, covers = _declare(output, first.streams.video[0], source, job)
+        output.start_encoding()
+        return _mux(output, video, tracks, covers, source, job)
+
+
+def _declare(
+    output: Any, template: Any, source: Any, job: _Job
+) -> tuple[Any, dict[int, Track], dict[int, tuple[Any, bytes]]]:
+    """Add all streams in the order of the source; return the video, the others, and the covers."""
+    video = None
+    tracks: dict[int, Track] = {}
+    covers: dict[int, tuple[Any, bytes]] = {}
+    kept = {info.index for info in job.plan.kept}
+    converted = {info.index: encoder for info, encoder in job.plan.converted}
+    for stream in source.streams if source else ():
+        index = stream.index
+        if index == job.info.video_index:
+            video = _add_video(output, template, stream, job)
+        elif index in kept and stream.disposition & Disposition.attached_pic:
+            covers[index] = _add_cover(output, stream, job)
+        elif index in kept and stream.type == "attachment":
+            output.add_stream_from_template(stream)
+        elif index in kept or index in converted:
+            tracks[index] = _track(output, stream, converted.get(index))
+            fresh = index in converted or job.cut.begin is not None or job.cut.end is not None
+            describe(tracks[index].stream, stream, job.muxer, fresh=fresh)
+    return video or _add_video(output, template, None, job), tracks, covers
+
+
+def _track(output: Any, stream: Any, encoder: str | None) -> Track:
+    if encoder is None:
+        return CopiedTrack(output, stream)
+    kind = SoundTrack if stream.type == "audio" else TextTrack
+    return kind(output, stream, encoder)
+
+
+def _add_video(output: Any, template: Any, source: Any, job: _Job) -> Any:
+    info = job.info
+    video = output.add_stream_from_template(template, opaque=True)
+    context = video.codec_context
+    video.time_base = job.timing.base
+    if info.rate:
+        context.framerate = info.rate
+        if job.muxer == "avi":  # it has no times but the number of a frame
+            video.time_base = 1 / info.rate
+    if info.sar:
+        context.sample_aspect_ratio = info.sar
+    codec = context.codec.canonical_name
+    if needs_start_codes(codec, job.muxer):
+        context.extradata = None  # it is in the packets, in the other form
+    if job.muxer in QUICKTIME:
+        if codec == "hevc":
+            context.codec_tag = "hvc1"  # what Apple's players accept
+        elif len(job.timing.parts[0].tag) == 4 and codec == "prores":
+            context.codec_tag = job.timing.parts[0].tag
+    if info.display_matrix:
+        video.set_display_matrix(info.display_matrix)
+    video.disposition = Disposition.default
+    if source is not None:
+        describe(video, source, job.muxer, fresh=True)
+    if job.muxer in EBML and info.sar not in (None, 1):
+        video.metadata["title"] = video.metadata.get("title", "") + ROOM
+    return video
+
+
+def _add_cover(output: Any, stream: Any, job: _Job) -> tuple[Any, bytes]:
+    """Declare a picture; Matroska keeps it in its header, the others in the stream's one packet."""
+    with opened(job.info.path) as source:
+        demuxed = source.demux(source.streams[stream.index])
+        picture = next((bytes(packet) for packet in demuxed if packet.size), b"")
+    if job.muxer != "matroska":
+        cover = output.add_stream_from_template(stream, opaque=True)
+        describe(cover, stream, job.muxer, fresh=False)
+        return cover, picture
+    form = "png" if stream.codec_context.codec.canonical_name == "png" else "jpeg"
+    name = stream.metadata.get("filename", f"cover.{form.replace('jpeg', 'jpg')}")
+    return output.add_attachment(name, f"image/{form}", picture), b""
+
+
+def _mux(
+    output: Any,
+    video: Any,
+    tracks: dict[int, Track],
+    covers: dict[int, tuple[Any, bytes]],
+    source: Any,
+    job: _Job,
+) -> list[tuple[str, int]]:
+    ordered = Ordered(output, job.muxer)
+    for stream, picture in covers.values():
+        if picture:
+            packet = av.Packet(picture)
+            packet.pts = packet.dts = 0
+            packet.time_base, packet.is_keyframe = Fraction(1, 90000), True
+            ordered.mux(packet, stream)
+    feeds = [video_packets(job.segments, job.timing, job.cut.shift, job.muxer)]
+    if tracks:
+        feeds.append(other_packets(source, tracks, job.cut, job.note))
+    for _, packet, track in heapq.merge(*feeds, key=lambda moment: moment[0]):
+        if track is None:
+            ordered.mux(packet, video)
+        else:
+            for made in track.send(packet):
+                ordered.mux(made, track.stream)
+    for track in tracks.values():
+        for made in track.finish():
+            ordered.mux(made, track.stream)
+    return [(t.stream.type, ordered.counts[t.stream.index]) for t in tracks.values()]
+
+
+def _size(segment: Path) -> tuple[int, int]:
+    with opened_segment(segment) as container:
+        context = container.streams.video[0].codec_context
+        return context.width, context.height
+
+
+def _publish(partial: Path, output: Path, *, overwrite: bool) -> None:
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: has appeared meanwhile; choose another name or --overwrite")
+    partial.replace(output)
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(output.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,213 @@
+"""Frames -> numbered picture files, and results -> one tar."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+
+from vsrcli.errors import OutputError, UsageError
+from vsrcli.media.containers import unwritable
+from vsrcli.media.formats import PixelLayout
+from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame
+from vsrcli.media.repack import RGB, SMPTE170M, Repacker, assumed_matrix
+
+CODECS = {
+    ".png": "png",
+    ".jpg": "mjpeg",
+    ".jpeg": "mjpeg",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "libwebp",
+}
+_NUMBER = re.compile(r"%(0?)(\d*)d")
+_OPTIONS = {
+    "mjpeg": {"flags": "+qscale", "global_quality": "236"},  # quantiser scale 2, near lossless
+    "libwebp": {"quality": "95"},
+    "tiff": {"compression_algo": "deflate"},
+}
+
+
+def is_pattern(path: Path) -> bool:
+    """Tell whether `path` names a sequence of pictures, as `out/%04d.png` does."""
+    return bool(_NUMBER.search(path.name)) and path.suffix.lower() in CODECS
+
+
+def numbered(pattern: Path, number: int) -> Path:
+    """Return the file of picture `number`."""
+    return pattern.with_name(_NUMBER.sub(lambda m: f"{number:{m[1]}{m[2]}d}", pattern.name))
+
+
+class ImageWriter:
+    """Writes frames as numbered pictures, which appear under their names when all are complete.
+
+    A context manager: leaving it normally renames the files out of a hidden folder beside them;
+    leaving it by an exception removes what was written. PNG, TIFF: 8 or 16 bits, gray or RGB, with
+    alpha; JPEG: BT.601 full range at the source's chroma resolution; WebP: 8 bits.
+    """
+
+    files: list[Path]
+    """What was written, in order."""
+
+    def __init__(
+        self,
+        pattern: Path,
+        layout: PixelLayout,
+        tags: ColourTags,
+        source_size: tuple[int, int],
+        *,
+        first: int = 1,
+        overwrite: bool = False,
+        note: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        """Prepare to write frames of `layout`, numbered from `first`.
+
+        `tags` and `source_size` (width, height) tell the matrix between Y'CbCr and RGB. Raises
+        UsageError for an unknown kind of picture or no `%d`, OutputError if the folder cannot be
+        written.
+        """
+        codec = CODECS.get(pattern.suffix.lower())
+        if codec is None or not _NUMBER.search(pattern.name):
+            known = " ".join(CODECS)
+            message = f"{pattern}: is no sequence of pictures such as out/%04d.png ({known})"
+            raise UsageError(message)
+        self.files = []
+        self._pattern, self._first, self._overwrite = pattern, first, overwrite
+        self._codec, self._pix_fmt = codec, picture_format(codec, layout)
+        self._repack = Repacker(_known(tags, source_size), self._pix_fmt, _picture_tags(codec))
+        if codec in ("mjpeg", "libwebp") and layout.depth > 8:
+            kind = pattern.suffix[1:].upper()
+            note(f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif")
+        if layout.alpha and codec == "mjpeg":
+            note("JPEG cannot keep transparency; choose .png")
+        self._folder = pattern.with_name(f".{pattern.name.replace('%', '')}.part")
+        try:
+            pattern.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir()
+        except OSError as failure:
+            raise unwritable(pattern, failure) from None
+
+    def __enter__(self) -> ImageWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def write(self, frame: Frame) -> Path:
+        """Write the next picture and return where it will be.
+
+        Raises OutputError if that file exists already (unless `overwrite`) or the disk is full.
+        """
+        path = numbered(self._pattern, self._first + len(self.files))
+        if path.exists() and not self._overwrite:
+            raise OutputError(f"{path}: exists already; choose another folder or --overwrite")
+        try:
+            data = encode_picture(self._codec, self._repack(frame))
+            (self._folder / path.name).write_bytes(data)
+        except (OSError, av.FFmpegError) as failure:
+            raise unwritable(path, failure) from None
+        self.files.append(path)
+        return path
+
+    def _publish(self) -> None:
+        for path in self.files:
+            try:
+                (self._folder / path.name).replace(path)
+            except OSError as failure:
+                raise unwritable(path, failure) from None
+
+
+def encode_picture(codec: str, picture: av.VideoFrame) -> bytes:
+    """Return one picture as the bytes of a file; `picture` is in a format of the encoder."""
+    context: Any = av.CodecContext.create(codec, "w")
+    context.width, context.height = picture.width, picture.height
+    context.pix_fmt = picture.format.name
+    context.time_base = Fraction(1, 25)
+    context.thread_count = 1  # threads hold frames back
+    context.color_range = picture.color_range
+    context.options = dict(_OPTIONS.get(codec, {}))
+    picture.pts, picture.time_base = 0, Fraction(1, 25)
+    return b"".join(bytes(packet) for packet in [*context.encode(picture), *context.encode(None)])
+
+
+def picture_format(codec: str, layout: PixelLayout) -> str:
+    """Return the pixel format in which a picture keeps most of `layout`."""
+    if codec == "mjpeg":
+        if layout.kind != "yuv":
+            return "yuvj444p"
+        chroma = {(0, 0): "444", (1, 0): "422", (1, 1): "420"}.get(layout.log2_chroma, "444")
+        return f"yuvj{chroma}p"
+    if codec == "libwebp":
+        return "bgra"
+    deep, big = layout.depth > 8, "be" if codec == "png" else "le"
+    if layout.kind == "gray":
+        if layout.alpha:
+            return f"ya16{big}" if deep else "ya8"
+        return f"gray16{big}" if deep else "gray"
+    if layout.alpha:
+        return f"rgba64{big}" if deep else "rgba"
+    return f"rgb48{big}" if deep else "rgb24"
+
+
+def write_tar(files: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
+    """Pack `files` under their plain names, in their order, so that the same files give the same bytes.
+
+    The tar appears under its name when complete. Raises UsageError if two files have one name,
+    OutputError if it exists already (unless `overwrite`) or cannot be written.
+    """
+    names = [path.name for path in files]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"{output}: two files are called {twice}; rename one")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        with partial.open("wb") as stream:
+            _pack(files, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(output)
+    except OSError as failure:
+        raise unwritable(output, failure) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _pack(files: Iterable[Path], stream: Any) -> None:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in files:
+            entry = tarfile.TarInfo(path.name)  # owner, time and mode are those of no one
+            entry.size, entry.mode = path.stat().st_size, 0o644
+            with path.open("rb") as content:
+                tar.addfile(entry, content)
+
+
+def _known(tags: ColourTags, size: tuple[int, int]) -> ColourTags:
+    if tags.matrix not in (UNSPECIFIED, RGB):
+        return tags
+    return ColourTags(assumed_matrix(size), tags.primaries, tags.transfer, tags.range)
+
+
+def _picture_tags(codec: str) -> ColourTags:
+    """JPEG is BT.601 at full range (JFIF); the others are RGB."""
+    return ColourTags(SMPTE170M if codec == "mjpeg" else RGB, range=FULL_RANGE)

@@ -1,0 +1,148 @@
+"""The stream plan: what becomes of every stream of the source in the output's container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+from av.stream import Discard, Disposition
+
+from vsrcli.media.containers import EBML, NAMES, QUICKTIME, TRANSPORT_STREAM, muxer_of, scratch
+from vsrcli.media.probe import MediaInfo, StreamInfo
+from vsrcli.media.sources import opened
+from vsrcli.media.tags import unusual_tags
+
+TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
+_TEXT_ENCODER = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
+_AUDIO_ENCODER = {"webm": "libopus"}
+_COVER_CODECS: dict[str, tuple[str, ...]] = {
+    "mp4": ("mjpeg", "png", "bmp"),
+    "matroska": ("mjpeg", "png"),
+}
+
+Fate = Literal["keep", "convert", "drop", "remade"]
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What is copied, what is converted and what is lost, decided before the work begins."""
+
+    kept: tuple[StreamInfo, ...] = ()
+    """Copied packet by packet."""
+    converted: tuple[tuple[StreamInfo, str], ...] = ()
+    """Decoded and encoded again, with FFmpeg's name of the encoder."""
+    dropped: tuple[tuple[StreamInfo, str], ...] = ()
+    """With a line for the user: what and why."""
+    lost: tuple[str, ...] = ()
+    """A line for whatever else of the source the container has no place for."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for everything that is not kept as it is; `assemble` does not repeat them."""
+        lines = [f"{_title(info)}: converted to {enc}" for info, enc in self.converted]
+        return (*lines, *(line for _, line in self.dropped), *self.lost)
+
+
+def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> StreamPlan:
+    """Return what becomes of the streams of `info` beside its main video in `output`.
+
+    The muxer itself is asked what it can hold. With `audio` False sound is left out without a
+    line. Raises UsageError for an unknown container, InputError if the source cannot be opened.
+    """
+    muxer = muxer_of(output)
+    if info.sequence:
+        return StreamPlan(lost=tuple(_lost(muxer, info, ())))
+    kept: list[StreamInfo] = []
+    converted: list[tuple[StreamInfo, str]] = []
+    dropped: list[tuple[StreamInfo, str]] = []
+    with opened(info.path) as source:
+        copied: list[Any] = []
+        timecode = "timecode" in source.streams[info.video_index].metadata
+        for stream in info.streams:
+            if stream.index == info.video_index or (stream.type == "audio" and not audio):
+                continue
+            real = source.streams[stream.index]
+            fate, detail = _fate(muxer, stream, real, copied, timecode)
+            if fate == "keep":
+                kept.append(stream)
+                copied.append(real)
+            elif fate == "convert":
+                converted.append((stream, detail))
+            elif fate == "drop":
+                dropped.append((stream, f"{_title(stream)}: dropped, {detail}"))
+    lost = tuple(_lost(muxer, info, kept))
+    return StreamPlan(tuple(kept), tuple(converted), tuple(dropped), lost)
+
+
+def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[str]:
+    name = NAMES[muxer]
+    unusual = unusual_tags(info.metadata)
+    if muxer == "mp4" and unusual and any(stream.attached_picture for stream in kept):
+        yield f"the tags {', '.join(unusual)}: dropped, {name} cannot hold them beside cover art"
+    if info.chapters and muxer not in (*QUICKTIME, *EBML, "nut"):
+        yield f"{info.chapters} chapters: dropped, {name} has none"
+    if info.display_matrix and muxer not in (*QUICKTIME, *EBML):
+        yield f"the rotation by {info.rotation} degrees: dropped, {name} has none"
+
+
+def _fate(
+    muxer: str, info: StreamInfo, real: Any, before: list[Any], timecode: bool
+) -> tuple[Fate, str]:
+    """Decide about one stream, given the ones already to be copied."""
+    name = NAMES[muxer]
+    if info.attached_picture:
+        held = info.codec in _COVER_CODECS.get(muxer, ())
+        return ("keep", "") if held else ("drop", f"{name} cannot hold it as cover art")
+    if info.type == "attachment":
+        return ("keep", "") if muxer == "matroska" else ("drop", f"{name} has no attachments")
+    if info.type == "data":
+        # The muxer writes these tracks anew: from the chapters, and from the timecode tag.
+        if real.discard == Discard.all:
+            return "remade", ""
+        if timecode and "timecode" in real.metadata and muxer in (*QUICKTIME, "matroska"):
+            return "remade", ""
+    if _fits(muxer, [*before, real]):
+        return "keep", ""
+    reason = f"{name} cannot hold {info.codec}"
+    if _fits(muxer, [real]):
+        reason = f"{name} cannot hold so many streams"
+    elif real.codec_context is None or info.type in ("video", "data"):
+        return "drop", reason
+    elif info.type == "audio":
+        return "convert", _AUDIO_ENCODER.get(muxer, "aac")
+    elif info.codec in TEXT_CODECS and muxer in _TEXT_ENCODER:
+        return "convert", _TEXT_ENCODER[muxer]
+    return "drop", reason
+
+
+def _fits(muxer: str, streams: Iterable[Any]) -> bool:
+    """Tell whether `muxer` takes the packets of all these input streams as they are."""
+    with scratch(muxer) as container:
+        try:
+            for stream in streams:
+                if stream.type == "attachment" or stream.disposition & Disposition.attached_pic:
+                    continue  # written apart, into the header
+                if stream.type not in ("audio", "video", "subtitle", "data"):
+                    return False
+                if muxer == "mpegts" and _codec(stream) not in TRANSPORT_STREAM:
+                    return False
+                container.add_stream_from_template(stream, opaque=True)
+            container.start_encoding()
+        except (av.FFmpegError, ValueError):
+            return False
+    return True
+
+
+def _codec(stream: Any) -> str | None:
+    context = stream.codec_context
+    return str(context.codec.canonical_name) if context is not None else stream.name
+
+
+def _title(info: StreamInfo) -> str:
+    """Return how to call a stream in a message: `audio stream 1 (aac, eng, "Commentary")`."""
+    kind = "cover art" if info.attached_picture else info.type
+    words = [info.codec, info.language, f'"{info.title}"' if info.title else None]
+    return f"{kind} stream {info.index} ({', '.join(w for w in words if w)})"

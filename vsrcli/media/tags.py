@@ -1,0 +1,71 @@
+"""Metadata: what of the source's tags still holds in the output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import lcm
+from typing import Any
+
+from vsrcli.media.containers import QUICKTIME
+
+_REWRITTEN = frozenset({"encoder", "duration"})
+"""Tags every muxer writes anew."""
+_STATISTICS = ("bps", "number_of_", "_statistics_")
+"""mkvmerge's counts of a track, with or without a language suffix."""
+_BRANDS = frozenset({"major_brand", "minor_version", "compatible_brands"})
+_DEFAULT_HANDLERS = frozenset({"VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler"})
+_ITUNES = frozenset(
+    {
+        *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
+        *("copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id"),
+        *("network", "keywords", "episode_sort", "season_number", "media_type", "hd_video"),
+        *("gapless_playback", "compilation", "track", "disc", "creation_time", "encoder"),
+        *("timecode", "author", "performer", "make", "model", "location", "rating"),
+    }
+)
+"""Tags MP4 stores in the form that other players read too."""
+_LARGEST_TIMESCALE = 10_000_000
+
+
+def container_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of the file without the ones that describe the old container."""
+    return {k: v for k, v in tags.items() if k.lower() not in _REWRITTEN and k not in _BRANDS}
+
+
+def stream_tags(tags: Mapping[str, str], muxer: str, *, fresh: bool) -> dict[str, str]:
+    """Return the tags of a stream; `fresh` says that its packets are not those of the source."""
+    kept = {}
+    for key, value in tags.items():
+        name = key.lower()
+        if name in _REWRITTEN or (fresh and name.startswith(_STATISTICS)):
+            continue
+        if name == "vendor_id" and (fresh or muxer not in QUICKTIME):
+            continue
+        if name == "handler_name" and muxer not in QUICKTIME and value in _DEFAULT_HANDLERS:
+            continue
+        kept[key] = value
+    return kept
+
+
+def quicktime_options(
+    tags: Mapping[str, str], time_base: Fraction, chapters: list[dict[str, Any]], *, cover: bool
+) -> dict[str, str]:
+    """Return the muxer options that keep unusual tags and exact times in MP4 and QuickTime.
+
+    Start offsets and chapters are counted in the movie's time scale, 1/1000 s by default. FFmpeg
+    stores unusual tags in a form that has no place for a `cover`.
+    """
+    scale = 1
+    for unit in (time_base, Fraction(1, 1000), *(Fraction(c["time_base"]) for c in chapters)):
+        if lcm(scale, unit.denominator) <= _LARGEST_TIMESCALE:
+            scale = lcm(scale, unit.denominator)
+    options = {"movie_timescale": str(scale)}
+    if unusual_tags(tags) and not cover:
+        options["movflags"] = "use_metadata_tags"
+    return options
+
+
+def unusual_tags(tags: Mapping[str, str]) -> list[str]:
+    """Return the names of tags MP4 does not store in its usual form."""
+    return [key for key in container_tags(tags) if key.lower() not in _ITUNES]

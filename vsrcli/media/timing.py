@@ -1,0 +1,68 @@
+"""The times of all segments together: decoding order, delay, and where each packet goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+from vsrcli.errors import OutputError
+from vsrcli.media.writer import SegmentTimes, read_times
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of a video in several segments, in units of `base`."""
+
+    base: Fraction
+    parts: tuple[SegmentTimes, ...]
+
+    @classmethod
+    def of(cls, segments: Sequence[Path]) -> Timing:
+        """Read the footers; raises OutputError if a segment is damaged or they do not follow."""
+        parts = tuple(read_times(path) for path in segments)
+        if not parts or not all(part.pts for part in parts):
+            raise OutputError("there are no frames to write; choose another start or end")
+        for path, before, after in zip(segments[1:], parts, parts[1:], strict=False):
+            if max(before.pts) >= min(after.pts) or before.time_base != after.time_base:
+                raise OutputError(f"{path}: does not follow the segment before it; delete both")
+        return cls(parts[0].time_base, parts)
+
+    @cached_property
+    def decoded(self) -> tuple[int, ...]:
+        """PTS in the order of decoding."""
+        return tuple(pts for part in self.parts for pts in part.pts)
+
+    @cached_property
+    def shown(self) -> tuple[int, ...]:
+        """PTS in the order of presentation."""
+        return tuple(sorted(self.decoded))
+
+    @cached_property
+    def dts(self) -> tuple[int, ...]:
+        """Decoding times: those of presentation, as much earlier as reordering needs.
+
+        Each encoder guesses them from its own segment; only here are the neighbours known.
+        """
+        rank = {pts: number for number, pts in enumerate(self.shown)}
+        delay = max(number - rank[pts] for number, pts in enumerate(self.decoded))
+        first = self.shown[: delay + 2]
+        step = min((b - a for a, b in zip(first, first[1:], strict=False)), default=1)
+        # The mean frame keeps the rate players see; a clip that begins slowly needs no long lead.
+        mean = Fraction(self.shown[-1] - first[0], max(1, len(self.shown) - 1))
+        step_lead = max(Fraction(1), min(mean, Fraction(2 * step)))
+        lead = [first[0] - round(step_lead * (delay - number)) for number in range(delay)]
+        return (*lead, *self.shown[: len(self.shown) - delay])
+
+    @property
+    def begin(self) -> Fraction:
+        """When the first frame is shown, in seconds."""
+        return self.shown[0] * self.base
+
+    @property
+    def end(self) -> Fraction:
+        """When the last frame ends, in seconds."""
+        last = self.parts[-1]
+        return (self.shown[-1] + last.durations[last.pts.index(self.shown[-1])]) * self.base

@@ -1,0 +1,178 @@
+"""What is carried beside the video: packets copied, or decoded and encoded for the container."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+
+from vsrcli.media.containers import EBML, QUICKTIME
+from vsrcli.media.tags import stream_tags
+
+_MILLISECOND = Fraction(1, 1000)
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_BITS_PER_CHANNEL = {"libopus": 64_000, "aac": 96_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The part of the source that is kept, in its time (seconds), and how far it is moved."""
+
+    begin: Fraction | None = None
+    end: Fraction | None = None
+    shift: Fraction = Fraction(0)
+    """Added to all times; minus the begin when the output starts at 0."""
+
+    def place(self, packet: Any) -> bool:
+        """Move a packet to its place in the output; False if it lies outside."""
+        if packet.pts is None and packet.dts is None:
+            return True
+        base = Fraction(packet.time_base)
+        start = (packet.pts if packet.pts is not None else packet.dts) * base
+        stop = start + (packet.duration or 0) * base
+        if self.end is not None and start >= self.end:
+            return False
+        if self.begin is not None and start < self.begin:
+            if packet.stream.type != "subtitle" or stop <= self.begin or packet.pts is None:
+                return False
+            late = -((start - self.begin) // base)  # a caption already on screen at the cut
+            packet.pts, packet.duration = packet.pts + late, packet.duration - late
+            packet.dts = packet.pts
+        if self.shift:
+            move = round(self.shift / base)
+            packet.pts = None if packet.pts is None else packet.pts + move
+            packet.dts = None if packet.dts is None else packet.dts + move
+        return True
+
+
+class Track(Protocol):
+    """One stream of the source on its way into the output."""
+
+    stream: Any
+    """The output stream."""
+
+    def send(self, packet: Any) -> Iterator[Any]:
+        """Give the packets for the output that a placed packet of the source leads to."""
+
+    def finish(self) -> Iterator[Any]:
+        """Give what is still held back at the end."""
+
+
+class CopiedTrack:
+    """Packets as they are."""
+
+    def __init__(self, output: Any, source: Any) -> None:
+        self.stream = output.add_stream_from_template(source, opaque=True)
+        if source.type == "audio" and output.format.name in QUICKTIME:
+            self.stream.codec_context.layout = _layout(source.codec_context)
+
+    def send(self, packet: Any) -> Iterator[Any]:
+        """Give the packet itself."""
+        yield packet
+
+    def finish(self) -> Iterator[Any]:
+        """Hold nothing back."""
+        return iter(())
+
+
+class TextTrack:
+    """Text subtitles in the coding of the output's container."""
+
+    def __init__(self, output: Any, source: Any, encoder: str) -> None:
+        self._decoder = source.codec_context
+        self.stream = output.add_stream(encoder)
+        self.stream.time_base = _MILLISECOND
+        self._encoder = self.stream.codec_context
+        self._encoder.time_base = _MILLISECOND
+        self._encoder.subtitle_header = self._decoder.subtitle_header or b""
+        self._encoder.open()
+
+    def send(self, packet: Any) -> Iterator[Any]:
+        """Give the caption in the new coding, at the same time."""
+        captions = self._decoder.decode2(packet)
+        if not captions or not len(captions):  # MP4 fills gaps with empty ones
+            return
+        made = self._encoder.encode_subtitle(captions)
+        made.pts = made.dts = packet.pts
+        made.duration, made.time_base = packet.duration, packet.time_base
+        yield made
+
+    def finish(self) -> Iterator[Any]:
+        """Hold nothing back."""
+        return iter(())
+
+
+class SoundTrack:
+    """Sound encoded anew, because the container cannot hold the source's coding."""
+
+    def __init__(self, output: Any, source: Any, encoder: str) -> None:
+        self._decoder = source.codec_context
+        rate = self._decoder.sample_rate
+        offered = av.Codec(encoder, "w").audio_rates
+        if offered and rate not in offered:
+            rate = min((r for r in offered if r > rate), default=max(offered))
+        self.stream = output.add_stream(encoder, rate=rate, layout=_layout(self._decoder))
+        channels = self._decoder.layout.nb_channels
+        self.stream.bit_rate = _BITS_PER_CHANNEL.get(encoder, 96_000) * channels
+
+    def send(self, packet: Any) -> Iterator[Any]:
+        """Give the packets that are full by now."""
+        for frame in self._decoder.decode(packet):
+            yield from self.stream.encode(frame)
+
+    def finish(self) -> Iterator[Any]:
+        """Give the rest of the encoder."""
+        for frame in self._decoder.decode(None):
+            yield from self.stream.encode(frame)
+        yield from self.stream.encode(None)
+
+
+def _layout(context: Any) -> str:
+    """Return the channel layout, FFmpeg's default for the number if the source names none."""
+    name = str(context.layout.name)
+    return _LAYOUTS.get(context.layout.nb_channels, name) if name.endswith(" channels") else name
+
+
+def describe(stream: Any, source: Any, muxer: str, *, fresh: bool) -> None:
+    """Give an output stream the tags and dispositions of its source."""
+    stream.metadata.update(stream_tags(source.metadata, muxer, fresh=fresh))
+    stream.disposition = source.disposition
+
+
+class Ordered:
+    """Muxes packets with the decoding times each stream's muxer insists on."""
+
+    def __init__(self, output: Any, muxer: str) -> None:
+        self._output = output
+        self._least = 0 if muxer in (*EBML, "mpegts", "flv") else 1
+        self._last: dict[int, int] = {}
+        self.counts: Counter[int] = Counter()
+        """Packets by the index of the output stream."""
+
+    def mux(self, packet: Any, stream: Any) -> None:
+        """Write a packet; times that run backwards in the source are moved just after the last."""
+        base, old = Fraction(stream.time_base), Fraction(packet.time_base or stream.time_base)
+        dts = packet.dts if packet.dts is not None else packet.pts
+        pts = packet.pts if packet.pts is not None else dts
+        if dts is not None and pts is not None:
+            dts, pts = _rescaled(dts, old / base), _rescaled(pts, old / base)
+            floor = self._last.get(stream.index)
+            if floor is not None and dts < floor + self._least:
+                dts = floor + self._least
+            packet.pts, packet.dts = max(pts, dts), dts
+            packet.duration = _rescaled(packet.duration or 0, old / base)
+            packet.time_base = base
+            self._last[stream.index] = dts
+        packet.stream = stream
+        self.counts[stream.index] += 1
+        self._output.mux(packet)
+
+
+def _rescaled(value: int, factor: Fraction) -> int:
+    """Return `value` times `factor`, rounded half up as FFmpeg does for times from 0 on."""
+    above, below = factor.numerator, factor.denominator
+    return value if factor == 1 else (2 * value * above + below) // (2 * below)

@@ -1,0 +1,189 @@
+"""The finished file is read again: frames, times, streams, and whether it decodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from vsrcli.errors import InputError, OutputError
+from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
+from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.sources import main_video, opened
+from vsrcli.media.streams import StreamPlan
+from vsrcli.media.timing import Timing
+
+_FIRST_FRAMES = 8
+"""Packets decoded at the beginning: full decoding would take as long as reading the source."""
+_LONGEST_GOP = 600
+_VISIBLE = Fraction(1, 4)
+"""Frames by which one may be off its place in a constant rate, as clocks of 1 ms make it."""
+
+
+@dataclass
+class _Found:
+    """What was met in the file."""
+
+    pts: list[int] = field(default_factory=list)
+    frames: int = 0
+    time_base: Fraction = Fraction(1)
+    packets: Counter[int] = field(default_factory=Counter)
+    kinds: dict[str, list[int]] = field(default_factory=dict)
+    last_shown: int | None = None
+
+
+def verify(
+    partial: Path,
+    output: Path,
+    timing: Timing,
+    move: int,
+    counts: list[tuple[str, int]],
+    info: MediaInfo,
+    plan: StreamPlan,
+    note: Callable[[str], None],
+) -> None:
+    """Compare a finished file with what was to be written, as the `timing` moved by `move`.
+
+    Every packet is read, and the first and the last frames are decoded. Raises OutputError if
+    frames, times, or packets of a kept stream are missing. `note` is told of a constant shift of
+    all times, and of properties of the video that the container did not keep.
+    """
+    try:
+        found = _read(partial)
+        _check_frames(found, timing, move, info.rate, output, note)
+        _check_streams(found, counts, plan, output)
+        _check_properties(probe(partial), info, output, note)
+    except (InputError, av.FFmpegError) as failure:
+        reason = getattr(failure, "strerror", "") or "it cannot be read"
+        raise _failed(output, reason) from None
+
+
+def _failed(output: Path, reason: str) -> OutputError:
+    return OutputError(f"{output}: failed its check after writing ({reason}); it was not kept")
+
+
+def _read(path: Path) -> _Found:
+    found = _Found()
+    with opened(path) as container:
+        video = main_video(container, str(path))
+        found.time_base = Fraction(video.time_base or 1)
+        for stream in container.streams:
+            picture = stream.disposition & Disposition.attached_pic
+            if stream.index != video.index:
+                kind = "cover art" if picture else stream.type
+                found.kinds.setdefault(kind, []).append(stream.index)
+        gop: list[Any] = []
+        for packet in container.demux():
+            if not packet.size:
+                continue
+            found.packets[packet.stream_index] += 1
+            if packet.stream_index != video.index:
+                continue
+            found.frames += 1
+            if packet.pts is not None:
+                found.pts.append(packet.pts)
+            gop = [packet] if packet.is_keyframe else [*gop, packet]
+            if found.frames == _FIRST_FRAMES:
+                _decode(video, gop)
+        shown = _decode(video, gop if len(gop) <= _LONGEST_GOP else gop[:_FIRST_FRAMES])
+        found.last_shown = max((pts for pts in shown if pts is not None), default=None)
+        if len(gop) > _LONGEST_GOP:
+            found.last_shown = max(found.pts, default=None)
+    return found
+
+
+def _decode(video: Any, packets: list[Any]) -> list[int | None]:
+    """Decode packets from a key frame on; return the PTS of the frames."""
+    decoder, frames = video.codec_context, []
+    for packet in [*packets, None]:
+        frames += decoder.decode(packet)
+    decoder.flush_buffers()
+    if packets and not frames:
+        raise InputError("nothing decodes")
+    return [frame.pts for frame in frames]
+
+
+def _check_frames(
+    found: _Found,
+    timing: Timing,
+    move: int,
+    rate: Fraction | None,
+    output: Path,
+    note: Callable[[str], None],
+) -> None:
+    expected = timing.shown
+    if found.frames != len(expected):
+        raise _failed(output, f"{found.frames} frames instead of {len(expected)}")
+    if muxer_of(output) == "avi":
+        _note_rounding(timing, rate, note)
+        return
+    if len(found.pts) != len(expected):
+        raise _failed(output, "frames without a time")
+    if found.last_shown != max(found.pts):
+        raise _failed(output, "its last frame does not decode")
+    exact = (timing.base / found.time_base).denominator == 1
+    allowed = Fraction(0) if exact else found.time_base
+    scale = timing.base / found.time_base
+    first = min(found.pts) - (expected[0] + move) * scale
+    for pts, wanted in zip(sorted(found.pts), expected, strict=True):
+        if abs(pts - (wanted + move) * scale - first) * found.time_base > allowed:
+            raise _failed(output, "its frames have other times than the source's")
+    if abs(first) * found.time_base > allowed:
+        late, name = float(first * found.time_base) * 1000, NAMES[muxer_of(output)]
+        note(f"all times are {late:+.4g} ms off: {name} has no times before 0")
+
+
+def _note_rounding(timing: Timing, rate: Fraction | None, note: Callable[[str], None]) -> None:
+    """AVI has no times but the number of a frame: say so where that makes a difference."""
+    step = timing.base * (rate or 25)
+    places = [(pts - timing.shown[0]) * step for pts in timing.shown]
+    if any(abs(place - round(place)) > _VISIBLE for place in places):
+        note("AVI has a constant frame rate: the times of this variable one were rounded")
+
+
+def _check_streams(
+    found: _Found, counts: list[tuple[str, int]], plan: StreamPlan, output: Path
+) -> None:
+    for word, kept in (
+        ("attachment", [i for i in plan.kept if i.type == "attachment"]),
+        ("cover art", [i for i in plan.kept if i.attached_picture]),
+    ):
+        if len(found.kinds.get(word, [])) < len(kept):
+            raise _failed(output, f"{word} is missing")
+    repacked = muxer_of(output) in ("avi", "mpegts")  # both cut sound into packets anew
+    place: Counter[str] = Counter()
+    for kind, count in counts:
+        streams, number = found.kinds.get(kind, []), place[kind]
+        place[kind] += 1
+        if number >= len(streams):
+            # A stream without a packet in the range has no trace in some containers.
+            if count:
+                raise _failed(output, f"{kind} stream {number + 1} is missing")
+        elif found.packets[streams[number]] < (min(count, 1) if repacked else count):
+            raise _failed(output, f"{kind} stream {number + 1} has lost packets")
+
+
+def _check_properties(
+    made: MediaInfo, info: MediaInfo, output: Path, note: Callable[[str], None]
+) -> None:
+    muxer = muxer_of(output)
+    name = NAMES[muxer]
+    if muxer in (*QUICKTIME, *EBML) and made.rotation != info.rotation:
+        note(f"{name} did not keep the rotation by {info.rotation} degrees")
+    if info.sar not in (None, made.sar) and Fraction(made.sar or 1) != info.sar:
+        note(f"{name} with {made.codec} did not keep the sample aspect ratio {info.sar}")
+    lost = [
+        word
+        for word in ("matrix", "primaries", "transfer", "range")
+        if getattr(info.tags, word) != getattr(made.tags, word)
+        and getattr(made.tags, word) in (0, 2)
+        and getattr(info.tags, word) not in (0, 2)
+    ]
+    if lost:
+        note(f"{name} with {made.codec} did not keep the colour tags: {', '.join(lost)}")
