@@ -231,13 +231,14 @@ def _pictures(spec: ClipSpec) -> Iterator[av.VideoFrame]:
             times = picture.pts, picture.duration, picture.time_base
             same = int(spec.tags.range) or 1
             picture = reformatter.reformat(
-                picture, format=spec.pix_fmt, src_color_range=same, dst_color_range=same
+                picture, format=spec.pix_fmt, src_color_range=same, dst_color_range=same, threads=1
             )
             picture.pts, picture.duration, picture.time_base = times
-        yield _flagged_interlaced(picture) if spec.interlaced else picture
+        yield flagged_interlaced(picture) if spec.interlaced else picture
 
 
-def _flagged_interlaced(picture: av.VideoFrame) -> av.VideoFrame:
+def flagged_interlaced(picture: av.VideoFrame) -> av.VideoFrame:
+    """Return a picture marked as two fields, the upper one first."""
     graph = av.filter.Graph()
     form = f"video_size={picture.width}x{picture.height}:pix_fmt={picture.format.name}"
     buffer = graph.add("buffer", f"{form}:time_base={picture.time_base}")

@@ -98,7 +98,7 @@ def test_repacking_keeps_every_sample(pix_fmt: str, planar: str) -> None:
     assert planar_equivalent(pix_fmt) == planar
     source = random_frame(planar, 32, 18)
     packed = VideoReformatter().reformat(
-        to_video_frame(source), format=pix_fmt, src_color_range=2, dst_color_range=2
+        to_video_frame(source), format=pix_fmt, src_color_range=2, dst_color_range=2, threads=1
     )
     assert packed.format.name == pix_fmt
     frame = from_video_frame(packed)

@@ -11,42 +11,62 @@ import av
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from .formats import planar_equivalent
-from .planes import FULL_RANGE, tags_of
+from .formats import layout_of, planar_equivalent
+from .planes import FULL_RANGE, ColourTags, tags_of
 from .timeline import Timed
+
+_THREADS = 1
+"""Slices of swscale overwrite each other's rows in some conversions (FFmpeg 8 and 9)."""
+_SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
+"""swscale's number for each matrix it knows; BT.601 (5) stands in for the others."""
 
 
 class Conform:
     """Scales frames to the size and pixel format of the first one."""
 
     def __init__(self, changed: Callable[[str], None]) -> None:
+        """`changed` is told of every frame that differs, as "96x72 yuv420p to 64x48 yuv420p"."""
         self._changed = changed
         self._first: tuple[int, int, str] | None = None
+        self._tags = ColourTags()
         self._scaler = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Return `frame`, rescaled by swscale's bicubic if it differs from the first one."""
         found = (frame.width, frame.height, planar_equivalent(frame.format.name))
-        first = self._first = self._first or found
-        if found == first:
+        if self._first is None:
+            self._first, self._tags = found, tags_of(frame)
+        if found == self._first:
             return frame
-        self._changed(f"{found[0]}x{found[1]} {found[2]} to {first[0]}x{first[1]} {first[2]}")
-        return self._scaled(frame, *first)
-
-    def _scaled(self, frame: av.VideoFrame, width: int, height: int, pix_fmt: str) -> av.VideoFrame:
-        full = tags_of(frame).range == FULL_RANGE
-        ranges = ColorRange.JPEG if full else ColorRange.MPEG
+        width, height, pix_fmt = self._first
+        self._changed(f"{found[0]}x{found[1]} {found[2]} to {width}x{height} {pix_fmt}")
+        own = tags_of(frame)
+        alike = layout_of(found[2]).kind == layout_of(pix_fmt).kind
+        tags = own if alike else self._tags
         scaled = self._scaler.reformat(
             frame,
             width=width,
             height=height,
             format=pix_fmt,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-            src_color_range=ranges,
-            dst_color_range=ranges,
+            src_colorspace=_SWSCALE.get(own.matrix, 5),
+            dst_colorspace=_SWSCALE.get(tags.matrix, 5),
+            src_color_range=_span(own),
+            dst_color_range=_span(tags),
+            threads=_THREADS,
         )
-        scaled.color_range = tags_of(frame).range
-        return scaled
+        return _tagged(scaled, tags)
+
+
+def _span(tags: ColourTags) -> ColorRange:
+    return ColorRange.JPEG if tags.range == FULL_RANGE else ColorRange.MPEG
+
+
+def _tagged(frame: av.VideoFrame, tags: ColourTags) -> av.VideoFrame:
+    """Set the tags of a frame that PyAV's conversion has tagged in its own way."""
+    frame.colorspace, frame.color_range = tags.matrix, tags.range
+    frame.color_primaries, frame.color_trc = tags.primaries, tags.transfer
+    return frame
 
 
 def deinterlaced(
@@ -89,13 +109,15 @@ def _planar(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFram
     target = planar_equivalent(frame.format.name)
     if target.removesuffix("le") == frame.format.name.replace("yuvj", "yuv").removesuffix("le"):
         return frame
-    return reformatter.reformat(
+    made = reformatter.reformat(
         frame,
         format=target,
         interpolation=Interpolation.POINT | Interpolation.ACCURATE_RND,
         src_color_range=ColorRange.MPEG,
         dst_color_range=ColorRange.MPEG,
+        threads=_THREADS,
     )
+    return _tagged(made, tags_of(frame))
 
 
 def _bwdif(form: str) -> Graph:

@@ -162,6 +162,7 @@ def _convert(frame: av.VideoFrame, pix_fmt: str, reformatter: VideoReformatter) 
             interpolation=Interpolation.POINT | Interpolation.ACCURATE_RND,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG,
+            threads=1,  # as in conform.py
         )
     except (av.FFmpegError, OSError):
         message = f"pictures in the pixel format {frame.format.name} cannot be read"

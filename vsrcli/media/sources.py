@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -53,8 +53,16 @@ def find_source(path: str | Path) -> Source:
 
     Raises InputError where there is nothing to read.
     """
-    path = Path(path)
-    source = Source(path)
+    source = Source(Path(path))
+    try:
+        return _find(source)
+    except (OSError, ValueError) as error:  # no permission, or no possible name
+        reason = getattr(error, "strerror", None) or "its name is not valid"
+        raise InputError(f"{source.name} cannot be read: {reason}") from None
+
+
+def _find(source: Source) -> Source:
+    path = source.path
     if path.is_dir():
         pictures = sorted(filter(_is_picture, path.iterdir()), key=_natural)
         if not pictures:
@@ -103,25 +111,18 @@ def opened(file: Path) -> Iterator[InputContainer]:
     Raises InputError if it cannot be opened or is no media file.
     """
     name = str(file).replace("\n", "?")
-    # "%03d" in the name of a single picture would be taken for a pattern; and a name such as
-    # "a:b.mp4" for a protocol unless the path is absolute.
-    handle = file.open("rb") if "%" in file.name else None
-    try:
-        container = av.open(handle or str(file.absolute()), "r", **_METADATA)
-    except PermissionError:
-        raise InputError(f"{name} cannot be read: permission denied") from None
-    except (av.FFmpegError, OSError, ValueError, UnicodeError):
-        message = f"{name} is not a video FFmpeg can open, or is damaged or incomplete"
-        raise InputError(message) from None
-    finally:
-        if handle and "container" not in locals():
-            handle.close()
-    try:
-        yield container
-    finally:
-        container.close()
-        if handle:
-            handle.close()
+    with ExitStack() as stack:
+        try:
+            # "%03d" in the name of a single picture would be taken for a pattern; and a name such
+            # as "a:b.mp4" for a protocol unless the path is absolute.
+            handle = stack.enter_context(file.open("rb")) if "%" in file.name else None
+            container = av.open(handle or str(file.absolute()), "r", **_METADATA)
+        except PermissionError:
+            raise InputError(f"{name} cannot be read: permission denied") from None
+        except (av.FFmpegError, OSError, ValueError):
+            message = f"{name} is not a video FFmpeg can open, or is damaged or incomplete"
+            raise InputError(message) from None
+        yield stack.enter_context(container)
 
 
 def main_video(container: InputContainer, name: str) -> VideoStream:
@@ -148,7 +149,7 @@ def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
     """
     context: Any = stream.codec_context
     alpha = _ALPHA_DECODERS.get(context.name)
-    if alpha and stream.metadata.get("alpha_mode") == "1":
+    if alpha in av.codecs_available and stream.metadata.get("alpha_mode") == "1":
         context = av.CodecContext.create(alpha, "r")
     context.thread_type, context.thread_count = "AUTO", threads
     return cast(VideoCodecContext, context)

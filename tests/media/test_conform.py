@@ -1,0 +1,88 @@
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import VideoReformatter
+
+from tests.clips import flagged_interlaced, make_frame
+from vsrcli.media.conform import Conform, deinterlaced
+from vsrcli.media.planes import ColourTags, from_video_frame, to_video_frame
+from vsrcli.media.timeline import Timed
+
+
+def pictures(pix_fmt: str, interlaced: list[bool]) -> list[Timed[av.VideoFrame]]:
+    items = []
+    for index, fields in enumerate(interlaced):
+        frame = make_frame(pix_fmt, 64, 48, index, interlaced=fields, velocity=(5, 0))
+        picture = to_video_frame(replace(frame, tags=ColourTags(5, 1, 1, 1)))
+        if picture.format.name != pix_fmt:
+            picture = VideoReformatter().reformat(picture, format=pix_fmt, threads=1)
+            picture.colorspace = 5
+            picture.time_base = Fraction(1, 25)
+        items.append(Timed(flagged_interlaced(picture) if fields else picture, index * 7, 7))
+    return items
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj422p", "yuv422p10le", "nv12", "uyvy422"])
+def test_only_interlaced_pictures_are_changed(pix_fmt: str) -> None:
+    fields = [False] * 3 + [True] * 3 + [False] * 3
+    items = pictures(pix_fmt, fields)
+    found: list[int] = []
+    result = list(deinterlaced(items, lambda: found.append(1)))
+    assert [(r.pts, r.duration) for r in result] == [(i * 7, 7) for i in range(9)]
+    assert found == [1]
+    for item, made, interlaced in zip(items, result, fields, strict=True):
+        before, after = from_video_frame(item.payload), from_video_frame(made.payload)
+        assert before.layout == after.layout
+        assert before.tags == after.tags
+        same = [np.array_equal(a, b) for a, b in zip(before.planes, after.planes, strict=True)]
+        assert all(same) is not interlaced
+        np.testing.assert_array_equal(before.planes[0][::2], after.planes[0][::2])
+
+
+def test_frames_like_the_first_are_passed_on_themselves() -> None:
+    changes: list[str] = []
+    conform = Conform(changes.append)
+    first, second = (to_video_frame(make_frame("yuv420p", 64, 48, t)) for t in (0, 1))
+    full = to_video_frame(make_frame("yuv420p", 64, 48, tags=ColourTags(range=2)))
+    assert all(conform(frame) is frame for frame in (first, second, full))
+    assert not changes
+
+
+@pytest.mark.parametrize("span", [0, 1, 2])
+def test_another_depth_keeps_the_levels(span: int) -> None:
+    conform = Conform(lambda change: None)
+    conform(to_video_frame(make_frame("yuv420p", 64, 48)))
+    deep = make_frame("yuv420p10le", 64, 48, tags=ColourTags(range=span))
+    made = from_video_frame(conform(to_video_frame(deep)))
+    assert made.layout.pix_fmt == "yuv420p"
+    assert made.tags.range == span
+    for plane, samples in zip(made.planes, deep.planes, strict=True):
+        ratio = 255 / 1023 if span == 2 else 1 / 4
+        assert np.abs(plane - samples * ratio).max() < 1.5  # dithered
+
+
+def test_another_size_keeps_the_picture() -> None:
+    conform = Conform(lambda change: None)
+    conform(to_video_frame(make_frame("gbrp", 40, 30)))
+    made = from_video_frame(conform(to_video_frame(make_frame("gbrp", 80, 60))))
+    exact = make_frame("gbrp", 80, 60).planes[0].astype(float)
+    assert made.planes[0].shape == (30, 40)
+    boxes = exact.reshape(30, 2, 40, 2).mean((1, 3))
+    assert np.abs(made.planes[0] - boxes).mean() < 6
+
+
+def test_rgb_after_video_takes_the_colour_of_the_video() -> None:
+    conform = Conform(lambda change: None)
+    tags = ColourTags(1, 1, 1, 1)
+    conform(to_video_frame(make_frame("yuv444p", 32, 32, tags=tags)))
+    white = make_frame("gbrp", 32, 32, tags=ColourTags(0, 2, 2, 2))
+    green = replace(
+        white,
+        planes=tuple(np.full_like(p, v) for p, v in zip(white.planes, (255, 0, 0), strict=True)),
+    )
+    made = from_video_frame(conform(to_video_frame(green)))
+    assert made.tags == tags
+    assert [int(p[16, 16]) for p in made.planes] == pytest.approx([173, 42, 26], abs=1)  # BT.709
