@@ -68,9 +68,9 @@ class Degradation:
         ignores as FFmpeg does. Raises UsageError for values out of range and InputError if the
         pictures are too small.
         """
-        if scale <= 1:
+        if not scale > 1:
             raise UsageError(f"a scale of {scale:g} does not reduce anything: give more than 1")
-        if noise < 0:
+        if not noise >= 0:
             raise UsageError(f"a noise of {noise:g} is not possible: give 0 or more")
         self.size = reduced_size(size, scale, layout)
         """(width, height) of the reduced pictures."""

@@ -1,0 +1,308 @@
+"""Degradation: against FFmpeg, MATLAB's imresize and the BD kernel; lossless files, noise."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.clips import ClipSpec, make_frame, source_frames
+from tests.conftest import MakeClip
+from tests.media.test_resample import imresize_1d
+from vsrcli.degradation import Degradation, compress, degrade_planes, reduced_size
+from vsrcli.degrade import DegradeOptions, degrade
+from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import ColourTags, Frame
+from vsrcli.media.reader import Reader
+from vsrcli.psnr import psnr
+from vsrcli.scores import Protocol
+
+YUV420 = layout_of("yuv420p")
+LEFT, TOP_LEFT = 1, 3
+
+
+def read(path: Path) -> list[Frame]:
+    with Reader(path) as frames:
+        return list(frames)
+
+
+def same(a: Any, b: Any) -> bool:
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def through_ffmpeg(path: Path, expression: str) -> list[list[NDArray[Any]]]:
+    """The planes that FFmpeg's scale filter makes of a file's decoded frames."""
+    result = []
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        graph = av.filter.Graph()
+        graph.link_nodes(
+            graph.add_buffer(template=stream),
+            graph.add("scale", expression),
+            graph.add("buffersink"),
+        ).configure()
+        for frame in container.decode(stream):
+            graph.push(frame)
+            scaled: Any = graph.pull()
+            kind = np.uint16 if "10le" in scaled.format.name else np.uint8
+            result.append(
+                [
+                    np.frombuffer(p, kind).reshape(p.height, -1)[:, : p.width].copy()
+                    for p in scaled.planes
+                ]
+            )
+    return result
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
+def test_contest_is_the_scale_filter_bit_for_bit(make_clip: MakeClip, pix_fmt: str) -> None:
+    clip = make_clip("clip.mkv", codec="ffv1", pix_fmt=pix_fmt, size=(200, 112), frames=3)
+    expected = through_ffmpeg(clip, "iw/4:ih/4")
+    reduction = Degradation(layout_of(pix_fmt), (200, 112))
+    found = [reduction(frame.planes) for frame in read(clip)]
+    assert len(found) == 3
+    assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_tags_do_not_change_the_samples(make_clip: MakeClip) -> None:
+    """Colour is not converted: only the planes are scaled, whatever the file says of them."""
+    tags = ColourTags(matrix=1, primaries=1, transfer=1, range=1)
+    plain = make_clip("plain.mkv", codec="ffv1", size=(80, 48), frames=1)
+    tagged = make_clip("tagged.mkv", codec="ffv1", size=(80, 48), frames=1, tags=tags)
+    reduction = Degradation(YUV420, (80, 48))
+    assert same(reduction(read(plain)[0].planes), reduction(read(tagged)[0].planes))
+
+
+def test_bi_is_imresize() -> None:
+    planes = make_frame("yuv444p", 48, 32).planes
+    reduced = degrade_planes(planes, layout_of("yuv444p"), kind="bi")
+    for plane, small in zip(planes, reduced, strict=True):
+        exact = imresize_1d(imresize_1d(plane.astype(float), 8).T, 12).T
+        expected = np.clip(np.rint(exact), 0, 255)
+        # Single precision may round the odd sample that lies half way the other way.
+        assert np.abs(small - expected).max() <= (np.abs(exact % 1 - 0.5) < 1e-3).max()
+        assert small.dtype == np.uint8
+
+
+def test_bd_is_the_centred_gaussian() -> None:
+    plane = make_frame("gray", 48, 32).planes[0]
+    taps = np.exp(-0.5 * ((np.arange(12) - 5.5) / 1.6) ** 2)
+    kernel = np.outer(taps, taps) / taps.sum() ** 2
+    padded = np.pad(plane.astype(float), 4, mode="edge")  # tap -4 to 7 of each block of four
+    expected = [
+        [(padded[4 * y : 4 * y + 12, 4 * x : 4 * x + 12] * kernel).sum() for x in range(12)]
+        for y in range(8)
+    ]
+    (found,) = degrade_planes([plane], layout_of("gray"), kind="bd")
+    assert np.abs(found - np.array(expected)).max() <= 0.501
+
+
+@pytest.mark.parametrize("kind", ["bi", "bd"])
+@pytest.mark.parametrize(("location", "site"), [(LEFT, (0.5, 0.0)), (TOP_LEFT, (0.0, 0.0))])
+def test_chroma_stays_on_its_luma(kind: Any, location: int, site: tuple[float, float]) -> None:
+    """Chroma that grows with the luma position grows with it afterwards, along both axes."""
+
+    def ramps(count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        down, across = (6 * (2 * np.arange(count) + offset) for offset in site)
+        shape = (count, count)
+        return np.broadcast_to(down[:, None], shape), np.broadcast_to(across, shape)
+
+    planes = [np.rint(plane).astype(np.uint16) for plane in (np.zeros((160, 160)), *ramps(80))]
+    layout = layout_of("yuv420p10le")
+    _, *found = Degradation(layout, (160, 160), kind=kind, location=location)(planes)
+    for plane, of_luma in zip(found, ramps(20), strict=True):
+        expected = 4 * (of_luma + 3) - 3  # luma x lies at 4 (x + 1/2) - 1/2 of the original
+        np.testing.assert_allclose(plane[6:14, 6:14], expected[6:14, 6:14], atol=1.1)
+
+
+def test_sizes_are_rounded_down_to_whole_chroma_samples() -> None:
+    assert reduced_size((1920, 1080), 4, YUV420) == (480, 270)
+    assert reduced_size((1918, 1078), 4, YUV420) == (478, 268)
+    assert reduced_size((1918, 1078), 4, layout_of("yuv444p")) == (479, 269)
+    assert reduced_size((1920, 1080), 1.2, YUV420) == (1600, 900)
+    with pytest.raises(InputError, match="7x100 is too small"):
+        reduced_size((7, 100), 4, YUV420)
+
+
+@pytest.mark.parametrize("kind", ["contest", "bi"])
+def test_noise_is_seeded_and_as_strong_as_asked(kind: Any) -> None:
+    layout = layout_of("yuva420p")
+    planes = [np.full(shape, 128, np.uint8) for shape in layout.shapes(256, 256)]
+
+    def noisy(seed: int, index: int) -> tuple[NDArray[Any], ...]:
+        return Degradation(layout, (256, 256), kind=kind, noise=5.0, seed=seed)(planes, index)
+
+    first = noisy(1, 0)
+    assert same(first, noisy(1, 0))
+    assert not same(first, noisy(1, 1))
+    assert not same(first, noisy(2, 0))
+    for plane in first[:3]:
+        assert plane.astype(float).std() == pytest.approx(5.0, rel=0.08)
+        assert plane.mean() == pytest.approx(128, abs=0.5)
+    assert np.array_equal(first[3], degrade_planes(planes, layout, kind=kind)[3])  # alpha
+    deep = Degradation(layout_of("gray10le"), (256, 256), noise=5.0)
+    (plane,) = deep([np.full((256, 256), 512, np.uint16)])
+    assert plane.astype(float).std() == pytest.approx(20.0, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("name", "pix_fmt", "codec"),
+    [
+        ("lr.mkv", "yuv420p", "ffv1"),
+        ("lr.mp4", "yuv420p", "libx264"),
+        ("lr.mp4", "yuv420p10le", "libx264"),
+        ("lr.webm", "yuv420p", "libvpx-vp9"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["bi", "bd"])
+def test_bi_and_bd_are_written_without_loss(
+    make_clip: MakeClip, tmp_path: Path, kind: Any, name: str, pix_fmt: str, codec: str
+) -> None:
+    clip = make_clip("clip.mkv", codec="ffv1", pix_fmt=pix_fmt, size=(96, 64), frames=3)
+    result = degrade(clip, tmp_path / name, DegradeOptions(kind=kind))
+    assert (result.codec, result.size, result.frames) == (codec, (24, 16), 3)
+    reduction = Degradation(layout_of(pix_fmt), (96, 64), kind=kind)
+    expected = [reduction(frame.planes) for frame in read(clip)]
+    found = [frame.planes for frame in read(tmp_path / name)]
+    assert len(found) == 3
+    assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_compress_is_what_the_file_holds(make_clip: MakeClip, tmp_path: Path) -> None:
+    spec = {"codec": "ffv1", "size": (160, 96), "frames": 10}
+    clip = make_clip("clip.mkv", **spec)
+    degrade(clip, tmp_path / "lr.mp4")
+    source = source_frames(ClipSpec(**spec))  # type: ignore[arg-type]
+    reduction = Degradation(YUV420, (160, 96))
+    reduced = [replace(frame, planes=reduction(frame.planes)) for frame in source]
+    decoded = compress(reduced)
+    assert all(
+        same(a.planes, b.planes) for a, b in zip(decoded, read(tmp_path / "lr.mp4"), strict=True)
+    )
+    assert not same(decoded[0].planes, reduced[0].planes)
+    assert [frame.pts for frame in decoded] == [frame.pts for frame in reduced]
+    worse = compress(reduced, crf=40)
+    assert np.abs(worse[5].planes[0].astype(int) - decoded[5].planes[0]).mean() > 1
+    assert compress([]) == []
+
+
+def test_everything_else_is_kept(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip(
+        "clip.mkv",
+        frames=12,
+        pts=[0, 40, 100, 120, 200, 240, 300, 310, 400, 410, 450, 500],
+        time_base=Fraction(1, 1000),
+        audio=("aac", "flac"),
+        subtitles=("Hello",),
+        metadata={"title": "A title"},
+        size=(96, 64),
+    )
+    result = degrade(clip, tmp_path / "lr.mkv")
+    assert result.dropped == ()
+    assert [f.pts for f in read(tmp_path / "lr.mkv")] == [f.pts for f in read(clip)]
+    with av.open(str(clip)) as a, av.open(str(tmp_path / "lr.mkv")) as b:
+        kinds = [[s.type for s in c.streams] for c in (a, b)]
+        assert kinds[0] == kinds[1] == ["video", "audio", "audio", "subtitle"]
+        assert b.metadata["title"] == "A title"
+        sound = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (a, b)]
+        assert sound[0] == sound[1]
+        assert len(sound[0]) > 10
+
+
+def test_untagged_video_stays_untagged(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clip.mkv", codec="ffv1", size=(1280, 720), frames=1)
+    degrade(clip, tmp_path / "lr.mp4")
+    (frame,) = read(tmp_path / "lr.mp4")
+    assert (frame.tags.matrix, frame.tags.primaries, frame.tags.transfer) == (2, 2, 2)
+    tags = ColourTags(matrix=1, primaries=1, transfer=1, range=1)
+    clip = make_clip("tagged.mkv", codec="ffv1", size=(64, 48), frames=1, tags=tags)
+    degrade(clip, tmp_path / "tagged.mp4")
+    (frame,) = read(tmp_path / "tagged.mp4")
+    assert replace(frame.tags, chroma_location=0) == tags
+
+
+def test_odd_sizes_are_rounded_with_a_note(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clip.mp4", size=(90, 70), frames=2, sar=Fraction(4, 3))
+    notes: list[str] = []
+    result = degrade(clip, tmp_path / "lr.mp4", note=notes.append)
+    assert result.size == (22, 16)
+    assert any("90x70" in note and "22x16" in note for note in notes)
+    with av.open(str(tmp_path / "lr.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (22, 16)
+        assert stream.sample_aspect_ratio == Fraction(4, 3) * Fraction(90 * 16, 70 * 22)
+
+
+def test_first_frames_only(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clip.mp4", frames=12, audio=("aac",))
+    seen: list[tuple[int, int | None]] = []
+    options = DegradeOptions(max_frames=5)
+    result = degrade(
+        clip, tmp_path / "lr.mp4", options, progress=lambda *numbers: seen.append(numbers)
+    )
+    assert result.frames == len(read(tmp_path / "lr.mp4")) == 5
+    assert seen == [(n, 5) for n in range(1, 6)]
+    with av.open(str(tmp_path / "lr.mp4")) as container:
+        end = max(float(p.pts * p.time_base) for p in container.demux(audio=0) if p.size)
+    assert 0.1 < end < 0.25
+
+
+def test_existing_files_and_bad_values_are_refused(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clip.mp4", frames=2)
+    output = tmp_path / "lr.mp4"
+    output.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="exists already"):
+        degrade(clip, output)
+    with pytest.raises(UsageError, match="libx26x"):
+        degrade(clip, output, DegradeOptions(codec="libx26x", overwrite=True))
+    with pytest.raises(UsageError, match="not known to be lossless"):
+        degrade(clip, output, DegradeOptions(kind="bi", codec="mpeg4", overwrite=True))
+    with pytest.raises(UsageError, match="--scale 1"):
+        DegradeOptions(scale=1)
+    with pytest.raises(UsageError, match="--noise -1"):
+        DegradeOptions(noise=-1)
+    with pytest.raises(UsageError, match="--max-frames 0"):
+        DegradeOptions(max_frames=0)
+    with pytest.raises(UsageError, match="scale of 0.5"):
+        Degradation(YUV420, (64, 48), scale=0.5)
+    with pytest.raises(InputError, match="too small"):
+        degrade(clip, output, DegradeOptions(scale=60, overwrite=True))
+    assert output.read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "lr.mp4"]
+    assert degrade(clip, output, DegradeOptions(overwrite=True)).bytes == output.stat().st_size
+
+
+def test_rate_factor_makes_bi_lossy(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clip.mkv", codec="ffv1", size=(96, 64), frames=3)
+    result = degrade(clip, tmp_path / "lr.mkv", DegradeOptions(kind="bi", crf=30))
+    assert result.codec == "libx264"
+    assert result.encoder_options["crf"] == "30"
+    expected = Degradation(YUV420, (96, 64), kind="bi")(read(clip)[0].planes)
+    assert not same(read(tmp_path / "lr.mkv")[0].planes, expected)
+
+
+def test_contest_is_what_the_ffmpeg_program_makes(make_clip: MakeClip, tmp_path: Path) -> None:
+    program = pytest.importorskip(
+        "imageio_ffmpeg", reason="needs an FFmpeg program: pip install imageio-ffmpeg"
+    )
+    clip = make_clip("clip.mp4", size=(640, 352), frames=30)
+    expected = tmp_path / "ffmpeg.mp4"
+    begin = [program.get_ffmpeg_exe(), "-v", "error", "-i", str(clip), "-vf", "scale=iw/4:ih/4"]
+    x264 = ["-c:v", "libx264", "-preset", "slow", "-crf", "21"]
+    subprocess.run([*begin, *x264, str(expected)], check=True)
+    result = degrade(clip, tmp_path / "lr.mp4")
+    score = psnr(expected, tmp_path / "lr.mp4", protocol=Protocol(channel="yuv", ssim=False))
+    assert score.outputs[0].psnr_pooled > 60  # the number of threads may move a few samples
+    assert result.bytes == pytest.approx(expected.stat().st_size, rel=0.03)
+    raw = subprocess.run([*begin, "-f", "rawvideo", "-"], check=True, capture_output=True)
+    reduction = Degradation(YUV420, (640, 352))
+    planes = [plane for frame in read(clip) for plane in reduction(frame.planes)]
+    assert raw.stdout == b"".join(plane.tobytes() for plane in planes)

@@ -1,0 +1,227 @@
+"""`vsr degrade`: make the low-resolution video that a super-resolution test starts from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from vsrcli.degradation import Degradation, Kind
+from vsrcli.errors import InputError, UsageError
+from vsrcli.media.assemble import assemble, check_output
+from vsrcli.media.containers import muxer_of
+from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.reader import Reader
+from vsrcli.media.resample import chroma_location
+from vsrcli.media.streams import plan_streams
+from vsrcli.media.writer import SegmentWriter
+
+Progress = Callable[[int, int | None], None]
+Note = Callable[[str], None]
+
+CONTEST_CRF, CONTEST_PRESET = 21.0, "slow"
+_X26X = ("libx264", "libx264rgb", "libx265")
+_LOSSLESS: dict[str, tuple[tuple[str, str], ...]] = {
+    "ffv1": (),
+    "libx264": (("qp", "0"), ("preset", "medium")),
+    "libx264rgb": (("qp", "0"), ("preset", "medium")),
+    "libx265": (("x265-params", "lossless=1:log-level=none"),),
+    "libvpx-vp9": (("lossless", "1"),),
+}
+"""Options that make an encoder lossless."""
+
+
+@dataclass(frozen=True, slots=True)
+class DegradeOptions:
+    """What `degrade` does; the defaults are the contest's degradation.
+
+    That is `ffmpeg -vf scale=iw/4:ih/4 -c:v libx264 -preset slow -crf 21`.
+    """
+
+    kind: Kind = "contest"
+    """How pictures are reduced, see `vsrcli.degradation`; "bi" and "bd" are written lossless."""
+    scale: float = 4.0
+    """Above 1."""
+    crf: float | None = None
+    """Rate factor; None: 21 for "contest" with x264 or x265, the encoder's own otherwise."""
+    preset: str | None = None
+    """Encoder preset; None: slow for "contest" with x264 or x265, the encoder's own otherwise."""
+    codec: str | None = None
+    """FFmpeg's encoder name; None: libx264 for "contest", or what is lossless in the container."""
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise added to every colour plane, on the scale of 8 bits."""
+    seed: int = 0
+    """Of the noise."""
+    max_frames: int | None = None
+    """Only the first so many frames; None: all."""
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_frames is not None and self.max_frames < 1:
+            raise UsageError(f"--max-frames {self.max_frames}: must be at least 1")
+        if not self.scale > 1:
+            raise UsageError(f"--scale {self.scale:g}: must be above 1")
+        if not self.noise >= 0:
+            raise UsageError(f"--noise {self.noise:g}: must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class DegradeResult:
+    """What `degrade` did."""
+
+    source: str
+    output: str
+    kind: Kind
+    size_in: tuple[int, int]
+    size: tuple[int, int]
+    """(width, height)."""
+    frames: int
+    codec: str
+    encoder_options: dict[str, str]
+    bytes: int
+    """Size of the output file."""
+    dropped: tuple[str, ...]
+    """A line for each stream of the source that the output does not have as it was."""
+
+
+def degrade(
+    source: str | Path,
+    output: str | Path,
+    options: DegradeOptions | None = None,
+    *,
+    progress: Progress = lambda done, total: None,
+    note: Note = lambda text: None,
+) -> DegradeResult:
+    """Reduce the video `source` into `output`, with its sound and everything else it holds.
+
+    The output appears under its name only when it is complete and verified. Raises UsageError,
+    InputError and OutputError.
+    """
+    source, output = Path(source), Path(output)
+    options = options or DegradeOptions()
+    info = probe(source)
+    check_output(source, output, overwrite=options.overwrite)
+    layout = layout_of(info.pix_fmt)
+    reduction = Degradation(
+        layout,
+        (info.width, info.height),
+        scale=options.scale,
+        kind=options.kind,
+        noise=options.noise,
+        seed=options.seed,
+        location=chroma_location(info.tags),
+    )
+    _note_size(info, reduction.size, options.scale, note)
+    info = _keep_shape(info, reduction.size)
+    settings = _encoder_settings(output, options, layout)
+    streams = plan_streams(info, output)
+    for line in streams.notes:
+        note(line)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
+        segment = Path(folder) / "segment"
+        frames = _encode(segment, info, reduction, settings, options, progress, note)
+        assemble(
+            [segment],
+            info,
+            output,
+            streams,
+            end=Fraction(0) if options.max_frames else None,
+            overwrite=options.overwrite,
+            note=note,
+        )
+    return DegradeResult(
+        source=str(source),
+        output=str(output),
+        kind=options.kind,
+        size_in=(info.width, info.height),
+        size=reduction.size,
+        frames=frames,
+        codec=settings.codec,
+        encoder_options=dict(settings.options),
+        bytes=output.stat().st_size,
+        dropped=streams.notes,
+    )
+
+
+def _encode(
+    segment: Path,
+    info: MediaInfo,
+    reduction: Degradation,
+    settings: EncoderSettings,
+    options: DegradeOptions,
+    progress: Progress,
+    note: Note,
+) -> int:
+    """Write the reduced frames to `segment` and return how many there are."""
+    expected, limit = info.frames, options.max_frames
+    if expected is not None and limit is not None:
+        expected = min(expected, limit)
+    done = 0
+    layout = layout_of(info.pix_fmt)
+    # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
+    described = replace(info, width=reduction.size[0], height=reduction.size[1])
+    with (
+        Reader(info.path, info=info, max_frames=limit, note=note) as frames,
+        SegmentWriter(segment, described, reduction.size, settings, layout, note) as writer,
+    ):
+        for frame in frames:
+            writer.write(replace(frame, planes=reduction(frame.planes, frame.index)))
+            done += 1
+            progress(done, expected)
+    if not done:
+        raise InputError(f"{info.path}: no frame of it can be decoded")
+    return done
+
+
+def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
+    """Pixels make up for what rounding changes of the shape, as after FFmpeg's filter."""
+    if info.sar is None:
+        return info
+    return replace(info, sar=info.sar * Fraction(info.width * size[1], info.height * size[0]))
+
+
+def _note_size(info: MediaInfo, size: tuple[int, int], scale: float, note: Note) -> None:
+    exact = info.width / scale, info.height / scale
+    if exact != size:
+        note(
+            f"{info.width}x{info.height} is no multiple of what {info.pix_fmt} needs at 1/{scale:g}"
+            f": reduced to {size[0]}x{size[1]}, rounded down"
+        )
+
+
+def _encoder_settings(
+    output: Path, options: DegradeOptions, layout: PixelLayout
+) -> EncoderSettings:
+    """The encoder with the contest's options, or lossless unless a rate factor is given."""
+    codec = options.codec or _default_codec(output, options, layout)
+    choose_codec(output, codec)
+    chosen: dict[str, str] = {}
+    if options.kind != "contest" and options.crf is None:
+        if codec not in _LOSSLESS:
+            known = ", ".join(_LOSSLESS)
+            raise UsageError(
+                f"--codec {codec}: not known to be lossless; give --crf or use {known}"
+            )
+        chosen = dict(_LOSSLESS[codec])
+    elif codec in _X26X:
+        crf = CONTEST_CRF if options.crf is None else options.crf
+        chosen = {"preset": CONTEST_PRESET, "crf": f"{crf:g}"}
+    elif options.crf is not None:
+        chosen = {"crf": f"{options.crf:g}"}
+    if options.preset is not None:
+        chosen["preset"] = options.preset
+    return fit_container(EncoderSettings(codec, tuple(chosen.items())), output)
+
+
+def _default_codec(output: Path, options: DegradeOptions, layout: PixelLayout) -> str:
+    muxer = muxer_of(output)
+    lossless = options.kind != "contest" and options.crf is None
+    if lossless and muxer in ("matroska", "avi", "mov", "nut"):
+        return "ffv1"
+    if muxer == "webm":
+        return "libvpx-vp9"
+    return "libx264rgb" if lossless and layout.kind == "rgb" else "libx264"
