@@ -115,6 +115,13 @@ def test_variable_frame_rate_and_start(make_clip: MakeClip) -> None:
     assert info.frames == 5
 
 
+def test_the_clock_of_a_container_is_not_taken_for_a_rate(make_clip: MakeClip) -> None:
+    times = [0, 33, 71, 99, 140, 141, 207, 233]
+    path = make_clip("v.mkv", pts=times, time_base=Fraction(1, 1000), rate=1000)
+    rate = probe(path).rate
+    assert rate is None or rate <= 240
+
+
 def test_interlaced(make_clip: MakeClip) -> None:
     assert probe(make_clip("i.ts", codec="mpeg2video", interlaced=True)).interlaced
 
