@@ -66,7 +66,7 @@ def plot_psnr(report: PsnrReport, path: Path) -> None:
                 draw.circle(points[0], 2 * _FINE, fill=colour)
     _draw_legend(draw, report)
     try:
-        picture.resize(_SIZE, Image.Resampling.LANCZOS).save(path)
+        picture.reduce(_FINE).save(path)
     except (OSError, ValueError) as failure:
         raise OutputError(f"{path} cannot be written: {failure}") from failure
 

@@ -53,18 +53,18 @@ def degrade_command(
     codec: Annotated[
         str | None,
         typer.Option(
-            help="FFmpeg's encoder. [default: libx264; for bi and bd without --crf ffv1, or x264 "
-            "without loss where the container cannot hold it]",
+            help="FFmpeg's encoder. By default libx264; for bi and bd, unless --crf is given, ffv1 "
+            "or, where the container cannot hold that, lossless libx264.",
             rich_help_panel=ENCODE,
         ),
     ] = None,
     crf: Annotated[
         float | None,
-        typer.Option(help="Rate factor. [default: 21 for contest]", rich_help_panel=ENCODE),
+        typer.Option(help="Rate factor. By default 21 for contest.", rich_help_panel=ENCODE),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Encoder preset. [default: slow for contest]", rich_help_panel=ENCODE),
+        typer.Option(help="Encoder preset. By default slow for contest.", rich_help_panel=ENCODE),
     ] = None,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
@@ -74,9 +74,10 @@ def degrade_command(
 ) -> None:
     """Make the low-resolution video that a super-resolution test starts from.
 
-    The default is the contest's degradation, frame by frame the same as
-    ffmpeg -vf scale=iw/4:ih/4 -c:v libx264 -preset slow -crf 21. Sound, subtitles and everything
-    else of the source are kept.
+    The default is the contest's degradation, the same as
+    ffmpeg -vf scale=iw/4:ih/4 -c:v libx264 -preset slow -crf 21.
+
+    Sound, subtitles and everything else of the source are kept.
     """
     from vsrcli.degrade import DegradeOptions, degrade
 

@@ -129,8 +129,10 @@ def psnr_command(
 ) -> None:
     """Score OUT against REF: PSNR and SSIM, frame by frame and overall.
 
-    The default is the contest's protocol: mean squared error over all RGB samples of all frames,
-    turned into dB. Frames are paired by number, whatever their timestamps.
+    The default is the contest's protocol: mean squared error over all
+    RGB samples of all frames, turned into dB.
+
+    Frames are paired by number, whatever their timestamps.
     """
     for path in (csv, plot):
         if path is not None and not path.parent.is_dir():
