@@ -22,7 +22,7 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            error("interrupted; nothing was written under the output's name")
+            error("interrupted; an unfinished output is not shown under its name")
             raise typer.Exit(ExitStatus.INTERRUPTED) from None
         except BrokenPipeError:
             raise typer.Exit(ExitStatus.OUTPUT) from None

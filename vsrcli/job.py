@@ -1,0 +1,236 @@
+"""What an upscaling request comes to: checked, with everything decided before the work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import vsrcli
+from vsrcli.errors import CheckError, OutputError, UsageError
+from vsrcli.media.assemble import check_output
+from vsrcli.media.encoders import EncoderSettings, choose_codec, choose_pix_fmt, fit_container
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.images import CODECS, is_pattern, numbered, picture_format
+from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.segments import identity
+from vsrcli.media.streams import StreamPlan, plan_streams
+from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
+from vsrcli.networks.session import Device, resolve_device, usable_cores
+from vsrcli.options import UpscaleOptions, target_size
+
+Note = Callable[[str], None]
+"""Called with one line the user should know."""
+
+# Close to visually lossless: an enlarged video should not lose again what was just recovered.
+_DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
+
+
+@dataclass(frozen=True, slots=True)
+class UpscalePlan:
+    """What `upscale` is going to do."""
+
+    source: str
+    output: str
+    size_in: tuple[int, int]
+    size_out: tuple[int, int]
+    frames: int | None
+    """How many frames, if the file says so; an estimate."""
+    window: int
+    model: str
+    precision: str
+    device: str
+    tile: str
+    codec: str
+    encoder_options: dict[str, str]
+    pix_fmt: str
+    kept: tuple[str, ...]
+    """Streams that are copied."""
+    converted: tuple[tuple[str, str], ...]
+    """Streams the container holds only in another coding, and which."""
+    dropped: tuple[tuple[str, str], ...]
+    """Streams the container cannot hold, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A checked request: what is read, what runs on what, what is written."""
+
+    info: MediaInfo
+    output: Path
+    options: UpscaleOptions
+    layout: PixelLayout
+    size: tuple[int, int]
+    device: Device
+    model: Model
+    settings: EncoderSettings
+    """Of the video encoder; for pictures, only the codec's name."""
+    pictures: bool
+    """Whether the output is a sequence of pictures."""
+    streams: StreamPlan
+    plan: UpscalePlan
+
+
+def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> Job:
+    """Check everything that can be checked before the work begins; writes nothing.
+
+    Raises UsageError, InputError, OutputError, DeviceError, ModelError, and CheckError with
+    `options.strict`.
+    """
+    info = probe(source, rate=options.rate)
+    pictures = is_pattern(output)
+    layout = layout_of(info.pix_fmt)
+    if pictures:
+        _check_pictures(output, options)
+        settings = EncoderSettings(CODECS[output.suffix.lower()])
+        streams = _beside_pictures(info, options)
+    else:
+        check_output(source, output, overwrite=options.overwrite)
+        settings = _encoder_settings(output, options, layout)
+        streams = plan_streams(info, output, audio=options.audio)
+    size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
+    if options.size is not None and info.width * size[1] != info.height * size[0]:
+        info = _keep_shape(info, size)
+        note(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
+    device = resolve_device(options.device, note)
+    model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
+    for line in streams.notes:
+        if options.strict:
+            raise CheckError(f"{output}: {line}; choose another container or leave out --strict")
+        note(line)
+    plan = _plan(info, output, options, layout, size, device, model, settings, streams)
+    return Job(
+        info, output, options, layout, size, device, model, settings, pictures, streams, plan
+    )
+
+
+def _check_pictures(output: Path, options: UpscaleOptions) -> None:
+    given = {
+        "--codec": options.codec,
+        "--crf": options.crf,
+        "--preset": options.preset,
+        "--pix-fmt": options.pix_fmt,
+        "-e": options.encoder_options,
+    }
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{name} is for videos, and {output} is a sequence of pictures")
+    first = numbered(output, 1)
+    if first.exists() and not options.overwrite:
+        raise OutputError(f"{first}: exists already; choose another folder or --overwrite")
+
+
+def _beside_pictures(info: MediaInfo, options: UpscaleOptions) -> StreamPlan:
+    """Pictures hold nothing of a video but its frames."""
+    others = (stream for stream in info.streams if stream.index != info.video_index)
+    dropped = (
+        (stream, f"{stream.type} stream {stream.index} ({stream.codec}): pictures cannot hold it")
+        for stream in others
+        if options.audio or stream.type != "audio"
+    )
+    turned = (
+        (f"the rotation by {info.rotation} degrees: dropped, pictures have none",)
+        if info.display_matrix
+        else ()
+    )
+    return StreamPlan(dropped=tuple(dropped), lost=turned)
+
+
+def _encoder_settings(
+    output: Path, options: UpscaleOptions, layout: PixelLayout
+) -> EncoderSettings:
+    codec = choose_codec(output, options.codec, layout)
+    chosen = dict(options.encoder_options)
+    crf = options.crf if options.crf is not None else _DEFAULT_CRF.get(codec)
+    if crf is not None and not chosen.keys() & {"crf", "qp", "b", "cq", "lossless"}:
+        chosen["crf"] = f"{crf:g}"
+        if codec == "libvpx-vp9":
+            chosen["b"] = "0"  # without it the crf is only a bound on a bit rate
+    if options.preset is not None:
+        chosen["preset"] = options.preset
+    threads = options.threads or usable_cores()
+    settings = EncoderSettings(codec, tuple(chosen.items()), options.pix_fmt, threads)
+    return fit_container(settings, output)
+
+
+def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
+    """With the SAR that shows a picture of `size` in the input's shape, as FFmpeg's scaler does."""
+    return replace(
+        info, sar=(info.sar or 1) * Fraction(info.width * size[1], info.height * size[0])
+    )
+
+
+def _plan(
+    info: MediaInfo,
+    output: Path,
+    options: UpscaleOptions,
+    layout: PixelLayout,
+    size: tuple[int, int],
+    device: Device,
+    model: Model,
+    settings: EncoderSettings,
+    streams: StreamPlan,
+) -> UpscalePlan:
+    if is_pattern(output):
+        pix_fmt = picture_format(settings.codec, layout)
+    else:
+        pix_fmt = settings.pix_fmt or choose_pix_fmt(settings.codec, layout, size)[0]
+    return UpscalePlan(
+        source=str(info.path),
+        output=str(output),
+        size_in=(info.width, info.height),
+        size_out=size,
+        frames=_expected_frames(info, options),
+        window=options.frames,
+        model=model.name,
+        precision=model.precision,
+        device=str(device),
+        tile=str(options.tile),
+        codec=settings.codec,
+        encoder_options=dict(settings.options),
+        pix_fmt=pix_fmt,
+        kept=tuple(f"{stream.type} {stream.index} ({stream.codec})" for stream in streams.kept),
+        converted=tuple(
+            (f"{stream.type} {stream.index} ({stream.codec})", codec)
+            for stream, codec in streams.converted
+        ),
+        dropped=tuple(
+            (f"{stream.type} {stream.index} ({stream.codec})", why)
+            for stream, why in streams.dropped
+        ),
+    )
+
+
+def _expected_frames(info: MediaInfo, options: UpscaleOptions) -> int | None:
+    frames = info.frames
+    if frames is not None and info.rate and (options.start or options.end is not None):
+        first = round((options.start or 0) * info.rate)
+        last = frames if options.end is None else min(frames, round(options.end * info.rate))
+        frames = max(0, last - first)
+    if options.max_frames is not None:
+        frames = options.max_frames if frames is None else min(frames, options.max_frames)
+    return frames
+
+
+def identity_of(job: Job) -> dict[str, object]:
+    """All that the bytes of a segment depend on."""
+    options, cards = job.options, (job.model.motion, job.model.compose, job.model.fusion)
+    return {
+        "version": vsrcli.__version__,
+        "input": identity(job.info.path),
+        "size": job.size,
+        "frames": options.frames,
+        "start": options.start,
+        "end": options.end,
+        "max-frames": options.max_frames,
+        "rate": options.rate,
+        "device": str(job.device),
+        "tile": options.tile,
+        "model": [identity(card.path) for card in cards],
+        "codec": job.settings.codec,
+        "encoder options": sorted(job.settings.options),
+        "pix-fmt": job.plan.pix_fmt,
+        "threads": job.settings.threads,
+        "deinterlacing": options.deinterlace,
+    }
