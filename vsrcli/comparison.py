@@ -97,9 +97,14 @@ def _most_different(before: Picture, after: Picture, side: int) -> list[tuple[in
     height, width = min(rows * side, change.shape[0]), min(columns * side, change.shape[1])
     cells = change[:height, :width].reshape(rows, height // rows, columns, width // columns)
     energy = cells.sum(axis=(1, 3))
-    best = np.argsort(energy, axis=None)[::-1][:_DETAILS]
-    corners = (divmod(int(index), columns) for index in best)
-    return [(row * (height // rows), column * (width // columns)) for row, column in corners]
+    chosen: list[tuple[int, int]] = []
+    for index in np.argsort(energy, axis=None)[::-1]:
+        cell = divmod(int(index), columns)
+        # Neighbouring cells would show the same thing three times.
+        if all(max(abs(cell[0] - row), abs(cell[1] - column)) > 1 for row, column in chosen):
+            chosen.append(cell)
+    places = chosen[:_DETAILS]
+    return [(row * (height // rows), column * (width // columns)) for row, column in places]
 
 
 def _zoom(picture: Picture, place: tuple[int, int], side: int, cell: int) -> Picture:

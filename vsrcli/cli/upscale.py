@@ -51,7 +51,9 @@ def upscale_command(
     ],
     scale: Annotated[
         float | None,
-        typer.Option(help="Any factor above 1, up to 8. [default: 4]", rich_help_panel=SIZE),
+        typer.Option(
+            help="Any factor above 1, up to 8; 4 if no size is given.", rich_help_panel=SIZE
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Exact size.", rich_help_panel=SIZE)
@@ -68,11 +70,13 @@ def upscale_command(
     ] = 5,
     start: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Begin here: s, m:s or h:m:s.", rich_help_panel=WHICH),
+        typer.Option(
+            metavar="TIME", help="Begin here, in seconds or H:MM:SS.", rich_help_panel=WHICH
+        ),
     ] = None,
     end: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="End here (exclusive).", rich_help_panel=WHICH),
+        typer.Option(metavar="TIME", help="End before this time.", rich_help_panel=WHICH),
     ] = None,
     max_frames: Annotated[
         int | None, typer.Option(help="At most so many frames.", rich_help_panel=WHICH)
@@ -81,21 +85,20 @@ def upscale_command(
         str | None,
         typer.Option(
             metavar="FPS",
-            help="Frame rate of an image sequence, such as 24000/1001. [default: 25]",
+            help="Frame rate of an image sequence, such as 24000/1001; else 25.",
             rich_help_panel=WHICH,
         ),
     ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
-            help="Video encoder, by FFmpeg's name. [default: libx264, or what OUT's container "
-            "takes]",
+            help="Video encoder, by FFmpeg's name; else libx264, or what OUT's container takes.",
             rich_help_panel=ENCODE,
         ),
     ] = None,
     crf: Annotated[
         float | None,
-        typer.Option(help="Constant rate factor of the encoder.", rich_help_panel=ENCODE),
+        typer.Option(help="Constant rate factor; else 17 for libx264.", rich_help_panel=ENCODE),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Speed preset of the encoder.", rich_help_panel=ENCODE)
@@ -113,7 +116,7 @@ def upscale_command(
     pix_fmt: Annotated[
         str | None,
         typer.Option(
-            help="Pixel format. [default: the source's depth and subsampling]",
+            help="Pixel format; else the source's depth and chroma subsampling.",
             rich_help_panel=ENCODE,
         ),
     ] = None,
@@ -149,7 +152,7 @@ def upscale_command(
     ] = "auto",
     model: Annotated[
         str | None,
-        typer.Option(help="A model's name or path. [default: spmc_x4]", rich_help_panel=NETWORK),
+        typer.Option(help="A model's name or path; else spmc_x4.", rich_help_panel=NETWORK),
     ] = None,
     compare: Annotated[
         Path | None,
@@ -187,8 +190,9 @@ def upscale_command(
 ) -> None:
     """Enlarge a video with detail recovered from its neighbouring frames.
 
-    Sound, subtitles, chapters, tags, timestamps, colour and rotation are kept. An interrupted job
-    goes on where it stopped when the same command is given again.
+    Sound, subtitles, chapters, tags, timestamps, colour and rotation are kept.
+
+    An interrupted job goes on where it stopped when the same command is given again.
     """
     from vsrcli.options import UpscaleOptions
 
@@ -322,7 +326,7 @@ def _parse_time(option: str, text: str | None) -> Fraction | None:
         for part in text.split(":"):
             seconds = seconds * 60 + Fraction(part)
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{option} {text}: write seconds, m:s or h:m:s, such as 1:02.5") from None
+        raise UsageError(f"{option} {text}: write seconds or H:MM:SS, such as 1:02.5") from None
     return seconds
 
 
