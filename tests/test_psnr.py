@@ -144,7 +144,7 @@ def test_other_sizes_are_refused_or_resized(tmp_path: Path) -> None:
     restored = [replace(frame, planes=up(frame.planes)) for frame in reduced]
     errors = [mse(a, b, "y") for a, b in zip(frames, restored, strict=True)]
     assert result.psnr_pooled == pytest.approx(decibels(float(np.mean(errors))), abs=1e-3)
-    assert "resized by bicubic from 24x16" in result.clips[0].notes
+    assert result.clips[0].notes == (f"{output}: resized by bicubic from 24x16",)
 
 
 def test_baseline_adds_bicubic_and_lanczos(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_folders_are_paired_by_name(tmp_path: Path, references: Path) -> None:
     assert result.psnr_pooled == pytest.approx(decibels(float(pooled)), abs=1e-6)
     assert result.psnr_clips == pytest.approx(np.mean([row.psnr_pooled for row in alone]))
     assert result.psnr_mean == pytest.approx(np.mean([row.psnr_mean for row in alone]))
-    assert result.notes == ("not scored, no reference has its name: other",)
+    assert result.notes == (f"{tmp_path / 'out'}: not scored, no reference is called so: other",)
 
 
 def test_a_missing_or_doubled_clip_is_named(tmp_path: Path, references: Path) -> None:
@@ -275,6 +275,15 @@ def test_members_with_hostile_names_stay_inside(tmp_path: Path, references: Path
         tar.add(clip, "../1.mkv")
     assert only(references / "1.mkv", archive).identical
     assert not (tmp_path / "1.mkv").exists()
+
+
+def test_members_are_named_by_their_place_in_the_archive(tmp_path: Path, references: Path) -> None:
+    short = write_frames(tmp_path / "1.mkv", frames_of(1))
+    archive = tmp_path / "results.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(short, "results/1.mkv")
+    with pytest.raises(InputError, match=r"^\S*results.tar:results/1.mkv has 1 frames"):
+        only(references / "1.mkv", archive)
 
 
 def test_damaged_archives_are_refused(tmp_path: Path, references: Path) -> None:

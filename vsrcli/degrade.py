@@ -188,8 +188,8 @@ def _note_size(info: MediaInfo, size: tuple[int, int], scale: float, note: Note)
     exact = info.width / scale, info.height / scale
     if exact != size:
         note(
-            f"{info.width}x{info.height} is no multiple of what {info.pix_fmt} needs at 1/{scale:g}"
-            f": reduced to {size[0]}x{size[1]}, rounded down"
+            f"{info.width}x{info.height} at 1/{scale:g} is no whole size for {info.pix_fmt}: "
+            f"reduced to {size[0]}x{size[1]}, rounded down"
         )
 
 

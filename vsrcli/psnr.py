@@ -46,18 +46,30 @@ def psnr(
     reference, protocol = Path(reference), protocol or Protocol()
     references = find_clips(reference)
     counter = _Counter(progress, _expected(references, len(rows), protocol))
-    scored = []
-    for name, output, kernel in rows:
-        if is_collection(reference) and not is_collection(output):
-            raise InputError(
-                f"{reference} holds several clips and {output} is one: give a folder or an archive"
-            )
-        pairs, left = pair_clips(references, find_clips(output), output)
-        clips = tuple(_score_clip(*pair, kernel, protocol, counter) for pair in pairs)
-        notes = (f"not scored, no reference has its name: {', '.join(left)}",) if left else ()
-        baseline_row = kernel is not None
-        scored.append(OutputScore(name, str(output), baseline_row, protocol.channel, clips, notes))
-    return PsnrReport(protocol, str(reference), tuple(scored))
+    scored = tuple(_score_row(reference, references, *row, protocol, counter) for row in rows)
+    return PsnrReport(protocol, str(reference), scored)
+
+
+def _score_row(
+    reference: Path,
+    references: Sequence[Clip],
+    name: str,
+    output: Path,
+    kernel: Kernel | None,
+    protocol: Protocol,
+    counter: _Counter,
+) -> OutputScore:
+    """Score all clips of one output, or of a baseline upscaled with `kernel`."""
+    if is_collection(reference) and not is_collection(output):
+        if not output.exists():
+            raise InputError(f"{output} does not exist")
+        raise InputError(
+            f"{reference} holds several clips and {output} is one: give a folder or an archive"
+        )
+    pairs, left = pair_clips(references, find_clips(output), output)
+    clips = tuple(_score_clip(*pair, kernel, protocol, counter) for pair in pairs)
+    notes = tuple(f"{output}: not scored, no reference is called so: {name}" for name in left)
+    return OutputScore(name, str(output), kernel is not None, protocol.channel, clips, notes)
 
 
 class _Counter:
@@ -90,11 +102,22 @@ def _score_clip(
 ) -> ClipScore:
     notes: list[str] = []
     with ExitStack() as stack:
-        paths = [stack.enter_context(clip.opened()) for clip in (reference, output)]
-        first, second = (stack.enter_context(Reader(path, note=notes.append)) for path in paths)
-        frames = _score_frames(first, second, kernel, protocol, notes, counter)
-    names = reference.label, output.label
-    return ClipScore(reference.name, *names, tuple(frames), tuple(dict.fromkeys(notes)))
+        clips = (reference, output)
+        paths = [stack.enter_context(clip.opened()) for clip in clips]
+
+        def named(text: str) -> str:
+            """Name what was unpacked by its place in the archive."""
+            for clip, path in zip(clips, paths, strict=True):
+                text = text.replace(str(path), clip.label)
+            return text
+
+        try:
+            first, second = (stack.enter_context(Reader(path, note=notes.append)) for path in paths)
+            frames = _score_frames(first, second, kernel, protocol, notes, counter)
+        except InputError as failure:
+            raise InputError(named(str(failure))) from failure
+    found = tuple(dict.fromkeys(map(named, notes)))
+    return ClipScore(reference.name, reference.label, output.label, tuple(frames), found)
 
 
 def _score_frames(
@@ -142,10 +165,10 @@ def _comparison(
             )
         resize = _resizer(second, sizes[0], kernel or "bicubic")
         if kernel is None:
-            notes.append(f"resized by bicubic from {sizes[1][0]}x{sizes[1][1]}")
+            notes.append(f"{output}: resized by bicubic from {sizes[1][0]}x{sizes[1][1]}")
     fitted = resize(second) if resize else second
     comparer = FrameComparer(first, fitted, crop=protocol.crop, ssim=protocol.ssim)
-    notes += comparer.notes
+    notes += [f"{output}: {note}" for note in comparer.notes]
     if comparer.compare(first, fitted).of(protocol.channel) is None:
         raise InputError(
             f"{output} and its reference cannot be compared in the channel {protocol.channel}: "

@@ -74,8 +74,8 @@ def psnr_command(
         int,
         typer.Option(
             metavar="N",
-            help="Compare frame i+N of OUT with frame i of REF: 2 drops the first two frames of "
-            "OUT, -2 those of REF.",
+            help="Compare frame i+N of OUT (and LR) with frame i of REF: 2 drops the first two "
+            "frames of OUT, -2 those of REF.",
             rich_help_panel=ALIGN,
         ),
     ] = 0,
@@ -169,12 +169,10 @@ def _show(report: PsnrReport, json: bool, csv: Path | None, plot: Path | None) -
         print_json(as_json(report))
     else:
         print_result(table(report))
-    for row in report.outputs:
-        for text in row.notes:
-            note(f"{row.name}: {text}")
-        for clip in row.clips:
-            for text in clip.notes:
-                note(f"{clip.output}: {text}")
+    notes = [text for row in report.outputs for text in row.notes]
+    notes += [text for row in report.outputs for clip in row.clips for text in clip.notes]
+    for text in dict.fromkeys(notes):
+        note(text)
     if csv is not None:
         write_csv(report, csv)
     if plot is not None:
