@@ -196,11 +196,11 @@ def _add_video(output: Any, template: Any, source: Any, job: _Job) -> Any:
     codec = context.codec.canonical_name
     if needs_start_codes(codec, job.muxer):
         context.extradata = None  # it is in the packets, in the other form
-    if job.muxer in QUICKTIME:
-        if codec == "hevc":
-            context.codec_tag = "hvc1"  # what Apple's players accept
-        elif len(job.timing.parts[0].tag) == 4 and codec == "prores":
-            context.codec_tag = job.timing.parts[0].tag
+    tag = job.timing.parts[0].tag
+    if len(tag) == 4 and (codec == "prores" or job.muxer in ("avi", "nut")):
+        context.codec_tag = tag  # of several variants of one codec, the one that was encoded
+    if codec == "hevc" and job.muxer in QUICKTIME:
+        context.codec_tag = "hvc1"  # what Apple's players accept
     if info.display_matrix:
         video.set_display_matrix(info.display_matrix)
     video.disposition = Disposition.default

@@ -28,8 +28,6 @@ _PARAMETERS = {
 }
 _QUALITY = {"mjpeg": 2, "mpeg1video": 3, "mpeg2video": 3, "mpeg4": 3, "libxvid": 3}
 """Quantiser scale (1 best, 31 worst) for encoders whose own default is 200 kbit/s."""
-_LAMBDA = 118
-"""FF_QP2LAMBDA: FFmpeg's global_quality for one step of the quantiser scale."""
 _MASTERING = struct.Struct("=20i2i")
 """AVMasteringDisplayMetadata: rationals of r, g, b, white (x, y), luminance (min, max), 2 flags."""
 _LIGHT = struct.Struct("=2I")
@@ -95,14 +93,14 @@ def _set_quantiser(codec: str, options: dict[str, str]) -> None:
     """Translate `q`, which ffmpeg's command line knows and its libraries do not."""
     given = [options.pop(key) for key in ("q", "q:v", "qscale", "qscale:v") if key in options]
     scale = given[-1] if given else _QUALITY.get(codec)
-    if scale is None or (not given and {"b", "global_quality", "flags"} & options.keys()):
+    if scale is None or (not given and {"b", "qmin", "qmax"} & options.keys()):
         return
     try:
-        quality = round(float(scale) * _LAMBDA)
+        step = str(max(1, round(float(scale))))
     except ValueError:
         raise UsageError(f"{codec}: q={scale} is no number") from None
-    options["flags"] = options.get("flags", "") + "+qscale"
-    options["global_quality"] = str(quality)
+    # The flag ffmpeg sets would need a quality on every frame, which PyAV has no property for.
+    options["qmin"] = options["qmax"] = step
 
 
 def _own_parameters(settings: EncoderSettings) -> list[str]:

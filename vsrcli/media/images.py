@@ -8,18 +8,20 @@ import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import av
+import numpy as np
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
-from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame
-from vsrcli.media.repack import RGB, SMPTE170M, Repacker, assumed_matrix
+from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
+from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
 
 CODECS = {
     ".png": "png",
@@ -31,7 +33,7 @@ CODECS = {
 }
 _NUMBER = re.compile(r"%(0?)(\d*)d")
 _OPTIONS = {
-    "mjpeg": {"flags": "+qscale", "global_quality": "236"},  # quantiser scale 2, near lossless
+    "mjpeg": {"qmin": "2", "qmax": "2"},  # quantiser scale of 31: near lossless
     "libwebp": {"quality": "95"},
     "tiff": {"compression_algo": "deflate"},
 }
@@ -84,6 +86,7 @@ class ImageWriter:
         self._pattern, self._first, self._overwrite = pattern, first, overwrite
         self._codec, self._pix_fmt = codec, picture_format(codec, layout)
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, _picture_tags(codec))
+        self._limited = tags.range == LIMITED_RANGE
         if codec in ("mjpeg", "libwebp") and layout.depth > 8:
             kind = pattern.suffix[1:].upper()
             note(f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif")
@@ -121,12 +124,23 @@ class ImageWriter:
         if path.exists() and not self._overwrite:
             raise OutputError(f"{path}: exists already; choose another folder or --overwrite")
         try:
-            data = encode_picture(self._codec, self._repack(frame))
+            data = encode_picture(self._codec, self._picture(frame))
             (self._folder / path.name).write_bytes(data)
         except (OSError, av.FFmpegError) as failure:
             raise unwritable(path, failure) from None
         self.files.append(path)
         return path
+
+    def _picture(self, frame: Frame) -> av.VideoFrame:
+        if frame.layout.kind == "gray" and self._limited:
+            frame = _stretched(frame)  # swscale leaves the range of gray alone
+        picture = self._repack(frame)
+        if frame.layout.kind == "yuv" and self._pix_fmt.startswith(("rgb48", "rgba64")):
+            order = ">u2" if picture.format.is_big_endian else "<u2"
+            samples = np.frombuffer(memoryview(picture.planes[0]), order)
+            # swscale's white is 255 shifted left by 8 bits.
+            samples[...] = np.minimum(65535, samples * (65535 / 65280) + 0.5)
+        return picture
 
     def _publish(self) -> None:
         for path in self.files:
@@ -169,7 +183,7 @@ def picture_format(codec: str, layout: PixelLayout) -> str:
 
 
 def write_tar(files: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
-    """Pack `files` under their plain names, in their order, so that the same files give the same bytes.
+    """Pack `files` under their plain names, in their order; the same files give the same bytes.
 
     The tar appears under its name when complete. Raises UsageError if two files have one name,
     OutputError if it exists already (unless `overwrite`) or cannot be written.
@@ -200,6 +214,14 @@ def _pack(files: Iterable[Path], stream: Any) -> None:
             entry.size, entry.mode = path.stat().st_size, 0o644
             with path.open("rb") as content:
                 tar.addfile(entry, content)
+
+
+def _stretched(frame: Frame) -> Frame:
+    """Return a gray frame of limited range at full range."""
+    unit, peak = 1 << (frame.layout.depth - 8), (1 << frame.layout.depth) - 1
+    luma = (frame.planes[0].astype(np.float64) - 16 * unit) * (peak / (219 * unit))
+    full = np.rint(np.clip(luma, 0, peak)).astype(frame.layout.dtype)
+    return replace(frame, planes=(cast(Plane, full), *frame.planes[1:]))
 
 
 def _known(tags: ColourTags, size: tuple[int, int]) -> ColourTags:

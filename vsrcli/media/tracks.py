@@ -15,6 +15,7 @@ from vsrcli.media.tags import stream_tags
 
 _MILLISECOND = Fraction(1, 1000)
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_EMPTY_CAPTION = b"\0\0"
 _BITS_PER_CHANNEL = {"libopus": 64_000, "aac": 96_000}
 
 
@@ -69,10 +70,13 @@ class CopiedTrack:
         self.stream = output.add_stream_from_template(source, opaque=True)
         if source.type == "audio" and output.format.name in QUICKTIME:
             self.stream.codec_context.layout = _layout(source.codec_context)
+        # The muxer fills the gaps between captions anew.
+        self._gaps = source.type == "subtitle" and source.codec_context.name == "mov_text"
 
     def send(self, packet: Any) -> Iterator[Any]:
         """Give the packet itself."""
-        yield packet
+        if not self._gaps or bytes(packet) != _EMPTY_CAPTION:
+            yield packet
 
     def finish(self) -> Iterator[Any]:
         """Hold nothing back."""
@@ -84,6 +88,7 @@ class TextTrack:
 
     def __init__(self, output: Any, source: Any, encoder: str) -> None:
         self._decoder = source.codec_context
+        self._decoder.open(strict=False)  # makes the header with the default style
         self.stream = output.add_stream(encoder)
         self.stream.time_base = _MILLISECOND
         self._encoder = self.stream.codec_context

@@ -1,8 +1,9 @@
 """Frames -> a segment: one closed file with nothing but encoded video and its exact times.
 
-The packets lie in whatever container holds the coding best. Containers round times, reorder them
-and forget durations, so the times of every packet, as the frames had them, stand in a footer after
-the end of the container: `assemble` takes them from there. A file without a footer is no segment.
+The packets lie, in decoding order and merely counted, in whatever container holds the coding best.
+Containers round times and forget durations, so those of every packet, as the frames had them, stand
+in a footer after the end of the container: `assemble` takes them from there. A file without a
+footer is no segment.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 import av
+from av.container.core import Flags
 
 from vsrcli.errors import DeviceError, OutputError, UsageError
 from vsrcli.media.containers import holds_video, unwritable
@@ -178,7 +180,9 @@ class SegmentWriter:
         try:
             self._partial.unlink(missing_ok=True)
             self._partial.touch()  # FFmpeg would report a bad folder at the first packet only
-            return av.open(str(self._partial.absolute()), "w", format=form)
+            container: Any = av.open(str(self._partial.absolute()), "w", format=form)
+            container.flags |= Flags.bitexact.value  # no random identifiers
+            return container
         except (OSError, av.FFmpegError) as failure:
             raise unwritable(self._path, failure) from None
 
@@ -220,6 +224,9 @@ class SegmentWriter:
                     raise OutputError(f"{self._stream.codec_context.name}: lost track of a frame")
                 self._pts.append(pts)
                 self._durations.append(duration)
+                # Encoders' decoding times may collide once rounded to the container's clock.
+                packet.pts = packet.dts = len(self._pts) - 1
+                packet.time_base = 1 / self._rate
                 self._container.mux(packet)
         except av.FFmpegError as failure:
             raise self._failed(failure) from None

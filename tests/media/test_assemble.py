@@ -1,0 +1,583 @@
+"""Segments and a source become one output with nothing lost."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tests.conftest import MakeClip
+from tests.segments import decode, frames_at, packets, remake, settings, write_segment
+from vsrcli.errors import OutputError, UsageError
+from vsrcli.media import assemble as assemble_module
+from vsrcli.media.assemble import assemble, check_output
+from vsrcli.media.planes import ColourTags, from_video_frame
+from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.reader import Reader
+from vsrcli.media.streams import StreamPlan
+from vsrcli.media.timing import Timing
+
+BASE = Fraction(1, 90000)
+VFR = [0, 3000, 9000, 9001, 20000, 30000, 31000, 42000, 50000, 60000, 70000, 83333]
+CHAPTERS = [(Fraction(0), Fraction(1, 4), "One"), (Fraction(1, 4), Fraction(12, 25), "Two")]
+FLIPPED = (0, 65536, 0, 65536, 0, 0, 0, 0, 1 << 30)
+TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+
+
+@pytest.fixture
+def vfr(make_clip: MakeClip) -> MediaInfo:
+    """A variable frame rate at a fine clock."""
+    return probe(make_clip("vfr.mp4", pts=VFR, time_base=BASE, rate=24, frames=len(VFR)))
+
+
+def shown(path: Path) -> tuple[list[int], Fraction]:
+    """PTS of the decoded frames and their unit."""
+    frames = decode(path)
+    return [f.pts for f in frames if f.pts is not None], Fraction(frames[0].time_base)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pix_fmt"),
+    [
+        ("mp4", "libx264", "yuv420p"),
+        ("mp4", "libx264rgb", "gbrp"),
+        ("mp4", "libx265", "yuv420p10le"),
+        ("mp4", "libsvtav1", "yuv420p"),
+        ("mp4", "libvpx-vp9", "yuv420p"),
+        ("mp4", "ffv1", "yuv420p"),
+        ("mp4", "mpeg4", "yuv420p"),
+        ("mp4", "png", "gbrp"),
+        ("mov", "libx264", "yuv422p10le"),
+        ("mov", "libx265", "yuv420p"),
+        ("mov", "prores_ks", "yuv422p10le"),
+        ("mov", "mjpeg", "yuv420p"),
+        ("mov", "png", "gbrap"),
+        ("nut", "libx264", "yuv420p"),
+        ("nut", "ffv1", "yuv444p16le"),
+        ("nut", "utvideo", "yuv420p"),
+    ],
+)
+def test_times_are_exact_where_the_container_is(
+    tmp_path: Path, vfr: MediaInfo, suffix: str, codec: str, pix_fmt: str
+) -> None:
+    frames = frames_at(VFR, BASE, pix_fmt, (64, 64))
+    output = remake(vfr, tmp_path / f"o.{suffix}", settings(codec), frames=frames)
+    pts, base = shown(output)
+    late = (pts[0] * base - VFR[0] * BASE) if suffix == "nut" else 0  # NUT has no negative DTS
+    assert [p * base - late for p in pts] == [p * BASE for p in VFR]
+    if suffix != "nut":  # which keeps no durations
+        with av.open(str(output)) as container:
+            whole = (container.streams.video[0].duration or 0) * base
+        # FFmpeg reports no durations of single VP9 frames in MP4.
+        last = (decode(output)[-1].duration or 0) * base or whole - VFR[-1] * BASE
+        assert last == frames[-1].duration * BASE
+    if codec == "libx265" and suffix in ("mp4", "mov"):
+        with av.open(str(output)) as container:
+            assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pix_fmt", "unit"),
+    [
+        ("mkv", "libx264", "yuv420p", Fraction(1, 1000)),
+        ("mkv", "libx265", "yuv420p10le", Fraction(1, 1000)),
+        ("mkv", "libsvtav1", "yuv420p", Fraction(1, 1000)),
+        ("mkv", "libvpx-vp9", "yuv420p", Fraction(1, 1000)),
+        ("mkv", "ffv1", "yuv444p10le", Fraction(1, 1000)),
+        ("mkv", "prores_ks", "yuv422p10le", Fraction(1, 1000)),
+        ("mkv", "mpeg4", "yuv420p", Fraction(1, 1000)),
+        ("mkv", "mjpeg", "yuv420p", Fraction(1, 1000)),
+        ("webm", "libvpx-vp9", "yuv420p", Fraction(1, 1000)),
+        ("webm", "libsvtav1", "yuv420p", Fraction(1, 1000)),
+        ("ts", "libx264", "yuv420p", BASE),
+        ("ts", "libx265", "yuv420p", BASE),
+        ("ts", "mpeg4", "yuv420p", BASE),
+        ("m2ts", "libx264", "yuv420p", BASE),
+        ("flv", "libx264", "yuv420p", Fraction(1, 1000)),
+    ],
+)
+def test_times_are_rounded_to_the_container_elsewhere(
+    tmp_path: Path, vfr: MediaInfo, suffix: str, codec: str, pix_fmt: str, unit: Fraction
+) -> None:
+    frames = frames_at(VFR, BASE, pix_fmt, (64, 64))
+    notes: list[str] = []
+    output = remake(
+        vfr, tmp_path / f"o.{suffix}", settings(codec), frames=frames, note=notes.append
+    )
+    pts, base = shown(output)
+    assert base == unit
+    late = pts[0] * base - VFR[0] * BASE
+    errors = [abs(p * base - late - q * BASE) for p, q in zip(pts, VFR, strict=True)]
+    assert max(errors) <= (0 if unit == BASE else Fraction(1, 2000))
+    assert bool(late) == any("all times are" in note for note in notes)
+    assert late == 0 or suffix in ("ts", "m2ts", "flv")  # which keep the decoding delay visible
+
+
+def test_constant_rate_survives_avi(tmp_path: Path, make_clip: MakeClip) -> None:
+    info = probe(make_clip(frames=12, rate=Fraction(30000, 1001), audio=("libmp3lame",)))
+    for codec in ("libx264", "mpeg4", "ffv1"):
+        output = remake(
+            info,
+            tmp_path / f"{codec}.avi",
+            settings(codec, **{"bf": "0"} if codec == "libx264" else {}),
+        )
+        made = probe(output)
+        assert made.rate == Fraction(30000, 1001)
+        assert len(decode(output)) == 12
+        assert packets(output, "audio")
+
+
+def test_variable_rate_in_avi_is_said(tmp_path: Path, vfr: MediaInfo) -> None:
+    notes: list[str] = []
+    remake(vfr, tmp_path / "o.avi", settings("mpeg4"), note=notes.append)
+    assert notes == ["AVI has a constant frame rate: the times of this variable one were rounded"]
+
+
+def test_joining_changes_no_sample(tmp_path: Path, vfr: MediaInfo) -> None:
+    frames = list(Reader(vfr.path, info=vfr))
+    for codec, length in (("ffv1", 1), ("ffv1", 5), ("libx264", 5), ("libx264", 12)):
+        output = remake(
+            vfr,
+            tmp_path / f"{codec}{length}.mkv",
+            settings(codec, **{"qp": "0"} if codec == "libx264" else {}),
+            length=length,
+        )
+        for got, sent in zip(decode(output), frames, strict=True):
+            for new, old in zip(from_video_frame(got).planes, sent.planes, strict=True):
+                np.testing.assert_array_equal(new, old)
+
+
+def test_decoding_times_run_through_all_segments(tmp_path: Path, vfr: MediaInfo) -> None:
+    frames = frames_at(VFR, BASE, "yuv420p", (64, 64))
+    paths = [
+        write_segment(tmp_path / f"{k}", vfr, frames[k : k + 6], settings("libx264"))
+        for k in (0, 6)
+    ]
+    timing = Timing.of(paths)
+    assert all(a < b for a, b in zip(timing.dts, timing.dts[1:], strict=False))
+    assert all(dts <= pts for dts, pts in zip(timing.dts, timing.decoded, strict=True))
+    assert timing.decoded != timing.shown == tuple(VFR)
+    assert timing.end == (VFR[-1] + VFR[-1] - VFR[-2]) * BASE
+    with pytest.raises(OutputError, match="does not follow"):
+        Timing.of(paths[::-1])
+
+
+EVERYTHING: dict[str, Any] = {
+    "frames": 12,
+    "audio": ("aac", "flac"),
+    "chapters": CHAPTERS,
+    "sar": Fraction(8, 9),
+    "tags": ColourTags(1, 1, 1, 1, 1),
+    "display_matrix": TURNED,
+    "metadata": {"title": "A title", "artist": "Someone"},
+    "video_metadata": {"language": "fra"},
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("mkv", "mkv"), ("mp4", "mp4"), ("mkv", "mp4"), ("mp4", "mkv")]
+)
+def test_nothing_is_lost(make_clip: MakeClip, tmp_path: Path, source: str, target: str) -> None:
+    more = {"subtitles": ("Hello",), "cover": True}
+    if source == "mkv":
+        more["attachments"] = (("font.ttf", "font/ttf", b"glyphs" * 50),)
+    clip = make_clip(f"in.{source}", **EVERYTHING, **more)
+    info = probe(clip)
+    output = remake(info, tmp_path / f"out.{target}", settings("libx264"))
+    made = probe(output)
+    for word in ("width", "height", "rate", "tags", "sar", "display_matrix", "chapters", "depth"):
+        assert getattr(made, word) == getattr(info, word), word
+    tags = {k.lower(): v for k, v in made.metadata.items()}  # Matroska writes capitals
+    assert {k: tags[k] for k in ("title", "artist")} == EVERYTHING["metadata"]
+    for number in (0, 1):
+        old, new = packets(clip, "audio", number), packets(output, "audio", number)
+        assert [p[2] for p in new] == [p[2] for p in old]
+        if source == target:
+            assert [p[:2] for p in new] == [p[:2] for p in old]
+    with av.open(str(clip)) as before, av.open(str(output)) as after:
+        assert [c["metadata"] for c in after.chapters()] == [
+            c["metadata"] for c in before.chapters()
+        ]
+        times = [
+            [
+                (c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]))
+                for c in f.chapters()
+            ]
+            for f in (before, after)
+        ]
+        assert times[0] == times[1]
+        assert after.streams.video[0].language == "fra"
+        if source == target:  # MP4 enables the first track of a kind
+            old_flags, new_flags = (
+                [s.disposition for s in f.streams.audio] for f in (before, after)
+            )
+            assert new_flags == old_flags
+        if (source, target) == ("mkv", "mkv"):
+            (font,) = after.streams.attachments
+            assert (font.name, font.mimetype, font.data) == ("font.ttf", "font/ttf", b"glyphs" * 50)
+    covers = [s for s in made.streams if s.attached_picture]
+    assert [s.codec for s in covers] == ["mjpeg"]
+    assert len([s for s in made.streams if s.type == "subtitle"]) == 1
+
+
+def test_order_of_streams_and_dispositions(make_clip: MakeClip, tmp_path: Path) -> None:
+    plain = make_clip("plain.mkv", frames=12, audio=("aac", "aac"))
+    mixed = tmp_path / "mixed.mkv"
+    with av.open(str(plain)) as source, av.open(str(mixed), "w") as output:
+        order = [source.streams[i] for i in (1, 0, 2)]
+        made = {s.index: output.add_stream_from_template(s, opaque=True) for s in order}
+        made[2].disposition = av.stream.Disposition.comment
+        made[2].metadata.update({"language": "deu", "title": "Kommentar"})
+        made[1].disposition = av.stream.Disposition.default
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = made[packet.stream_index]
+                output.mux(packet)
+    output_path = remake(probe(mixed), tmp_path / "o.mkv", settings("libx264"))
+    with av.open(str(output_path)) as container:
+        assert [s.type for s in container.streams] == ["audio", "video", "audio"]
+        assert container.streams[2].disposition == av.stream.Disposition.comment
+        assert container.streams[2].metadata["language"] in ("ger", "deu")
+        assert container.streams[2].metadata["title"] == "Kommentar"
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_mirrored_display_matrix(make_clip: MakeClip, tmp_path: Path, suffix: str) -> None:
+    info = probe(make_clip(f"in.{suffix}", display_matrix=FLIPPED if suffix == "mp4" else TURNED))
+    output = remake(info, tmp_path / f"o.{suffix}", settings("libx264"))
+    assert probe(output).display_matrix == info.display_matrix is not None
+
+
+@pytest.mark.parametrize("sar", [Fraction(8, 9), Fraction(16, 15), Fraction(40, 33)])
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mkv", "ffv1"), ("webm", "libvpx-vp9"), ("mp4", "ffv1")]
+)
+def test_the_aspect_of_pixels_is_in_the_container(
+    vfr: MediaInfo, tmp_path: Path, suffix: str, codec: str, sar: Fraction
+) -> None:
+    output = remake(replace(vfr, sar=sar), tmp_path / f"o.{suffix}", settings(codec))
+    assert probe(output).sar == sar
+    with av.open(str(output)) as container:
+        assert "title" not in container.streams.video[0].metadata
+    assert len(decode(output)) == len(VFR)
+
+
+def test_stale_tags_do_not_survive(make_clip: MakeClip, tmp_path: Path) -> None:
+    stale = {"BPS": "1", "NUMBER_OF_FRAMES-eng": "9", "_STATISTICS_TAGS": "BPS", "ENCODER": "old"}
+    clip = make_clip("in.mkv", video_metadata={**stale, "title": "Main", "KEPT": "yes"})
+    output = remake(probe(clip), tmp_path / "o.mkv", settings("libx264"))
+    with av.open(str(output)) as container:
+        tags = container.streams.video[0].metadata
+        assert {k: v for k, v in tags.items() if k != "DURATION"} == {
+            "title": "Main",
+            "KEPT": "yes",
+        }
+        assert "major_brand" not in container.metadata
+    output = remake(probe(make_clip("in.mp4")), tmp_path / "p.mkv", settings("libx264"))
+    with av.open(str(output)) as container:
+        assert set(container.metadata) == {"encoder"}
+        assert set(container.streams.video[0].metadata) <= {"DURATION", "language"}
+
+
+def test_unusual_tags_survive_mp4(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", metadata={"title": "T", "com.example.key": "v"})
+    output = remake(probe(clip), tmp_path / "o.mp4", settings("libx264"))
+    tags = {k.lower(): v for k, v in probe(output).metadata.items()}
+    assert (tags["title"], tags["com.example.key"]) == ("T", "v")
+
+
+def test_captions_are_converted_with_their_times(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", subtitles=("Hello <i>you</i>",), frames=12)
+    mp4 = remake(probe(clip), tmp_path / "o.mp4", settings("libx264"))
+    (text,) = [p for p in packets(mp4, "subtitle") if len(p[2]) > 2]
+    with av.open(str(mp4)) as container:
+        base = Fraction(container.streams.subtitles[0].time_base)
+    assert (text[0] * base, text[1] * base) == (Fraction(1, 10), Fraction(1, 5))  # type: ignore[operator]
+    assert text[2][2:11] == b"Hello you"
+    webm = remake(probe(clip), tmp_path / "o.webm", settings("libvpx-vp9"))
+    assert packets(webm, "subtitle") == [(100, 200, b"Hello <i>you</i>")]
+    back = remake(probe(mp4), tmp_path / "p.mkv", settings("libx264"))
+    assert packets(back, "subtitle") == [(100, 200, b"Hello <i>you</i>")]
+
+
+def test_sound_is_converted_for_webm(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", audio=("flac",), frames=25)
+    notes: list[str] = []
+    output = remake(probe(clip), tmp_path / "o.webm", settings("libvpx-vp9"), note=notes.append)
+    assert notes == ["audio stream 1 (flac): converted to libopus"]
+    with av.open(str(output)) as container:
+        stream = container.streams.audio[0]
+        assert stream.codec_context.codec.canonical_name == "opus"
+        samples = np.concatenate([f.to_ndarray()[0] for f in container.decode(stream)])
+    assert abs(len(samples) - 48000) < 1000
+    spectrum = np.abs(np.fft.rfft(samples[4800:43200]))
+    assert abs(int(spectrum.argmax()) * 48000 / 38400 - 440) < 2
+
+
+def test_without_audio(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", audio=("aac",), subtitles=("Hi",))
+    output = remake(probe(clip), tmp_path / "o.mkv", settings("libx264"), audio=False)
+    assert [s.type for s in probe(output).streams] == ["video", "subtitle"]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_cut_begins_at_zero_and_takes_everything_along(
+    make_clip: MakeClip, tmp_path: Path, suffix: str
+) -> None:
+    clip = make_clip(
+        "in.mov",
+        frames=50,
+        audio=("pcm_s16le",),
+        chapters=[(Fraction(0), Fraction(1), "A"), (Fraction(1), Fraction(2), "B")],
+    )
+    info = probe(clip)
+    start, end = Fraction(12, 25), Fraction(37, 25)
+    frames = list(Reader(clip, info=info, start=start, end=end))
+    output = remake(
+        info,
+        tmp_path / f"o.{suffix}",
+        settings("libx264"),
+        frames=frames,
+        length=10,
+        start=start,
+        end=end,
+    )
+    pts, base = shown(output)
+    assert [p * base for p in pts] == [Fraction(i, 25) for i in range(25)]
+    with av.open(str(clip)) as before, av.open(str(output)) as after:
+        whole, part = (
+            np.concatenate([f.to_ndarray().reshape(-1, 2)[:, 0] for f in c.decode(audio=0)])
+            for c in (before, after)
+        )
+        first = after.streams.audio[0].start_time or 0
+        offset = round(first * Fraction(after.streams.audio[0].time_base) * 48000)
+        chapters = [
+            (c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]))
+            for c in after.chapters()
+        ]
+    assert 0 <= offset <= 1024
+    lag = 0 if suffix == "mp4" else 24  # Matroska's clock of 1 ms rounds by half of it
+    starts = range(23040 + offset - lag, 23040 + offset + lag + 1)
+    assert any(np.array_equal(part[:40000], whole[at:][:40000]) for at in starts)
+    assert 48000 - offset <= len(part) + 1024
+    assert len(part) + offset <= 48000 + 1024
+    assert chapters == [(0, Fraction(13, 25)), (Fraction(13, 25), 1)]
+
+
+def test_a_caption_on_screen_at_the_cut_stays(make_clip: MakeClip, tmp_path: Path) -> None:
+    info = probe(make_clip("in.mkv", frames=25, subtitles=("Still here",)))  # 0.1 s to 0.3 s
+    frames = list(Reader(info.path, info=info, start=Fraction(1, 5)))
+    output = remake(
+        info, tmp_path / "o.mkv", settings("libx264"), frames=frames, start=Fraction(1, 5)
+    )
+    assert packets(output, "subtitle") == [(0, 100, b"Still here")]
+    output = remake(
+        info, tmp_path / "p.mkv", settings("libx264"), frames=frames[10:], start=Fraction(3, 5)
+    )
+    assert packets(output, "subtitle") == []
+
+
+def test_an_end_of_zero_ends_with_the_last_frame(make_clip: MakeClip, tmp_path: Path) -> None:
+    info = probe(make_clip("in.mkv", frames=25, audio=("pcm_s16le",)))
+    frames = list(Reader(info.path, info=info, max_frames=10))
+    output = remake(info, tmp_path / "o.mkv", settings("libx264"), frames=frames, end=Fraction(0))
+    assert len(decode(output)) == 10
+    assert all(pts is not None and pts < 400 for pts, _, _ in packets(output, "audio"))
+
+
+def test_negative_times_are_moved_together_in_mp4(make_clip: MakeClip, tmp_path: Path) -> None:
+    info = probe(make_clip("in.mkv", frames=10, audio=("pcm_s16le",)))
+    frames = [replace(f, pts=f.pts - 80) for f in Reader(info.path, info=info)]
+    notes: list[str] = []
+    output = remake(info, tmp_path / "o.mp4", settings("libx264"), frames=frames, note=notes.append)
+    pts, base = shown(output)
+    assert [p * base for p in pts] == [Fraction(i, 25) for i in range(10)]
+    with av.open(str(output)) as container:
+        audio = container.streams.audio[0]
+        assert (audio.start_time or 0) * Fraction(audio.time_base) == Fraction(2, 25)
+    assert notes == ["all times are 80 ms later: MP4 shows nothing before 0"]
+
+
+def test_a_late_start_is_kept(make_clip: MakeClip, tmp_path: Path) -> None:
+    late = [2000 + 3600 * i for i in range(10)]
+    clip = make_clip(pts=late, time_base=BASE, frames=10, audio=("aac",))
+    output = remake(probe(clip), tmp_path / "o.mp4", settings("libx264"))
+    assert shown(output) == (late, BASE)
+    assert packets(output, "audio") == packets(clip, "audio")
+
+
+def test_times_that_run_backwards_in_the_source(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", frames=12, audio=("aac",))
+    broken = tmp_path / "broken.nut"
+    with av.open(str(clip)) as source, av.open(str(broken), "w") as output:
+        made = [output.add_stream_from_template(s, opaque=True) for s in source.streams]
+        for number, packet in enumerate(p for p in source.demux() if p.size):
+            if packet.stream_index == 1 and number % 5 == 0:
+                packet.pts = packet.dts = packet.pts - 1 if packet.pts else 0
+            packet.stream = made[packet.stream_index]
+            output.mux(packet)
+    info = probe(broken)
+    output_path = remake(info, tmp_path / "o.mp4", settings("libx264"))
+    assert [p[2] for p in packets(output_path, "audio")] == [p[2] for p in packets(broken, "audio")]
+
+
+def test_transport_streams_come_in_and_go_out(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.ts", frames=12, audio=("aac",))
+    output = remake(probe(clip), tmp_path / "o.mp4", settings("libx264"))
+    assert len(packets(output, "audio")) == len(packets(clip, "audio"))
+    with av.open(str(output)) as container:
+        assert sum(1 for _ in container.decode(audio=0)) > 5
+    again = remake(probe(output), tmp_path / "o.ts", settings("libx264"))
+    assert len(decode(again)) == 12
+
+
+def test_the_same_job_gives_the_same_bytes(make_clip: MakeClip, tmp_path: Path) -> None:
+    info = probe(make_clip("in.mkv", **EVERYTHING))
+    for suffix in ("mp4", "mkv"):
+        made = [
+            remake(info, tmp_path / f"{n}" / f"o.{suffix}", settings("libx264"))
+            for n in map(_folder(tmp_path), "ab")
+        ]
+        assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def _folder(base: Path) -> Callable[[str], str]:
+    def make(name: str) -> str:
+        (base / name).mkdir(exist_ok=True)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def ready(vfr: MediaInfo, tmp_path: Path) -> tuple[list[Path], MediaInfo, Path]:
+    """One segment and a place for the output."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    path = write_segment(tmp_path / "s", vfr, list(Reader(vfr.path)), settings("libx264"))
+    return [path], vfr, folder / "o.mp4"
+
+
+def test_an_existing_output_is_only_replaced_when_told(
+    ready: tuple[list[Path], MediaInfo, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments, info, output = ready
+    output.write_bytes(b"precious")
+    with pytest.raises(OutputError, match=r"exists already; choose another name or --overwrite"):
+        assemble(segments, info, output, StreamPlan())
+    (output.parent / ".o.mp4.part").write_bytes(b"left by a killed run")
+
+    def fail(*arguments: Any) -> None:
+        raise OutputError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(assemble_module, "verify", fail)
+        with pytest.raises(OutputError, match="no"):
+            assemble(segments, info, output, StreamPlan(), overwrite=True)
+    assert output.read_bytes() == b"precious"
+    assert os.listdir(output.parent) == ["o.mp4"]  # noqa: PTH208
+    assemble(segments, info, output, StreamPlan(), overwrite=True)
+    assert len(decode(output)) == len(VFR)
+    assert [p.name for p in output.parent.iterdir()] == ["o.mp4"]
+
+
+def test_the_input_is_never_the_output(ready: tuple[list[Path], MediaInfo, Path]) -> None:
+    segments, info, output = ready
+    with pytest.raises(UsageError, match="is the input"):
+        assemble(segments, info, info.path, StreamPlan(), overwrite=True)
+    output.hardlink_to(info.path)
+    with pytest.raises(UsageError, match="is the input"):
+        check_output(info.path, output, overwrite=True)
+
+
+def test_places_that_cannot_be_written(ready: tuple[list[Path], MediaInfo, Path]) -> None:
+    segments, info, output = ready
+    with pytest.raises(OutputError, match="its folder does not exist"):
+        assemble(segments, info, output.parent / "no" / "o.mp4", StreamPlan())
+    (output.parent / "d.mp4").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        check_output(info.path, output.parent / "d.mp4", overwrite=True)
+    with pytest.raises(UsageError, match="unknown kind"):
+        check_output(info.path, output.with_suffix(".doc"), overwrite=True)
+
+
+def test_a_full_disk_leaves_nothing(ready: tuple[list[Path], MediaInfo, Path]) -> None:
+    segments, info, output = ready
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"o\.mp4: the disk is full"):
+            assemble(segments, info, output, StreamPlan())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(output.parent.iterdir()) == []
+
+
+def test_a_damaged_segment_is_named(ready: tuple[list[Path], MediaInfo, Path]) -> None:
+    segments, info, output = ready
+    data = segments[0].read_bytes()
+    segments[0].write_bytes(data[:300] + bytes(len(data) - 1300) + data[-1000:])
+    with pytest.raises(OutputError):
+        assemble(segments, info, output, StreamPlan())
+    segments[0].write_bytes(data[:1000])
+    with pytest.raises(OutputError, match="s: is no finished segment"):
+        assemble(segments, info, output, StreamPlan())
+    assert list(output.parent.iterdir()) == []
+
+
+def test_segments_of_two_encoders_do_not_mix(tmp_path: Path, vfr: MediaInfo) -> None:
+    frames = frames_at(VFR, BASE, "yuv420p", (64, 64))
+    segments = [
+        write_segment(tmp_path / "a", vfr, frames[:6], settings("libx264")),
+        write_segment(tmp_path / "b", vfr, frames[6:], settings("libx264", bf="0")),
+    ]
+    with pytest.raises(OutputError, match="b: was encoded otherwise"):
+        assemble(segments, vfr, tmp_path / "o.mp4", StreamPlan())
+    assert not (tmp_path / "o.mp4").exists()
+
+
+@pytest.mark.parametrize("harm", ["frame", "time", "sound", "garbage"])
+def test_the_check_finds_what_is_wrong(
+    make_clip: MakeClip, tmp_path: Path, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = probe(make_clip("in.mkv", frames=12, audio=("aac",)))
+    real = assemble_module.Ordered.mux
+    seen: list[int] = []
+
+    def mux(self: Any, packet: Any, stream: Any) -> None:
+        seen.append(stream.index)
+        tenth = seen.count(stream.index) == 10
+        if harm == "frame" and stream.type == "video" and tenth:
+            return
+        if harm == "sound" and stream.type == "audio" and tenth:
+            self.counts[stream.index] += 1
+            return
+        if harm == "time" and stream.type == "video" and tenth:
+            packet.pts += 20
+        if harm == "garbage" and stream.type == "video" and seen.count(stream.index) > 8:
+            times = packet.pts, packet.dts, packet.duration, packet.time_base
+            packet = av.Packet(bytes(len(bytes(packet))))
+            packet.pts, packet.dts, packet.duration, packet.time_base = times
+        real(self, packet, stream)
+
+    monkeypatch.setattr(assemble_module.Ordered, "mux", mux)
+    with pytest.raises(OutputError, match="failed its check after writing"):
+        remake(info, tmp_path / "o.mkv", settings("libx264"), length=4)
+    assert not list(tmp_path.glob("*o.mkv*"))
+
+
+def test_pictures_become_a_video(make_clip: MakeClip, tmp_path: Path) -> None:
+    make_clip("p/%02d.png", codec="png", pix_fmt="rgb24", frames=6)
+    info = probe(tmp_path / "p", rate=Fraction(24000, 1001))
+    output = remake(info, tmp_path / "o.mp4", settings("libx264rgb"))
+    pts, base = shown(output)
+    assert [p * base for p in pts] == [i * Fraction(1001, 24000) for i in range(6)]
+    assert probe(output).rate == Fraction(24000, 1001)

@@ -1,0 +1,190 @@
+"""Numbered pictures and the tar of results."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.clips import make_frame
+from vsrcli.errors import OutputError, UsageError
+from vsrcli.media.images import ImageWriter, is_pattern, numbered, write_tar
+from vsrcli.media.planes import ColourTags, Frame, layout_of
+from vsrcli.media.reader import Reader
+
+SIZE = (33, 21)
+
+
+def write(pattern: Path, frames: list[Frame], **options: Any) -> list[Path]:
+    first = frames[0]
+    with ImageWriter(pattern, first.layout, first.tags, SIZE, **options) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return writer.files
+
+
+def flat(pix_fmt: str, values: tuple[int, ...], tags: ColourTags) -> Frame:
+    layout = layout_of(pix_fmt)
+    shapes = layout.shapes(*SIZE)
+    planes = tuple(np.full(s, v, layout.dtype) for s, v in zip(shapes, values, strict=True))
+    base = make_frame(pix_fmt, *SIZE, tags=tags)
+    return Frame(planes, layout, 0, 1, base.time_base, tags, 0)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("pix_fmt", ["gbrp", "gbrap", "gbrp16le", "gbrap16le", "gray", "gray16le"])
+def test_png_and_tiff_keep_every_sample(tmp_path: Path, pix_fmt: str, suffix: str) -> None:
+    frames = [make_frame(pix_fmt, *SIZE, time=i) for i in range(3)]
+    pattern = tmp_path / "out" / f"%04d.{suffix}"
+    files = write(pattern, frames)
+    assert [file.name for file in files] == [f"{n:04d}.{suffix}" for n in (1, 2, 3)]
+    for got, sent in zip(Reader(pattern), frames, strict=True):
+        assert got.layout == sent.layout
+        for new, old in zip(got.planes, sent.planes, strict=True):
+            np.testing.assert_array_equal(new, old)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f.name for f in files]
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "white", "black"),
+    [("yuv420p", 235, 16), ("yuv420p10le", 940, 64), ("yuv444p12le", 3760, 256)],
+)
+def test_video_white_and_black_become_those_of_rgb(
+    tmp_path: Path, pix_fmt: str, white: int, black: int
+) -> None:
+    layout = layout_of(pix_fmt)
+    neutral = 1 << (layout.depth - 1)
+    tags = ColourTags(1, 1, 1, 1)
+    levels = [flat(pix_fmt, (level, neutral, neutral), tags) for level in (white, black)]
+    write(tmp_path / "%d.png", levels)
+    light, dark = list(Reader(tmp_path / "%d.png"))
+    peak = 255 if layout.depth == 8 else 65535
+    assert all((plane == peak).all() for plane in light.planes)
+    assert all((plane == 0).all() for plane in dark.planes)
+
+
+def test_the_matrix_of_the_tags_decides_the_colour(tmp_path: Path) -> None:
+    # Pure red at limited range is (63, 102, 240) in BT.709 and (81, 90, 240) in BT.601.
+    write(tmp_path / "hd%d.png", [flat("yuv444p", (63, 102, 240), ColourTags(1, 1, 1, 1))])
+    write(tmp_path / "sd%d.png", [flat("yuv444p", (81, 90, 240), ColourTags())])
+    for name in ("hd", "sd"):
+        (frame,) = Reader(tmp_path / f"{name}%d.png")
+        green, blue, red = (int(plane[5, 5]) for plane in frame.planes)
+        assert red >= 253
+        assert green <= 2
+        assert blue <= 2
+
+
+def test_limited_gray_is_stretched(tmp_path: Path) -> None:
+    write(tmp_path / "%d.png", [flat("gray", (v,), ColourTags(range=1)) for v in (16, 235)])
+    dark, light = list(Reader(tmp_path / "%d.png"))
+    assert (dark.planes[0] == 0).all()
+    assert (light.planes[0] == 255).all()
+
+
+def test_jpeg_keeps_subsampling_and_luma(tmp_path: Path) -> None:
+    frame = make_frame("yuv420p", *SIZE, tags=ColourTags(6, 6, 6, 2))
+    write(tmp_path / "%d.jpg", [frame])
+    (got,) = Reader(tmp_path / "%d.jpg")
+    assert got.layout.pix_fmt == "yuv420p"
+    assert got.tags.range == 2
+    error = got.planes[0].astype(float) - frame.planes[0]
+    assert 10 * np.log10(255**2 / np.mean(error**2)) > 38
+
+
+def test_webp_is_close(tmp_path: Path) -> None:
+    tags = ColourTags(6, 6, 6, 1)
+    write(tmp_path / "%d.webp", [flat("yuv420p", (120, 100, 150), tags)])
+    (got,) = Reader(tmp_path / "%d.webp")
+    assert [round(float(np.mean(p))) for p in got.planes[:3]] == pytest.approx(
+        [120, 100, 150], abs=2
+    )
+
+
+def test_what_jpeg_cannot_keep_is_said(tmp_path: Path) -> None:
+    notes: list[str] = []
+    write(tmp_path / "%d.jpg", [make_frame("yuv420p10le", *SIZE)], note=notes.append)
+    assert notes == ["JPG cannot keep 10 bits (written with 8); choose .png or .tif"]
+
+
+def test_existing_pictures_are_kept_unless_told(tmp_path: Path) -> None:
+    old = tmp_path / "2.png"
+    old.write_bytes(b"precious")
+    frames = [make_frame("gray", *SIZE, time=i) for i in range(3)]
+    with pytest.raises(OutputError, match=r"2\.png: exists already"):
+        write(tmp_path / "%d.png", frames)
+    assert old.read_bytes() == b"precious"
+    assert list(tmp_path.iterdir()) == [old]
+    write(tmp_path / "%d.png", frames, overwrite=True)
+    assert old.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    frame = make_frame("gray", *SIZE)
+    with (
+        pytest.raises(RuntimeError),
+        ImageWriter(tmp_path / "%d.png", frame.layout, frame.tags, SIZE) as writer,
+    ):
+        writer.write(frame)
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / ".d.png.part"
+    folder.mkdir()
+    (folder / "7.png").write_bytes(b"half")
+    files = write(tmp_path / "%d.png", [make_frame("gray", *SIZE)], first=7)
+    assert [p.name for p in tmp_path.iterdir()] == ["7.png"]
+    assert files[0].stat().st_size > 50
+
+
+def test_patterns() -> None:
+    assert is_pattern(Path("a/%04d.png"))
+    assert not is_pattern(Path("a/0001.png"))
+    assert not is_pattern(Path("a/%04d.mp4"))
+    assert numbered(Path("a/%04d.png"), 12) == Path("a/0012.png")
+    assert numbered(Path("f%d.jpg"), 12) == Path("f12.jpg")
+    frame = make_frame("gray", *SIZE)
+    with pytest.raises(UsageError, match="no sequence of pictures"):
+        ImageWriter(Path("out.bmp"), frame.layout, frame.tags, SIZE)
+
+
+def test_tar_is_plain_and_repeatable(tmp_path: Path) -> None:
+    files = []
+    for name in ("b.mp4", "a.mp4"):
+        path = tmp_path / name
+        path.write_bytes(name.encode() * 1000)
+        files.append(path)
+    digests = set()
+    for number in (1, 2):
+        files[0].touch()
+        write_tar(files, tmp_path / f"{number}.tar")
+        digests.add(hashlib.sha256((tmp_path / f"{number}.tar").read_bytes()).hexdigest())
+    assert len(digests) == 1
+    with tarfile.open(tmp_path / "1.tar") as tar:
+        assert tar.getnames() == ["b.mp4", "a.mp4"]
+        member = tar.extractfile("a.mp4")
+        assert member is not None
+        assert member.read() == b"a.mp4" * 1000
+
+
+def test_tar_refuses_what_would_lose_something(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for path in (tmp_path / "a", tmp_path / "x" / "a"):
+        path.write_bytes(b"1")
+    with pytest.raises(UsageError, match="two files are called a"):
+        write_tar([tmp_path / "a", tmp_path / "x" / "a"], tmp_path / "o.tar")
+    (tmp_path / "o.tar").write_bytes(b"old")
+    with pytest.raises(OutputError, match="exists already"):
+        write_tar([tmp_path / "a"], tmp_path / "o.tar")
+    with pytest.raises(OutputError, match="does not exist"):
+        write_tar([tmp_path / "a"], tmp_path / "none" / "o.tar")
+    with pytest.raises(OutputError):
+        write_tar([tmp_path / "gone"], tmp_path / "o.tar", overwrite=True)
+    assert (tmp_path / "o.tar").read_bytes() == b"old"
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,373 @@
+"""Encoders, pixel formats and segments."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.clips import make_frame
+from tests.conftest import MakeClip
+from tests.segments import decode, frames_at, settings, write_segment
+from vsrcli.errors import DeviceError, OutputError, UsageError
+from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
+from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.writer import (
+    EncoderSettings,
+    SegmentWriter,
+    choose_codec,
+    choose_pix_fmt,
+    fit_container,
+    read_times,
+)
+
+BASE = Fraction(1, 90000)
+VFR = [-700, 3000, 9000, 9001, 20000, 30000, 31000, 42000, 50000, 60000, 70000, 83333]
+
+
+@pytest.fixture
+def info(make_clip: MakeClip) -> MediaInfo:
+    """A source with an exact clock of 1/90000 s."""
+    return replace(probe(make_clip(frames=3)), time_base=BASE)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"),
+    [
+        ("libx264", "yuv420p"),
+        ("libx264", "yuv422p10le"),
+        ("libx264rgb", "gbrp"),
+        ("libx265", "yuv420p10le"),
+        ("libsvtav1", "yuv420p10le"),
+        ("libvpx-vp9", "yuv420p"),
+        ("ffv1", "yuv444p16le"),
+        ("prores_ks", "yuv422p10le"),
+        ("mpeg4", "yuv420p"),
+        ("mpeg2video", "yuv420p"),
+        ("png", "gbrp"),
+        ("mjpeg", "yuv420p"),
+    ],
+)
+def test_segments_hold_every_frame_and_its_time(
+    tmp_path: Path, info: MediaInfo, codec: str, pix_fmt: str
+) -> None:
+    frames = frames_at(VFR, BASE, pix_fmt, (66, 64))
+    path = write_segment(tmp_path / "a.nut", info, frames, settings(codec))
+    times = read_times(path)
+    assert times.time_base == BASE
+    assert sorted(times.pts) == VFR
+    assert dict(zip(times.pts, times.durations, strict=True)) == {f.pts: f.duration for f in frames}
+    assert len(decode(path)) == len(VFR)
+    if codec in ("libx264", "libx265"):
+        assert list(times.pts) != VFR  # B-frames are decoded in another order
+    assert [p.name for p in tmp_path.glob("*a.nut*")] == ["a.nut"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "options"),
+    [
+        ("ffv1", "yuv420p", {}),
+        ("ffv1", "yuv420p10le", {}),
+        ("ffv1", "yuva444p12le", {}),
+        ("ffv1", "gbrp", {}),
+        ("ffv1", "gbrp16le", {}),
+        ("ffv1", "gray", {}),
+        ("ffv1", "gray16le", {}),
+        ("libx264", "yuv420p", {"qp": "0"}),
+        ("libx264", "yuv444p", {"qp": "0"}),
+        ("libx264", "yuv420p10le", {"qp": "0"}),
+        ("libx264", "gray", {"qp": "0"}),
+        ("libx264rgb", "gbrp", {"qp": "0"}),
+        ("libx265", "yuv420p10le", {"x265-params": "lossless=1"}),
+        ("libvpx-vp9", "yuv444p", {"lossless": "1"}),
+        ("png", "gbrap", {}),
+    ],
+)
+def test_lossless_codecs_keep_every_sample(
+    tmp_path: Path, info: MediaInfo, codec: str, pix_fmt: str, options: dict[str, str]
+) -> None:
+    frames = frames_at([0, 3000, 6000], BASE, pix_fmt, (66, 64))
+    path = write_segment(tmp_path / "a.nut", info, frames, settings(codec, **options))
+    for got, sent in zip(decode(path), frames, strict=True):
+        planes = from_video_frame(got).planes[: len(sent.planes)]  # H.264 decodes gray as 4:2:0
+        for new, old in zip(planes, sent.planes, strict=True):
+            np.testing.assert_array_equal(new, old)
+
+
+def test_a_segment_does_not_depend_on_its_place(tmp_path: Path, info: MediaInfo) -> None:
+    made = []
+    for name, start in (("a", 0), ("b", 900_000)):
+        times = [start + 3000 * i for i in range(6)]
+        frames = frames_at(times, BASE, "yuv420p", (64, 64))
+        made.append(write_segment(tmp_path / name, info, frames, settings("libx264")))
+    first, second = (path.read_bytes() for path in made)
+    cut = first.index(b'{"time_base"')
+    assert first[:cut] == second[:cut]
+
+
+@pytest.mark.parametrize(
+    ("codec", "source", "chosen", "note"),
+    [
+        ("libx264", "yuv420p", "yuv420p", None),
+        ("libx264", "yuv422p10le", "yuv422p10le", None),
+        ("libx264", "gray", "gray", None),
+        ("libx264", "yuva420p", "yuv420p", "transparency"),
+        ("libx264", "yuv420p12le", "yuv420p10le", "12 bits"),
+        ("libx264", "gbrp", "yuv444p", "RGB"),
+        ("libx264", "yuv411p", "yuv422p", None),
+        ("libx264rgb", "gbrp", "bgr0", None),
+        ("libx265", "yuv444p12le", "yuv444p12le", None),
+        ("libx265", "gbrp10le", "gbrp10le", None),
+        ("libsvtav1", "yuv420p10le", "yuv420p10le", None),
+        ("libsvtav1", "yuv444p", "yuv420p", "chroma resolution"),
+        ("libsvtav1", "gray", "yuv420p", None),
+        ("libvpx-vp9", "yuv420p10le", "yuv420p", "10 bits"),
+        ("prores_ks", "yuv420p", "yuv422p10le", None),
+        ("mjpeg", "yuv422p", "yuvj422p", None),
+        ("ffv1", "gbrap12le", "gbrap12le", None),
+        ("png", "gray16le", "gray16be", None),
+    ],
+)
+def test_the_pixel_format_loses_least(
+    codec: str, source: str, chosen: str, note: str | None
+) -> None:
+    got, said = choose_pix_fmt(codec, layout_of(source))
+    assert got == chosen
+    assert (said is None) if note is None else (note in (said or ""))
+
+
+def test_odd_sizes_keep_their_size(tmp_path: Path, info: MediaInfo) -> None:
+    assert choose_pix_fmt("libx264", layout_of("yuv420p"), (64, 64))[0] == "yuv420p"
+    assert choose_pix_fmt("libx265", layout_of("yuv422p"), (64, 63))[0] == "yuv422p"
+    frames = frames_at([0, 3000], BASE, "yuv420p10le", (65, 63))
+    notes: list[str] = []
+    path = write_segment(tmp_path / "a", info, frames, settings("libx264"), notes.append)
+    got = decode(path)[0]
+    assert (got.width, got.height, got.format.name) == (65, 63, "yuv444p10le")
+    assert notes == ["libx264 takes no odd sizes with yuv420p10le: written as yuv444p10le"]
+
+
+def test_colour_tags_and_sar_are_in_the_stream(tmp_path: Path, info: MediaInfo) -> None:
+    tags = ColourTags(9, 9, 16, 1, 3)
+    source = replace(info, tags=tags, sar=Fraction(8, 9))
+    frames = frames_at([0, 3000], BASE, "yuv420p10le", (64, 64))
+    for codec in ("libx264", "libx265"):
+        path = write_segment(tmp_path / codec, source, frames, settings(codec))
+        made = probe(path)
+        assert made.tags == tags
+        assert made.sar == Fraction(8, 9)
+
+
+def test_hdr_metadata_of_the_source_is_carried_over(tmp_path: Path, make_clip: MakeClip) -> None:
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+    clip = make_clip(
+        frames=3,
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        tags=ColourTags(9, 9, 16, 1),
+        options={
+            "x265-params": f"log-level=none:hdr10=1:master-display={display}:max-cll=1000,400"
+        },
+    )
+    source = probe(clip)
+    frames = frames_at([0, 512], source.time_base, "yuv420p10le", (64, 48))
+    for codec in ("libx265", "libx264", "libsvtav1"):
+        notes: list[str] = []
+        frames = frames_at([0, 512], source.time_base, "yuv420p10le", (64, 64))
+        path = write_segment(tmp_path / codec, source, frames, settings(codec), notes.append)
+        before, after = decode(clip)[0], decode(path)[0]
+        for kind in ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"):
+            old, new = before.side_data.get(kind), after.side_data.get(kind)
+            assert old is not None
+            assert new is not None, f"{codec} lost {kind}"
+        ratios = [
+            np.frombuffer(bytes(f.side_data.get("MASTERING_DISPLAY_METADATA")), np.int32)[:20]
+            for f in (before, after)
+        ]
+        values = [r[::2] / r[1::2] for r in ratios]
+        np.testing.assert_allclose(values[0], values[1], rtol=1e-3, atol=1e-3)
+        assert notes == []
+    notes = []
+    write_segment(tmp_path / "ffv1", source, frames, settings("ffv1"), notes.append)
+    assert notes == ["ffv1 cannot keep the HDR mastering and light level metadata"]
+
+
+def test_an_untagged_matrix_is_named_once_the_size_would_change_it(
+    tmp_path: Path, info: MediaInfo
+) -> None:
+    notes: list[str] = []
+    frames = frames_at([0], BASE, "yuv420p", (1280, 16))
+    path = write_segment(tmp_path / "a", info, frames, settings("ffv1"), notes.append)
+    assert decode(path)[0].colorspace == 6
+    assert "BT.601" in notes[0]
+    frames = frames_at([0], BASE, "yuv420p", (1278, 16))
+    path = write_segment(tmp_path / "b", info, frames, settings("ffv1"))
+    assert decode(path)[0].colorspace == 2
+
+
+def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:
+    red = make_frame("gbrp", 64, 64, time_base=BASE)
+    for plane, value in zip(red.planes, (0, 0, 255), strict=True):
+        plane[...] = value
+    source = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp")
+    got = decode(write_segment(tmp_path / "a", source, [red], settings("libx264", qp="0")))[0]
+    frame = from_video_frame(got)
+    assert [int(p[32, 32]) for p in frame.planes] == pytest.approx([63, 102, 240], abs=1)
+    assert (frame.tags.matrix, frame.tags.range, frame.tags.primaries) == (1, 1, 1)
+
+
+def test_limited_video_becomes_full_range_in_mjpeg(tmp_path: Path, info: MediaInfo) -> None:
+    gray = make_frame("yuv420p", 64, 64, time_base=BASE)
+    for plane, value in zip(gray.planes, (235, 128, 128), strict=True):
+        plane[...] = value
+    frame = from_video_frame(
+        decode(write_segment(tmp_path / "a", info, [gray], settings("mjpeg")))[0]
+    )
+    assert frame.tags.range == 2
+    assert abs(int(frame.planes[0][9, 9]) - 255) <= 1
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (EncoderSettings("libx246"), "no such video encoder; did you mean .*libx264 or"),
+        (EncoderSettings("aac"), "aac: no such video encoder"),
+        (EncoderSettings("libx264", (("presett", "slow"),)), "has no option presett"),
+        (EncoderSettings("libx264", (("preset", "warp"),)), "refuses preset=warp for 64x64"),
+        (EncoderSettings("libx264", pix_fmt="gbrp"), "cannot encode the pixel format gbrp"),
+        (EncoderSettings("mpeg4", (("q", "fine"),)), "q=fine is no number"),
+    ],
+)
+def test_wrong_settings_are_usage_errors(
+    tmp_path: Path, info: MediaInfo, encoder: EncoderSettings, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        SegmentWriter(tmp_path / "a", info, (64, 64), encoder, layout_of("yuv420p"))
+    assert not list(tmp_path.glob("*a*.part"))
+    assert not (tmp_path / "a").exists()
+
+
+def test_hardware_without_a_device_is_a_device_error(tmp_path: Path, info: MediaInfo) -> None:
+    if Path("/dev/nvidia0").exists():
+        pytest.skip("there is a device")
+    with pytest.raises(DeviceError, match="h264_nvenc: does not open on this machine"):
+        SegmentWriter(
+            tmp_path / "a", info, (64, 64), EncoderSettings("h264_nvenc"), layout_of("yuv420p")
+        )
+
+
+def test_the_quantiser_scale_works_as_with_ffmpeg(tmp_path: Path, info: MediaInfo) -> None:
+    frames = frames_at(range(0, 12000, 3000), BASE, "yuv420p", (64, 64))
+    sizes = [
+        write_segment(tmp_path / q, info, frames, settings("mpeg4", q=q)).stat().st_size
+        for q in ("2", "20")
+    ]
+    assert sizes[0] > 2 * sizes[1]
+
+
+def test_frames_must_be_in_order_and_alike(tmp_path: Path, info: MediaInfo) -> None:
+    frames = frames_at([0, 3000], BASE, "yuv420p", (64, 64))
+    for second, message in (
+        (frames[0], "must increase"),
+        (replace(frames[1], time_base=Fraction(1, 25)), "time base"),
+        (frames_at([3000], BASE, "yuv420p", (66, 64))[0], "size or layout"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            write_segment(tmp_path / "a", info, [frames[0], second], settings("ffv1"))
+        assert not list(tmp_path.glob("*a*.part"))
+        assert not (tmp_path / "a").exists()
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, info: MediaInfo) -> None:
+    frames = frames_at(range(0, 30000, 3000), BASE, "yuv444p16le", (128, 128))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="the disk is full; free some space"):
+            write_segment(tmp_path / "a", info, frames, settings("ffv1"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("*a*.part"))
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_missing_folder_is_one_sentence(tmp_path: Path, info: MediaInfo) -> None:
+    frames = frames_at([0], BASE, "yuv420p", (64, 64))
+    with pytest.raises(OutputError, match="its folder does not exist"):
+        write_segment(tmp_path / "no" / "a", info, frames, settings("ffv1"))
+
+
+def test_leftovers_are_replaced_and_half_segments_refused(tmp_path: Path, info: MediaInfo) -> None:
+    (tmp_path / ".a.part").write_bytes(b"half")
+    path = write_segment(
+        tmp_path / "a", info, frames_at([0], BASE, "gray", (64, 64)), settings("ffv1")
+    )
+    assert not (tmp_path / ".a.part").exists()
+    half = tmp_path / "half"
+    half.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(OutputError, match="half: is no finished segment"):
+        read_times(half)
+
+
+def test_default_codecs() -> None:
+    expected = {"mp4": "libx264", "mkv": "libx264", "avi": "libx264", "webm": "libvpx-vp9"}
+    for suffix, codec in expected.items():
+        assert choose_codec(Path(f"o.{suffix}"), None) == codec
+    rgb = layout_of("gbrp")
+    assert choose_codec(Path("o.mkv"), None, rgb) == "libx264rgb"
+    assert choose_codec(Path("o.mkv"), None, layout_of("gbrp10le")) == "libx264"
+    assert fit_container(EncoderSettings("libx264"), Path("o.avi")).options == (("bf", "0"),)
+    assert fit_container(EncoderSettings("libx264"), Path("o.mp4")).options == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        *(("o.webm", c) for c in ("libx264", "ffv1")),
+        *(("o.mov", c) for c in ("libsvtav1", "libvpx-vp9", "ffv1")),
+        *(("o.ts", c) for c in ("libsvtav1", "ffv1", "prores_ks")),
+        *(("o.mp4", c) for c in ("prores_ks", "huffyuv")),
+        ("o.mkv", "png"),
+    ],
+)
+def test_codecs_a_container_cannot_hold(name: str, codec: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot hold {codec}"):
+        choose_codec(Path(name), codec)
+
+
+def test_codecs_a_container_can_hold() -> None:
+    for name, codec in (
+        ("o.mp4", "libsvtav1"),
+        ("o.mp4", "libx265"),
+        ("o.mov", "prores_ks"),
+        ("o.mkv", "ffv1"),
+        ("o.webm", "libsvtav1"),
+        ("o.ts", "libx265"),
+        ("o.avi", "mpeg4"),
+        ("o.flv", "libx265"),
+    ):
+        assert choose_codec(Path(name), codec) == codec
+    with pytest.raises(UsageError, match="unknown kind of video file"):
+        choose_codec(Path("o.xyz"), None)
+
+
+def test_encoders_are_silent(
+    tmp_path: Path, info: MediaInfo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frames = frames_at([0, 3000, 6000], BASE, "yuv420p", (64, 64))
+    for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9"):
+        write_segment(tmp_path / codec, info, frames, settings(codec))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_alpha_survives_vp9(tmp_path: Path, info: MediaInfo) -> None:
+    frames = frames_at([0, 3000], BASE, "yuva420p", (64, 64))
+    path = write_segment(tmp_path / "a", info, frames, settings("libvpx-vp9", lossless="1"))
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1"
