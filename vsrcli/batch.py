@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutputError, VsrError
@@ -33,6 +33,8 @@ class BatchResult:
     done: tuple[UpscaleResult, ...]
     failed: tuple[tuple[str, str], ...]
     """Source and the sentence that says why."""
+    skipped: tuple[str, ...]
+    """Outputs that were there already."""
     seconds: float
 
 
@@ -56,8 +58,9 @@ def upscale_folder(
 ) -> BatchResult:
     """Enlarge every video of folder `source` into folder `output`, or into the tar `output`.
 
-    A video that fails is noted and the others go on; a tar is made only if all succeed. Raises
-    InputError for a folder without videos and OutputError if `output` cannot be written.
+    A video that fails is noted and the others go on; a tar is made only if all succeed. Videos
+    whose output is there already are skipped, so the same call goes on after an interruption.
+    Raises InputError for a folder without videos and OutputError if `output` cannot be written.
     """
     videos = _videos(source)
     if not videos:
@@ -70,35 +73,27 @@ def upscale_folder(
     except OSError as failure:
         raise OutputError(f"{folder}: cannot be made ({failure.strerror})") from None
     started = time.monotonic()
-    done, failed = _each(videos, folder, output, options, progress, note)
-    if folder != output and not failed:
-        write_tar([Path(result.output) for result in done], output, overwrite=options.overwrite)
-        shutil.rmtree(folder)
-        done = [replace(result, output=f"{output}/{Path(result.output).name}") for result in done]
-    seconds = time.monotonic() - started
-    return BatchResult(str(output), len(videos), tuple(done), tuple(failed), seconds)
-
-
-def _each(
-    videos: list[Path],
-    folder: Path,
-    output: Path,
-    options: UpscaleOptions,
-    progress: ProgressOf,
-    note: Note,
-) -> tuple[list[UpscaleResult], list[tuple[str, str]]]:
-    done, failed = [], []
-    # Within the folder of an unfinished tar, results of an interrupted run are simply made again.
-    own = options if folder == output else replace(options, overwrite=True)
+    done, failed, skipped = [], [], []
     for video in videos:
+        result = folder / video.name
+        if result.exists() and not options.overwrite:
+            skipped.append(str(result))
+            note(f"{result}: exists already, skipped")
+            continue
         try:
             with progress(video.name) as report:
-                result = upscale(video, folder / video.name, own, progress=report, note=note)
-            done.append(result)
+                done.append(upscale(video, result, options, progress=report, note=note))
         except VsrError as failure:
             failed.append((str(video), str(failure)))
             note(str(failure))
-    return done, failed
+    if folder != output and not failed:
+        names = [folder / video.name for video in videos]
+        write_tar(names, output, overwrite=options.overwrite)
+        shutil.rmtree(folder)
+    seconds = round(time.monotonic() - started, 3)
+    return BatchResult(
+        str(output), len(videos), tuple(done), tuple(failed), tuple(skipped), seconds
+    )
 
 
 def _results_folder(output: Path) -> Path:

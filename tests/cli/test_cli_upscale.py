@@ -1,0 +1,139 @@
+"""`vsr upscale` as typed: exit statuses, one sentence for an error, JSON, plans, batches."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from tests.conftest import MakeClip
+from vsrcli.cli import app
+from vsrcli.errors import ExitStatus
+from vsrcli.media.probe import probe
+
+
+def vsr(*arguments: str | Path) -> Result:
+    """Run the command line."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def sentence(result: Result) -> str:
+    """The error; nothing but notes may stand before it, and no traceback."""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("vsr: error: ")]
+    assert len(lines) == 1 and "Traceback" not in result.output
+    return lines[0]
+
+
+def test_json_is_one_object(make_clip: MakeClip, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    result = vsr("upscale", make_clip(frames=3), output, "--scale", "2", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == ExitStatus.SUCCESS
+    assert (found["frames"], found["size"], found["device"]) == (3, [128, 96], "cpu")
+    assert probe(output).width == 128
+
+
+def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mkv", audio=("aac",), subtitles=("Hi",))
+    result = vsr("upscale", source, tmp_path / "out.mp4", "--dry-run", "--json", "--height", "96")
+    plan = json.loads(result.stdout)
+    assert plan["size_in"] == [64, 48] and plan["size_out"] == [128, 96]
+    assert plan["kept"] == ["audio 1 (aac)"] and plan["converted"][0][1] == "mov_text"
+    assert plan["encoder_options"] == {"crf": "17"} and plan["window"] == 5
+    text = vsr("upscale", source, tmp_path / "out.mp4", "--dry-run").stdout
+    assert "64x48 -> 256x192" in text and "libx264 yuv420p crf=17" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["missing.mp4", "out.mp4"], ExitStatus.INPUT, "missing.mp4 does not exist"),
+        (["text.mp4", "out.mp4"], ExitStatus.INPUT, "text.mp4"),
+        (["empty.mp4", "out.mp4"], ExitStatus.INPUT, "empty.mp4 is empty"),
+        (["clip.mp4", "clip.mp4"], ExitStatus.USAGE, "is the input"),
+        (["clip.mp4", "out.xyz"], ExitStatus.USAGE, "out.xyz"),
+        (["clip.mp4", "nowhere/out.mp4"], ExitStatus.OUTPUT, "folder does not exist"),
+        (["clip.mp4", "text.mp4"], ExitStatus.OUTPUT, "text.mp4: exists already"),
+        (["clip.mp4", "out.webm", "--codec", "libx264"], ExitStatus.USAGE, "cannot hold"),
+        (["clip.mp4", "out.mp4", "--codec", "libx265x"], ExitStatus.USAGE, "did you mean libx265"),
+        (["clip.mp4", "out.mp4", "-e", "foo"], ExitStatus.USAGE, "KEY=VALUE"),
+        (["clip.mp4", "out.mp4", "--size", "10"], ExitStatus.USAGE, "WIDTHxHEIGHT"),
+        (["clip.mp4", "out.mp4", "--size", "60x40"], ExitStatus.USAGE, "not an enlargement"),
+        (["clip.mp4", "out.mp4", "--device", "tpu"], ExitStatus.USAGE, "not a device"),
+        (["clip.mp4", "out.mp4", "--model", "none"], ExitStatus.MODEL, "none"),
+        (["clip.mp4", "out.mp4", "--precision", "fp16"], ExitStatus.MODEL, "fp16"),
+        (["clip.mp4", "out/%d.png", "--codec", "ffv1"], ExitStatus.USAGE, "sequence of pictures"),
+    ],
+)
+def test_bad_requests_end_in_one_sentence(
+    arguments: list[str],
+    status: ExitStatus,
+    words: str,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_clip(frames=2)
+    (tmp_path / "text.mp4").write_text("not a video\n" * 50)
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    result = vsr("upscale", *arguments)
+    assert (result.exit_code, words in sentence(result)) == (status, True), result.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_cuda_asked_for_but_absent_is_an_error(make_clip: MakeClip, tmp_path: Path) -> None:
+    from vsrcli.networks.session import cuda_obstacle
+
+    if cuda_obstacle(0) is None:
+        pytest.skip("CUDA works here")
+    result = vsr("upscale", make_clip(frames=1), tmp_path / "out.mp4", "--device", "cuda")
+    assert result.exit_code == ExitStatus.DEVICE and "--device cpu" in sentence(result)
+
+
+def test_says_once_what_it_runs_on(make_clip: MakeClip, tmp_path: Path) -> None:
+    result = vsr("upscale", make_clip(frames=1), tmp_path / "out.mp4", "--device", "cpu")
+    assert result.stderr.count("on cpu") == 1
+    quiet = vsr("upscale", make_clip(frames=1), tmp_path / "out2.mp4", "--quiet")
+    assert quiet.output == ""
+
+
+def test_comparison_picture(make_clip: MakeClip, tmp_path: Path) -> None:
+    picture = tmp_path / "compare.png"
+    result = vsr("upscale", make_clip(frames=3), tmp_path / "out.mp4", "--compare", picture)
+    assert result.exit_code == ExitStatus.SUCCESS, result.output
+    with Image.open(picture) as image:
+        # Both pictures of 256x192 beside each other, and a row of details below.
+        assert image.width >= 2 * 256 + 8 and image.height > 192 + 8
+
+
+def test_folder_of_videos_into_a_tar(make_clip: MakeClip, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in ("b.mp4", "a.mp4"):
+        make_clip(f"clips/{name}", frames=2)
+    result = vsr("upscale", tmp_path / "clips", tmp_path / "out.tar", "--json")
+    assert result.exit_code == ExitStatus.SUCCESS, result.output
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        assert tar.getnames() == ["a.mp4", "b.mp4"]
+    assert json.loads(result.stdout)["total"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "out.tar"]
+
+
+def test_a_bad_video_of_a_folder_does_not_stop_the_others(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    make_clip("clips/good.mp4", frames=2)
+    (tmp_path / "clips" / "bad.mp4").write_text("no video")
+    result = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--scale", "2")
+    assert result.exit_code == ExitStatus.FAILURE
+    assert "1 of 2 videos failed" in sentence(result)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.mp4"]
+    again = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--scale", "2", "--json")
+    assert json.loads(again.stdout)["skipped"] == [str(tmp_path / "out" / "good.mp4")]

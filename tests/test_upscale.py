@@ -1,0 +1,287 @@
+"""`upscale` end to end: a better picture, and nothing else of the file changed."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tests.clips import make_frame
+from tests.conftest import MakeClip
+from tests.lossless import write_frames
+from vsrcli import UpscaleOptions, psnr, upscale
+from vsrcli.degradation import Degradation
+from vsrcli.errors import CheckError, InputError, OutputError, UsageError
+from vsrcli.media.images import ImageWriter
+from vsrcli.media.planes import ColourTags, Frame, Plane, layout_of
+from vsrcli.media.probe import probe
+from vsrcli.media.reader import Reader
+from vsrcli.scores import Protocol
+
+VFR = [0, 3000, 9000, 9001, 20000, 30000, 31000]
+TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+LOSSLESS = UpscaleOptions(codec="ffv1", device="cpu")
+
+
+def picture(planes: tuple[Plane, ...], index: int = 0) -> Frame:
+    """A 4:2:0 frame of these planes."""
+    layout = layout_of("yuv420p")
+    return Frame(planes, layout, index, 1, Fraction(1, 25), ColourTags(), index)
+
+
+def frames_of(path: Path) -> list[Frame]:
+    """All frames of a file."""
+    with Reader(path) as reader:
+        return list(reader)
+
+
+def payload(path: Path, kind: str) -> list[tuple[int | None, bytes]]:
+    """PTS in milliseconds and content of all packets of the first stream of a KIND."""
+    with av.open(str(path)) as container:
+        stream = next(s for s in container.streams if s.type == kind)
+        return [
+            (round(p.pts * p.time_base * 1000) if p.pts is not None else None, bytes(p))
+            for p in container.demux(stream)
+            if p.size
+        ]
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A textured clip that moves by fractions of a pixel, and the same reduced four times (BI)."""
+    folder = tmp_path_factory.mktemp("moving")
+    frames = [make_frame("yuv420p", 192, 160, time=3.0 * i, seed=5) for i in range(9)]
+    reduce = Degradation(frames[0].layout, (192, 160), scale=4, kind="bi")
+    small = [picture(reduce(frame.planes), i) for i, frame in enumerate(frames)]
+    return write_frames(folder / "hr.mkv", frames), write_frames(folder / "lr.mkv", small)
+
+
+def luma_psnr(reference: Path, *outputs: Path, baseline: Path | None = None) -> list[float]:
+    """PSNR-Y, mean over frames, of each output and then of bicubic."""
+    report = psnr(
+        reference, *outputs, baseline=baseline, protocol=Protocol(channel="y", ssim=False)
+    )
+    return [float(row.psnr_mean or 0) for row in report.outputs]
+
+
+def test_beats_bicubic_and_uses_its_neighbours(moving: tuple[Path, Path], tmp_path: Path) -> None:
+    high, low = moving
+    five, one = tmp_path / "five.mkv", tmp_path / "one.mkv"
+    result = upscale(low, five, LOSSLESS)
+    upscale(low, one, UpscaleOptions(codec="ffv1", frames=1))
+    ours, alone, bicubic, _ = luma_psnr(high, five, one, baseline=low)
+    assert result.size == (192, 160) and result.frames == 9 and result.device == "cpu"
+    assert ours > bicubic + 1.0
+    assert ours > alone + 0.1
+
+
+@pytest.mark.parametrize("scale", [2.0, 2.5, 3.0])
+def test_other_scales_beat_bicubic(scale: float, moving: tuple[Path, Path], tmp_path: Path) -> None:
+    high, _ = moving
+    size = (192, 160) if scale == 2 else (180, 150)
+    cut = shapes(size)
+    big = [
+        picture(tuple(p[: s[0], : s[1]] for p, s in zip(frame.planes, cut, strict=True)), i)
+        for i, frame in enumerate(frames_of(high))
+    ]
+    reduce = Degradation(big[0].layout, size, scale=scale, kind="bi")
+    small = [picture(reduce(frame.planes), i) for i, frame in enumerate(big)]
+    truth = write_frames(tmp_path / "truth.mkv", big)
+    low = write_frames(tmp_path / "low.mkv", small)
+    output = tmp_path / "out.mkv"
+    upscale(low, output, UpscaleOptions(codec="ffv1", size=size))
+    ours, bicubic, _ = luma_psnr(truth, output, baseline=low)
+    assert ours > bicubic + 0.3
+
+
+def shapes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Plane shapes of a 4:2:0 picture."""
+    return layout_of("yuv420p").shapes(*size)
+
+
+def test_keeps_times_streams_tags_and_shape(make_clip: MakeClip, tmp_path: Path) -> None:
+    tags = ColourTags(matrix=1, primaries=1, transfer=1, range=1)
+    source = make_clip(
+        "in.mkv",
+        frames=len(VFR),
+        pts=[time // 90 for time in VFR],
+        time_base=Fraction(1, 1000),
+        rate=24,
+        pix_fmt="yuv420p10le",
+        tags=tags,
+        sar=Fraction(4, 3),
+        audio=("aac", "flac"),
+        subtitles=("Hello",),
+        chapters=[(Fraction(0), Fraction(1, 4), "One")],
+        attachments=[("font.ttf", "application/x-truetype-font", b"font")],
+        metadata={"title": "A test"},
+    )
+    output = tmp_path / "out.mkv"
+    result = upscale(source, output, UpscaleOptions(scale=2))
+    before, after = probe(source), probe(output)
+    assert [f.pts * f.time_base for f in frames_of(output)] == [
+        f.pts * f.time_base for f in frames_of(source)
+    ]
+    assert (after.width, after.height) == (128, 96) == result.size
+    assert (after.pix_fmt, after.sar, after.rate) == (before.pix_fmt, before.sar, before.rate)
+    assert after.tags == before.tags
+    assert [s.type for s in after.streams] == [s.type for s in before.streams]
+    assert payload(output, "audio") == payload(source, "audio")
+    assert payload(output, "subtitle") == payload(source, "subtitle")
+    assert after.chapters == 1 and after.metadata["title"] == "A test"
+    assert result.dropped == ()
+
+
+def test_keeps_rotation_and_reads_heights_as_displayed(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mp4", display_matrix=TURNED, frames=3)
+    output = tmp_path / "out.mp4"
+    upscale(source, output, UpscaleOptions(height=128))  # displayed as 48x64
+    after = probe(output)
+    assert after.display_matrix == probe(source).display_matrix is not None
+    assert (after.width, after.height) == (128, 96)
+
+
+def test_flat_colours_come_back_exactly(tmp_path: Path) -> None:
+    colours = [(64, 90, 240), (180, 128, 128), (16, 128, 128), (235, 44, 136)]
+    frames = [
+        picture(
+            tuple(
+                np.full(shape, value, np.uint8)
+                for shape, value in zip(shapes((32, 24)), colour, strict=True)
+            ),
+            number,
+        )
+        for number, colour in enumerate(colours)
+    ]
+    output = tmp_path / "out.mkv"
+    upscale(write_frames(tmp_path / "in.mkv", frames), output, LOSSLESS)
+    large = frames_of(output)
+    reduce = Degradation(large[0].layout, (128, 96), scale=4, kind="bi")
+    for frame, colour in zip(large, colours, strict=True):
+        for chroma, value in zip(frame.planes[1:], colour[1:], strict=True):
+            assert np.all(chroma == value)
+        assert [set(np.unique(p).tolist()) for p in reduce(frame.planes)] == [{v} for v in colour]
+
+
+def test_chroma_stays_on_its_luma(tmp_path: Path) -> None:
+    """A ramp along x, the same in luma and left-sited chroma, is the same ramp after x4."""
+    width, height = 64, 32
+    x = np.arange(width, dtype=np.float64)
+    luma = np.broadcast_to(np.rint(40 + 2 * x), (height, width)).astype(np.uint8)
+    sited = np.broadcast_to(np.rint(40 + 2 * x[::2]), (height // 2, width // 2)).astype(np.uint8)
+    frame = picture((luma, sited, sited))
+    output = tmp_path / "out.mkv"
+    upscale(write_frames(tmp_path / "in.mkv", [frame]), output, LOSSLESS)
+    large = frames_of(output)[0]
+    # Luma x of the source lies at 4 x + 1.5; left-sited chroma sample i at luma position 2 i.
+    positions = (2 * np.arange(128) - 1.5) / 4
+    wanted = np.rint(40 + 2 * positions)
+    inner = slice(12, -12)
+    assert large.planes[1][10, inner].tolist() == wanted[inner].tolist()
+
+
+def test_untagged_colour_stays_untagged(make_clip: MakeClip, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    upscale(make_clip("in.mkv", size=(400, 200), frames=1), output)
+    assert probe(output).tags.matrix == probe(output).tags.primaries == 2
+
+
+def test_rgb_source_stays_rgb(tmp_path: Path) -> None:
+    frames = [make_frame("gbrp", 48, 40, time=i, index=i) for i in range(3)]
+    source = write_frames(tmp_path / "in.mov", frames, codec="png")
+    output = tmp_path / "out.mkv"
+    upscale(source, output, UpscaleOptions(codec="libx264rgb"))
+    large = frames_of(output)
+    assert large[0].layout.kind == "rgb" and large[0].width == 192
+    for plane, original in zip(large[1].planes, frames[1].planes, strict=True):
+        assert abs(float(plane.mean()) - float(original.mean())) < 1.0
+
+
+def test_trims_by_time_and_count(make_clip: MakeClip, tmp_path: Path) -> None:
+    source, output = make_clip("in.mp4", frames=12, audio=("aac",)), tmp_path / "out.mp4"
+    options = UpscaleOptions(start=Fraction(1, 5), max_frames=4, frames=3)
+    result = upscale(source, output, options)
+    times = [f.pts * f.time_base for f in frames_of(output)]
+    assert (result.frames, result.skipped) == (4, 5)
+    assert times == [Fraction(i, 25) for i in range(4)]
+
+
+def test_image_sequence_in_and_out(tmp_path: Path) -> None:
+    frames = [make_frame("gbrp", 40, 32, time=i, index=i) for i in range(4)]
+    pictures = tmp_path / "in"
+    pictures.mkdir()
+    with ImageWriter(pictures / "%03d.png", frames[0].layout, frames[0].tags, (40, 32)) as writer:
+        for frame in frames:
+            writer.write(frame)
+    result = upscale(pictures / "%03d.png", tmp_path / "out" / "%04d.png")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["0001.png", "0002.png", "0003.png", "0004.png"]
+    assert result.frames == 4 and probe(tmp_path / "out").width == 160
+    with pytest.raises(OutputError, match=r"0001\.png: exists already"):
+        upscale(pictures / "%03d.png", tmp_path / "out" / "%04d.png")
+
+
+def test_an_existing_output_is_safe(make_clip: MakeClip, tmp_path: Path) -> None:
+    source, output = make_clip(frames=2), tmp_path / "out.mp4"
+    output.write_bytes(b"precious")
+    with pytest.raises(OutputError, match=r"out\.mp4: exists already"):
+        upscale(source, output)
+    with pytest.raises(UsageError, match="no option nonsense"):
+        upscale(source, output, UpscaleOptions(overwrite=True, encoder_options={"nonsense": "1"}))
+    assert output.read_bytes() == b"precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mp4"]
+    with pytest.raises(UsageError, match="is the input"):
+        upscale(source, source, UpscaleOptions(overwrite=True))
+
+
+def test_strict_refuses_losses(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mkv", frames=2, attachments=[("f.ttf", "font/ttf", b"font")])
+    with pytest.raises(CheckError, match="attachment"):
+        upscale(source, tmp_path / "out.mp4", UpscaleOptions(strict=True))
+    notes: list[str] = []
+    result = upscale(source, tmp_path / "out.mp4", note=notes.append)
+    assert len(result.dropped) == 1 and any("attachment" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale": 1.0}, "above 1"),
+        ({"scale": 9.0}, "at most 8"),
+        ({"scale": 2.0, "height": 90}, "exclude each other"),
+        ({"frames": 32}, "from 1 to 31"),
+        ({"start": Fraction(2), "end": Fraction(1)}, "after the start"),
+        ({"max_frames": 0}, "at least 1"),
+    ],
+)
+def test_impossible_options(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        UpscaleOptions(**options)
+
+
+def test_nothing_in_range(make_clip: MakeClip, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no frame lies in the chosen range"):
+        upscale(make_clip(frames=3), tmp_path / "out.mp4", UpscaleOptions(start=Fraction(9)))
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_one_frame_and_tiny_sizes(make_clip: MakeClip, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    upscale(make_clip(size=(16, 16), frames=1), output)
+    frames = frames_of(output)
+    assert len(frames) == 1 and (frames[0].width, frames[0].height) == (64, 64)
+
+
+def test_progress_counts_every_frame(make_clip: MakeClip, tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    upscale(
+        make_clip(frames=4),
+        tmp_path / "out.mp4",
+        UpscaleOptions(scale=2, frames=1),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
