@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -312,6 +315,35 @@ def test_leftovers_are_replaced_and_half_segments_refused(tmp_path: Path, info: 
     half.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(OutputError, match="half: is no finished segment"):
         read_times(half)
+
+
+_ENCODE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tests.segments import frames_at, write_segment
+from vsrcli.media.probe import probe
+from vsrcli.media.writer import EncoderSettings
+source, output = map(Path, sys.argv[1:])
+info = probe(source)
+frames = frames_at(range(0, 3072, 512), info.time_base, "yuv420p", (160, 128))
+write_segment(output, info, frames, EncoderSettings("libx264", (("preset", "veryfast"),)))
+"""
+
+
+def test_x264_does_not_depend_on_stale_memory(tmp_path: Path, make_clip: MakeClip) -> None:
+    clip = make_clip()
+    made = set()
+    for fill in ("0", "85", "255"):  # glibc fills freed memory with the complement
+        path = tmp_path / fill
+        subprocess.run(
+            [sys.executable, "-c", _ENCODE, clip, path],
+            check=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "MALLOC_PERTURB_": fill},
+        )
+        made.add(path.read_bytes())
+    assert len(made) == 1
 
 
 def test_default_codecs() -> None:

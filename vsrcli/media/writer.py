@@ -37,7 +37,7 @@ from vsrcli.media.encoders import (
     keeps_times,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.hdr import encoder_options
+from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import RGB, Repacker, assumed_matrix, target_tags
