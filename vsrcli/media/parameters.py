@@ -1,4 +1,4 @@
-"""Encoder options vsr adds to the user's: HDR metadata, constant quality, silence, repeatability."""
+"""Encoder options vsr adds to the user's: HDR metadata, quality, silence, repeatability."""
 
 from __future__ import annotations
 
