@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.container import InputContainer
@@ -16,6 +16,9 @@ from av.video.stream import VideoStream
 from ..errors import InputError
 from .sources import decoder_of, main_video, opened
 from .timeline import Timed
+
+OnError = Literal["stop", "skip", "conceal"]
+"""What a lost picture leads to: the end, a gap, or the picture before it shown again."""
 
 _ONE_IN_ONE_OUT = frozenset(
     ("h264", "hevc", "vvc", "av1", "vp9", "mpeg2video", "mjpeg", "prores", "ffv1", "dnxhd")
@@ -29,23 +32,36 @@ _KEEPS_ITS_LENGTH = ("mp4", "matroska", "avi", "flv")
 """Containers that state their duration rather than have it guessed."""
 
 
+_GOING_ON = "--on-error conceal or skip goes on all the same"
+
+
 class Decoder:
     """Decodes one video stream from its start; iterate once.
 
     Yields a decoded frame for each picture, in the order of presentation. A picture lost to
-    damage after the first good one is replaced by the frame before it, at the time it should have
-    been shown. Raises InputError if nothing can be decoded.
+    damage after the first good one is, with "conceal", replaced by the frame before it, at the
+    time it should have been shown; with "skip" the frame before it stays longer. Raises InputError
+    if nothing can be decoded, and with "stop" at the first damage.
     """
 
     concealed: int
     """Pictures replaced so far."""
+    left_out: int
+    """Pictures lost and not replaced so far."""
     truncated: bool
     """Whether the file ended before its declared end; known after the last frame."""
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, threads: int, nominal: int, name: str
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        threads: int,
+        nominal: int,
+        name: str,
+        on_error: OnError = "conceal",
     ) -> None:
         self.concealed = 0
+        self.left_out = 0
         self.truncated = False
         self._container = container
         self._stream = stream
@@ -56,6 +72,8 @@ class Decoder:
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
         self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
         self._damaged = False
+        self._on_error = on_error
+        self._begun = False
         self._packets = 0
         self._end = Fraction(0)  # of the last packet of any stream, in seconds
 
@@ -67,6 +85,9 @@ class Decoder:
                 pts = heapq.heappop(self._dts)
             if last:
                 yield from self._lost(last, pts)
+            elif self._damaged and pts is not None:
+                self.left_out += sum(due < pts for due in self._expected)
+            self._begun = True
             self._forget(pts)
             last = Timed(frame, pts, frame.duration)
             yield last
@@ -75,6 +96,8 @@ class Decoder:
                 f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
             )
         self.truncated = self.truncated or self._ends_early()
+        if self.truncated and self._on_error == "stop":
+            raise InputError(f"{self._name} ends early; {_GOING_ON}")
         if not self.truncated:
             yield from self._lost(last, None)
 
@@ -88,6 +111,8 @@ class Decoder:
                 return
             except av.FFmpegError:
                 self._damaged = True
+                if self._begun:
+                    self._stop_at(packet.pts if packet is not None else None)
 
     def _demuxed(self) -> Iterator[av.Packet[Any] | None]:
         """Yield the packets of the stream, then None."""
@@ -125,9 +150,21 @@ class Decoder:
             due = heapq.heappop(self._expected)
             room = pts is None or pts - due >= apart
             if due - shown >= apart and room and (self._damaged or self._strict):
-                self.concealed += 1
+                self._stop_at(due)
                 shown = due
+                if self._on_error == "skip":
+                    self.left_out += 1
+                    continue
+                self.concealed += 1
                 yield Timed(last.payload, due, self._nominal)
+
+    def _stop_at(self, pts: int | None) -> None:
+        """Raise InputError at damage, if that is what to do."""
+        if self._on_error != "stop":
+            return
+        base = Fraction(self._stream.time_base or 0)
+        place = "" if pts is None else f" at {float(pts * base):.3f} s"
+        raise InputError(f"{self._name} is damaged{place}; {_GOING_ON}")
 
     def _forget(self, pts: int | None) -> None:
         while self._expected and pts is not None and self._expected[0] <= pts:
@@ -150,13 +187,15 @@ class Decoder:
 class PictureDecoder:
     """Decodes picture files in their order, one tick each; iterate once."""
 
-    def __init__(self, pictures: tuple[Path, ...]) -> None:
+    def __init__(self, pictures: tuple[Path, ...], on_error: OnError = "conceal") -> None:
         self.concealed = 0
+        self.left_out = 0
         self.truncated = False
         self._pictures = pictures
+        self._on_error = on_error
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
-        """Yield the frames; an unreadable picture is replaced by the one before it."""
+        """Yield the frames; an unreadable picture is handled as damage in a video is."""
         last: av.VideoFrame | None = None
         for number, picture in enumerate(self._pictures):
             try:
@@ -164,8 +203,11 @@ class PictureDecoder:
                     stream = main_video(container, str(picture))
                     last = first_frame(container, stream, str(picture))
             except InputError:
-                if last is None:
+                if last is None or self._on_error == "stop":
                     raise
+                if self._on_error == "skip":
+                    self.left_out += 1
+                    continue
                 self.concealed += 1
             yield Timed(last, number, 1)
 

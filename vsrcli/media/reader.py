@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from ..errors import InputError
 from .conform import Conform, deinterlaced
-from .decoding import Decoder, PictureDecoder
+from .decoding import Decoder, OnError, PictureDecoder
 from .planes import Frame, from_video_frame
 from .probe import MediaInfo, probe
 from .sources import Source, find_source, main_video, opened
@@ -38,6 +38,8 @@ class Reader:
     info: MediaInfo
     concealed: int
     """Pictures lost to damage and replaced by the one before, so far."""
+    left_out: int
+    """Pictures lost to damage and not replaced, so far."""
     truncated: bool
     """Whether the file turned out to end early; known after the last frame."""
 
@@ -51,20 +53,24 @@ class Reader:
         max_frames: int | None = None,
         rate: Fraction | None = None,
         deinterlace: bool = True,
+        on_error: OnError = "conceal",
         threads: int = 0,
         note: Callable[[str], None] = ignore,
     ) -> None:
         """Look at the file; InputError says in one sentence why it cannot be read.
 
         `rate` is that of a picture sequence (default 25) and unused with `info`; `threads` 0 lets
-        FFmpeg choose. With `deinterlace` False, iterating raises InputError at interlaced frames.
+        FFmpeg choose. With `deinterlace` False, iterating raises InputError at interlaced frames;
+        with `on_error` "stop" it does so at damage, "skip" leaves lost pictures out.
         """
         self._source: Source = find_source(path)
         self.info = info or probe(path, rate=rate)
         self.concealed = 0
+        self.left_out = 0
         self.truncated = False
         self._start, self._end, self._max_frames = start, end, max_frames
         self._deinterlace, self._threads = deinterlace, threads
+        self._on_error: OnError = on_error
         self._note = note
         self._noted: set[str] = set()
         self._running: Generator[Frame] | None = None
@@ -111,10 +117,12 @@ class Reader:
 
     def _decoder(self, stack: ExitStack) -> Decoder | PictureDecoder:
         if self._source.pictures:
-            return PictureDecoder(self._source.pictures)
+            return PictureDecoder(self._source.pictures, self._on_error)
         container = stack.enter_context(opened(self._source.path))
         stream = main_video(container, self._source.name)
-        return Decoder(container, stream, self._threads, self._nominal(), self._source.name)
+        return Decoder(
+            container, stream, self._threads, self._nominal(), self._source.name, self._on_error
+        )
 
     def _nominal(self) -> int:
         """Return the usual duration of a frame, in ticks."""
@@ -130,7 +138,7 @@ class Reader:
         )
         same = (Timed(conform(item.payload), item.pts, item.duration) for item in decoder)
         for item in deinterlaced(same, self._interlaced):
-            self.concealed, self.truncated = decoder.concealed, decoder.truncated
+            self._count(decoder)
             yield item
 
     def _interlaced(self) -> None:
@@ -154,12 +162,19 @@ class Reader:
             reformatter=reformatter,
         )
 
+    def _count(self, decoder: Decoder | PictureDecoder) -> None:
+        self.concealed, self.left_out = decoder.concealed, decoder.left_out
+        self.truncated = decoder.truncated
+
     def _report(self, decoder: Decoder | PictureDecoder) -> None:
-        self.concealed, self.truncated = decoder.concealed, decoder.truncated
+        self._count(decoder)
         if self.concealed:
             frames = "1 damaged frame was" if self.concealed == 1 else "damaged frames were"
             count = "" if self.concealed == 1 else f"{self.concealed} "
             self._once("damage", f"{count}{frames} replaced by the frame before")
+        if self.left_out:
+            frames = "frame was" if self.left_out == 1 else "frames were"
+            self._once("gaps", f"{self.left_out} damaged {frames} left out")
         if self.truncated:
             self._once("end", "the file ends early; what there is of it was read")
 
