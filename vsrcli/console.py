@@ -80,7 +80,7 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Progres
     """Show progress on stderr while the block runs; yields the function to report it with.
 
     A live bar with frames, speed, elapsed and remaining time on a terminal; elsewhere a plain line
-    after 16, 32, 64 ... seconds and one at the end; nothing when quiet.
+    after 16, 32, 64 ... seconds; nothing when quiet.
     """
     if _verbosity == Verbosity.QUIET:
         yield lambda done, total: None
@@ -88,9 +88,7 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Progres
         with _live_bar(description, total) as report:
             yield report
     else:
-        lines = _ProgressLines(description)
-        yield lines
-        lines.finish()
+        yield _ProgressLines(description)
 
 
 @contextmanager
@@ -161,11 +159,6 @@ class _ProgressLines:
             f"{self._description}: {self._done}{of} frames, {fps:.2f} fps, "
             f"{clock(elapsed)} elapsed{left}"
         )
-
-    def finish(self) -> None:
-        elapsed = time.monotonic() - self._started
-        fps = (self._done - (self._first_done or 0)) / max(elapsed, 1e-9)
-        note(f"{self._description}: {self._done} frames in {clock(elapsed)}, {fps:.2f} fps")
 
 
 def clock(seconds: float) -> str:

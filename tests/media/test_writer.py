@@ -200,17 +200,19 @@ def test_hdr_metadata_of_the_source_is_carried_over(tmp_path: Path, make_clip: M
     assert notes == ["ffv1 cannot keep the HDR mastering and light level metadata"]
 
 
-def test_an_untagged_matrix_is_named_once_the_size_would_change_it(
+def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different(
     tmp_path: Path, info: MediaInfo
 ) -> None:
     notes: list[str] = []
     frames = frames_at([0], BASE, "yuv420p", (1280, 16))
     path = write_segment(tmp_path / "a", info, frames, settings("ffv1"), notes.append)
-    assert decode(path)[0].colorspace == 6
-    assert "BT.601" in notes[0]
-    frames = frames_at([0], BASE, "yuv420p", (1278, 16))
-    path = write_segment(tmp_path / "b", info, frames, settings("ffv1"))
     assert decode(path)[0].colorspace == 2
+    assert "BT.709" in notes[0] and "-e colorspace=smpte170m" in notes[0]
+    chosen = settings("ffv1", colorspace="smpte170m")
+    assert decode(write_segment(tmp_path / "b", info, frames, chosen))[0].colorspace == 6
+    frames = frames_at([0], BASE, "yuv420p", (1278, 16))
+    write_segment(tmp_path / "c", info, frames, settings("ffv1"), notes.append)
+    assert len(notes) == 1
 
 
 def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:

@@ -117,11 +117,11 @@ class SegmentWriter:
             self._rate = counting_rate(settings.codec, self._rate)
         self._clock = self._base if self._timed else 1 / self._rate
         pix_fmt = _pix_fmt(settings, layout, size, note)
-        shown = _shown_tags(info, size, layout, note)
-        self._tags = target_tags(shown, layout, pix_fmt)
-        source = ColourTags(shown.matrix, range=shown.range)
-        if shown.matrix in (UNSPECIFIED, RGB):
-            source = ColourTags(assumed_matrix((info.width, info.height)), range=shown.range)
+        _note_untagged(info, size, layout, note)
+        self._tags = target_tags(info.tags, layout, pix_fmt)
+        source = ColourTags(info.tags.matrix, range=info.tags.range)
+        if source.matrix in (UNSPECIFIED, RGB):
+            source = ColourTags(assumed_matrix((info.width, info.height)), range=source.range)
         self._repack = Repacker(source, pix_fmt, self._tags)
         self._frames: dict[int, tuple[int, int]] = {}  # encoder's PTS -> PTS and duration
         self._pts: list[int] = []
@@ -285,19 +285,19 @@ def _pix_fmt(
     return chosen
 
 
-def _shown_tags(
+def _note_untagged(
     info: MediaInfo, size: tuple[int, int], layout: PixelLayout, note: Callable[[str], None]
-) -> ColourTags:
-    """Return the source's tags, with a matrix where its absence would change the colours.
+) -> None:
+    """Tell when untagged colour, which stays untagged, will be shown otherwise than before.
 
     Players choose the matrix of untagged video by its size, which has just grown.
     """
     assumed = assumed_matrix((info.width, info.height))
-    if info.tags.matrix != UNSPECIFIED or layout.kind != "yuv" or assumed == assumed_matrix(size):
-        return info.tags
-    note("the source does not name its colour matrix: tagged BT.601, which its size implies")
-    tags = info.tags
-    return ColourTags(assumed, tags.primaries, tags.transfer, tags.range, tags.chroma_location)
+    if info.tags.matrix == UNSPECIFIED and layout.kind == "yuv" and assumed != assumed_matrix(size):
+        note(
+            "the colour matrix stays untagged, and at the new size players will take it for "
+            "BT.709; -e colorspace=smpte170m tags it as BT.601"
+        )
 
 
 def _open(context: Any, settings: EncoderSettings, size: tuple[int, int]) -> None:
