@@ -22,6 +22,8 @@ class ExitStatus(IntEnum):
     """The device asked for is not usable, or it ran out of memory."""
     MODEL = 6
     """A model file is missing, damaged or not a vsr model."""
+    DAMAGED = 7
+    """Finished, but the input is damaged: frames were concealed or left out, or it ends early."""
     INTERRUPTED = 130
     """Ctrl-C or SIGTERM."""
 

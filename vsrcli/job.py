@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 
 import vsrcli
 from vsrcli.errors import CheckError, OutputError, UsageError
 from vsrcli.media.assemble import check_output
 from vsrcli.media.encoders import EncoderSettings, choose_codec, choose_pix_fmt, fit_container
+from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import CODECS, is_pattern, numbered, picture_format
 from vsrcli.media.probe import MediaInfo, probe
-from vsrcli.media.segments import identity
+from vsrcli.media.segments import segment_length
 from vsrcli.media.streams import StreamPlan, plan_streams
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
-from vsrcli.networks.session import Device, resolve_device, usable_cores
+from vsrcli.networks.session import Device, resolve_device
 from vsrcli.options import UpscaleOptions, target_size
 
 Note = Callable[[str], None]
@@ -25,6 +28,8 @@ Note = Callable[[str], None]
 
 # Close to visually lossless: an enlarged video should not lose again what was just recovered.
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
+_ENCODER_THREADS = 8
+"""An encoder's output depends on its threads: the same on every machine and with any workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Job:
     """Whether the output is a sequence of pictures."""
     streams: StreamPlan
     plan: UpscalePlan
+    segment_frames: int
+    """Length of the segments the job is done in."""
 
 
 def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> Job:
@@ -86,7 +93,10 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         settings = EncoderSettings(CODECS[output.suffix.lower()])
         streams = _beside_pictures(info, options)
     else:
-        check_output(source, output, overwrite=options.overwrite)
+        replace_it = options.overwrite or (
+            JobFolder(output).was_published() and not options.restart
+        )
+        check_output(source, output, overwrite=replace_it)
         settings = _encoder_settings(output, options, layout)
         streams = plan_streams(info, output, audio=options.audio)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
@@ -101,8 +111,28 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         note(line)
     plan = _plan(info, output, options, layout, size, device, model, settings, streams)
     return Job(
-        info, output, options, layout, size, device, model, settings, pictures, streams, plan
+        info=info,
+        output=output,
+        options=options,
+        layout=layout,
+        size=size,
+        device=device,
+        model=model,
+        settings=settings,
+        pictures=pictures,
+        streams=streams,
+        plan=plan,
+        segment_frames=segment_length(info.rate),
     )
+
+
+def may_replace(output: Path, options: UpscaleOptions) -> bool:
+    """Whether an output that is there may be replaced.
+
+    As asked for, or because it is the very result of this job, which was killed before it could
+    clear up after itself.
+    """
+    return options.overwrite or (JobFolder(output).was_published() and not options.restart)
 
 
 def _check_pictures(output: Path, options: UpscaleOptions) -> None:
@@ -112,6 +142,8 @@ def _check_pictures(output: Path, options: UpscaleOptions) -> None:
         "--preset": options.preset,
         "--pix-fmt": options.pix_fmt,
         "-e": options.encoder_options,
+        "--workers": options.workers > 1,
+        "--cluster": options.cluster,
     }
     for name, value in given.items():
         if value:
@@ -149,7 +181,7 @@ def _encoder_settings(
             chosen["b"] = "0"  # without it the crf is only a bound on a bit rate
     if options.preset is not None:
         chosen["preset"] = options.preset
-    threads = options.threads or usable_cores()
+    threads = options.threads or _ENCODER_THREADS
     settings = EncoderSettings(codec, tuple(chosen.items()), options.pix_fmt, threads)
     return fit_container(settings, output)
 
@@ -214,23 +246,26 @@ def _expected_frames(info: MediaInfo, options: UpscaleOptions) -> int | None:
 
 
 def identity_of(job: Job) -> dict[str, object]:
-    """All that the bytes of a segment depend on."""
+    """All that the bytes of a segment depend on, by the name the user knows it by."""
     options, cards = job.options, (job.model.motion, job.model.compose, job.model.fusion)
     return {
-        "version": vsrcli.__version__,
+        "vsr": vsrcli.__version__,
+        "PyAV": version("av"),
         "input": identity(job.info.path),
-        "size": job.size,
-        "frames": options.frames,
-        "start": options.start,
-        "end": options.end,
-        "max-frames": options.max_frames,
-        "rate": options.rate,
-        "device": str(job.device),
-        "tile": options.tile,
-        "model": [identity(card.path) for card in cards],
-        "codec": job.settings.codec,
-        "encoder options": sorted(job.settings.options),
-        "pix-fmt": job.plan.pix_fmt,
-        "threads": job.settings.threads,
+        "size": list(job.size),
+        "segment length": job.segment_frames,
+        "--frames": options.frames,
+        "--start": options.start,
+        "--end": options.end,
+        "--max-frames": options.max_frames,
+        "--rate": options.rate,
+        "--on-error": options.on_error,
+        "--device": str(job.device),
+        "--tile": options.tile,
+        "model": [content_hash(card.path) for card in cards],
+        "--codec": job.settings.codec,
+        "encoder options": [f"{key}={value}" for key, value in sorted(job.settings.options)],
+        "--pix-fmt": job.plan.pix_fmt,
+        "encoder threads": job.settings.threads,
         "deinterlacing": options.deinterlace,
     }

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from vsrcli.errors import UsageError
+from vsrcli.media.decoding import OnError
 from vsrcli.media.planes import PixelLayout
 
 MAX_SCALE = 8.0
 MAX_FRAMES = 31
 DEFAULT_SCALE = 4.0
+MAX_PIXELS = 1 << 28
+"""Of an output frame, as 16384x16384: a file that declares more is an accident or an attack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,12 @@ class UpscaleOptions:
     """Keep the sound."""
     deinterlace: bool = True
     """Deinterlace interlaced frames; False refuses them."""
+    on_error: OnError = "conceal"
+    """Frames lost to damage: show the one before again, skip them, or stop."""
+    workers: int = 1
+    """Processes that share the work; the output is the same with any number."""
+    cluster: str | None = None
+    """Address of a Dask scheduler whose workers share the work, and the folders."""
     strict: bool = False
     """Fail rather than drop or convert anything of the source."""
     overwrite: bool = False
@@ -81,6 +90,10 @@ class UpscaleOptions:
             raise UsageError("--end: must come after the start")
         if self.threads < 0:
             raise UsageError(f"--threads {self.threads}: must not be negative")
+        if self.workers < 1:
+            raise UsageError(f"--workers {self.workers}: must be at least 1")
+        if self.workers > 1 and self.cluster is not None:
+            raise UsageError("--workers and --cluster exclude each other; give one")
 
     @property
     def trimmed(self) -> bool:
@@ -111,6 +124,11 @@ def target_size(
                 f"{target[0]}x{target[1]} is not an enlargement of {width}x{height} by more than 1 "
                 f"and at most {MAX_SCALE:g} both ways; choose another size"
             )
+    if target[0] * target[1] > MAX_PIXELS:
+        raise UsageError(
+            f"{target[0]}x{target[1]} is more than {MAX_PIXELS >> 20} megapixels a frame; "
+            "choose a smaller size"
+        )
     return target
 
 

@@ -7,23 +7,19 @@ with what is copied from the source -> verified -> renamed into place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from vsrcli.enlarge import FrameEnlarger
-from vsrcli.errors import CheckError, InputError
-from vsrcli.job import Job, Note, UpscalePlan, identity_of, prepare
+from vsrcli.errors import InputError, OutOfMemoryError
+from vsrcli.job import Job, Note, UpscalePlan, identity_of, may_replace, prepare
+from vsrcli.making import Made, Reading, SourceFrames, enlarged, make_all, once, open_enlarger
 from vsrcli.media.assemble import assemble
+from vsrcli.media.folder import JobFolder
+from vsrcli.media.identity import identity
 from vsrcli.media.images import ImageWriter
-from vsrcli.media.planes import Frame
-from vsrcli.media.reader import Reader
-from vsrcli.media.segments import JobFolder, cut, segment_length
-from vsrcli.media.writer import SegmentWriter
-from vsrcli.networks.spmc import SpmcUpscaler
 from vsrcli.options import UpscaleOptions
-from vsrcli.windows import reach
 
 __all__ = ["Job", "Note", "UpscalePlan", "UpscaleResult", "prepare", "run", "upscale"]
 
@@ -43,6 +39,8 @@ class UpscaleResult:
     """Frames of the source before the first of the output."""
     concealed: int
     """Damaged frames that were replaced by the last good one."""
+    left_out: int
+    """Damaged frames that were not replaced."""
     truncated: bool
     """Whether the source ended before it said it would."""
     seconds: float
@@ -55,6 +53,11 @@ class UpscaleResult:
     def frames_per_second(self) -> float:
         """Output frames each second of the whole job."""
         return self.frames / max(self.seconds, 1e-9)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the output lacks anything because the source was damaged."""
+        return bool(self.concealed or self.left_out or self.truncated)
 
 
 def upscale(
@@ -76,30 +79,28 @@ def upscale(
 
 
 def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
-    """Do a prepared job, or what is left of it."""
+    """Do a prepared job, or what is left of it. Raises as `upscale` does."""
     started = time.monotonic()
-    told = _once(note, strict=job.options.strict)
+    told = once(note, strict=job.options.strict)
     counter = _Counter(job.plan.frames, progress)
-    reader = Reader(
-        job.info.path,
-        info=job.info,
-        start=job.options.start,
-        end=job.options.end,
-        max_frames=job.options.max_frames,
-        deinterlace=job.options.deinterlace,
-        note=told,
-    )
-    with reader:
-        write = _write_pictures if job.pictures else _write_video
-        write(job, counter.begin(reader), counter, told)
+    work = _write_pictures if job.pictures else _write_video
+    try:
+        reading = work(job, counter, told)
+    except MemoryError:
+        width, height = job.size
+        raise OutOfMemoryError(
+            f"{job.info.path}: too little memory for frames of {width}x{height}; "
+            "choose a smaller size"
+        ) from None
     return UpscaleResult(
         source=str(job.info.path),
         output=str(job.output),
         size=job.size,
         frames=counter.done,
-        skipped=counter.first or 0,
-        concealed=reader.concealed,
-        truncated=reader.truncated,
+        skipped=reading.first or 0,
+        concealed=reading.concealed,
+        left_out=reading.left_out,
+        truncated=reading.truncated,
         seconds=round(time.monotonic() - started, 3),
         model=job.model.name,
         precision=job.model.precision,
@@ -108,48 +109,48 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     )
 
 
-def _write_video(job: Job, frames: Iterator[Frame], counter: _Counter, note: Note) -> None:
+def _write_video(job: Job, counter: _Counter, note: Note) -> Reading:
     options = job.options
-    with JobFolder(job.output).open(identity_of(job), restart=options.restart) as folder:
-        segments = _encode(job, frames, folder, counter, note)
-        if not segments:
+    plan = identity_of(job)
+    folder = JobFolder(job.output)
+    overwrite = may_replace(job.output, options)
+    with folder.open(plan, restart=options.restart):
+        made = list(_segments(job, counter, note))
+        if not made[0].frames:
             raise _nothing(job)
-        assemble(
-            segments,
-            job.info,
-            job.output,
-            job.streams,
-            start=options.start,
-            end=options.end if options.max_frames is None else Fraction(0),
-            overwrite=options.overwrite,
-            note=note,
-        )
+        if identity(job.info.path) != plan["input"]:
+            raise InputError(
+                f"{job.info.path}: changed while it was read; leave it alone and use --restart"
+            )
+        with folder.joining():
+            assemble(
+                [folder.segment(number) for number in range(len(made) - 1)],
+                job.info,
+                job.output,
+                job.streams,
+                start=options.start,
+                end=options.end if options.max_frames is None else Fraction(0),
+                overwrite=overwrite,
+                note=note,
+            )
         folder.remove()
+    return made[-1].reading
 
 
-def _encode(
-    job: Job, frames: Iterator[Frame], folder: JobFolder, counter: _Counter, note: Note
-) -> list[Path]:
-    """Make every segment that is not there yet; return them all, in order."""
-    after = reach(job.options.frames)[1]
-    enlarger: FrameEnlarger | None = None
-    segments = []
-    for segment in cut(frames, segment_length(job.info.rate), after):
-        path = folder.segment(segment.number)
-        segments.append(path)
-        if path.exists():
-            for _, own in segment.frames:
-                counter.finish(own)
-            continue
-        enlarger = enlarger or _enlarger(job, note)
-        with SegmentWriter(path, job.info, job.size, job.settings, job.layout, note) as writer:
-            for frame in _enlarged(segment.frames, enlarger):
-                writer.write(frame)
-                counter.finish()
-    return segments
+def _segments(job: Job, counter: _Counter, note: Note) -> Iterator[Made]:
+    """Make all segments, alone or together; the last one has no frames."""
+    if job.options.cluster is not None:
+        from vsrcli.cluster import make_on_cluster
+
+        return make_on_cluster(job, job.options.cluster, note=note, progress=counter.at_least)
+    if job.options.workers > 1:
+        from vsrcli.workers import make_in_processes
+
+        return make_in_processes(job, note=note, progress=counter.at_least)
+    return make_all(job, note=note, tick=counter.finish)
 
 
-def _write_pictures(job: Job, frames: Iterator[Frame], counter: _Counter, note: Note) -> None:
+def _write_pictures(job: Job, counter: _Counter, note: Note) -> Reading:
     writer = ImageWriter(
         job.output,
         job.layout,
@@ -158,34 +159,18 @@ def _write_pictures(job: Job, frames: Iterator[Frame], counter: _Counter, note: 
         overwrite=job.options.overwrite,
         note=note,
     )
-    with writer:
-        for frame in _enlarged(((frame, True) for frame in frames), _enlarger(job, note)):
+    with writer, SourceFrames(job, note) as frames:
+        enlarger = open_enlarger(job, job.options.threads, note)
+        for frame in enlarged(((frame, True) for frame in frames), enlarger):
             writer.write(frame)
             counter.finish()
         if not counter.done:
             raise _nothing(job)
-
-
-def _enlarged(frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger) -> Iterator[Frame]:
-    for frame, own in frames:
-        yield from enlarger.push(frame, wanted=own)
-    yield from enlarger.flush()
+        return frames.reading
 
 
 def _nothing(job: Job) -> InputError:
     return InputError(f"{job.info.path}: no frame lies in the chosen range; change it")
-
-
-def _enlarger(job: Job, note: Note) -> FrameEnlarger:
-    upscaler = SpmcUpscaler(
-        job.model,
-        job.device,
-        frames=job.options.frames,
-        threads=job.options.threads,
-        tile=job.options.tile,
-        note=note,
-    )
-    return FrameEnlarger(upscaler, job.size)
 
 
 class _Counter:
@@ -193,35 +178,16 @@ class _Counter:
 
     def __init__(self, expected: int | None, progress: Progress) -> None:
         self.done = 0
-        self.first: int | None = None
-        """Index in the source of the first frame."""
         self._expected, self._progress = expected, progress
+        progress(0, expected)
 
-    def begin(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """FRAMES, the first of them noted."""
-        for frame in frames:
-            if self.first is None:
-                self.first = frame.index
-                self._progress(0, self._expected)
-            yield frame
+    def finish(self) -> None:
+        """One more frame is done."""
+        self.at_least(self.done + 1)
 
-    def finish(self, own: bool = True) -> None:
-        """One more frame is done, unless it is but context."""
-        if own:
-            self.done += 1
+    def at_least(self, done: int) -> None:
+        """So many frames are done, or more if more were already."""
+        if done > self.done:
+            self.done = done
             total = self._expected
-            self._progress(self.done, None if total is None else max(total, self.done))
-
-
-def _once(note: Note, *, strict: bool) -> Note:
-    """`note` that says nothing twice (every segment finds the same); `strict` makes it an error."""
-    said: set[str] = set()
-
-    def tell(text: str) -> None:
-        if strict:
-            raise CheckError(f"{text}; leave out --strict to accept that")
-        if text not in said:
-            said.add(text)
-            note(text)
-
-    return tell
+            self._progress(done, None if total is None else max(total, done))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ from vsrcli.cli.options import (
     VerboseOption,
 )
 from vsrcli.console import clock, detail, note, print_json, print_result, progress_bar
-from vsrcli.errors import CheckError, UsageError
+from vsrcli.errors import CheckError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from vsrcli.batch import BatchResult
@@ -31,6 +32,14 @@ SIZE, WHICH, ENCODE, NETWORK, SAFETY = (
     "Network",
     "Safety and output",
 )
+
+
+class OnErrorChoice(StrEnum):
+    """What `--on-error` takes."""
+
+    STOP = "stop"
+    SKIP = "skip"
+    CONCEAL = "conceal"
 
 
 def upscale_command(
@@ -162,6 +171,25 @@ def upscale_command(
             rich_help_panel=SAFETY,
         ),
     ] = None,
+    on_error: Annotated[
+        OnErrorChoice,
+        typer.Option(
+            help="Frames lost to damage: conceal them by the frame before, skip them, or stop.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = OnErrorChoice.CONCEAL,
+    workers: Annotated[
+        int,
+        typer.Option(help="Processes that share the work.", rich_help_panel=NETWORK),
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler whose workers share the work, and the folders.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
     restart: Annotated[
         bool,
@@ -215,6 +243,9 @@ def upscale_command(
         tile=int(tile) if tile.isdecimal() else tile,
         precision=precision,
         model=model,
+        on_error=on_error.value,
+        workers=workers,
+        cluster=cluster,
         audio=not no_audio,
         deinterlace=not keep_interlaced,
         strict=strict,
@@ -255,6 +286,8 @@ def _run_one(
 
         draw(source, output, compare, skip=result.skipped)
     print_json(asdict(result)) if json else note(_result_text(result))
+    if result.damaged:
+        raise typer.Exit(ExitStatus.DAMAGED)
 
 
 def _run_batch(
@@ -275,6 +308,8 @@ def _run_batch(
     print_json(asdict(result)) if json else note(_batch_text(result))
     if result.failed:
         raise CheckError(f"{len(result.failed)} of {result.total} videos failed: see above")
+    if any(each.damaged for each in result.done):
+        raise typer.Exit(ExitStatus.DAMAGED)
 
 
 def _plan_text(plan: UpscalePlan) -> str:
@@ -304,7 +339,11 @@ def _result_text(result: UpscaleResult) -> str:
         f"{result.output}: {width}x{height}, {result.frames} frames in {clock(result.seconds)}, "
         f"{result.frames_per_second:.2f} fps"
     )
-    return text + (f", {result.concealed} damaged frames concealed" if result.concealed else "")
+    if result.concealed:
+        text += f", {result.concealed} damaged frames concealed"
+    if result.left_out:
+        text += f", {result.left_out} damaged frames left out"
+    return text + (", the source ended early" if result.truncated else "")
 
 
 def _batch_text(result: BatchResult) -> str:

@@ -1,0 +1,213 @@
+"""Segments of a job are made here, whoever asks for them: this process, another, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from types import TracebackType
+
+from vsrcli.enlarge import FrameEnlarger
+from vsrcli.errors import CheckError
+from vsrcli.job import Job, Note
+from vsrcli.media.folder import JobFolder
+from vsrcli.media.planes import Frame
+from vsrcli.media.reader import Reader
+from vsrcli.media.segments import Segment, cut
+from vsrcli.media.writer import SegmentWriter
+from vsrcli.networks.spmc import SpmcUpscaler
+from vsrcli.windows import reach
+
+Tick = Callable[[], None]
+"""Called when one more frame is finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading the source has shown so far."""
+
+    first: int | None = None
+    """Index in the source of the first frame; None if no frame was in the range."""
+    concealed: int = 0
+    left_out: int = 0
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of one segment."""
+
+    frames: int
+    """0: the source ends before it, and `reading` is complete."""
+    reading: Reading
+    notes: tuple[str, ...] = ()
+    """What was found on the way, if nobody listened to it there."""
+
+
+class SourceFrames:
+    """The frames of a job's source, and what reading them has shown."""
+
+    def __init__(self, job: Job, note: Note) -> None:
+        options = job.options
+        self._first: int | None = None
+        self._reader = Reader(
+            job.info.path,
+            info=job.info,
+            start=options.start,
+            end=options.end,
+            max_frames=options.max_frames,
+            deinterlace=options.deinterlace,
+            on_error=options.on_error,
+            note=note,
+        )
+
+    def __enter__(self) -> SourceFrames:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reader.__exit__(kind, value, trace)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._reader:
+            if self._first is None:
+                self._first = frame.index
+            yield frame
+
+    @property
+    def reading(self) -> Reading:
+        """What has been seen so far."""
+        reader = self._reader
+        return Reading(self._first, reader.concealed, reader.left_out, reader.truncated)
+
+
+class SegmentMaker:
+    """Makes segments of one job; a context manager.
+
+    In any order, but cheapest in increasing order: the source is then read only once. The network
+    is opened when it is first needed.
+    """
+
+    def __init__(self, job: Job, *, threads: int, note: Note, tick: Tick = lambda: None) -> None:
+        """`threads` compute the network, 0 for every core; `tick` counts the job's own frames."""
+        self._job, self._threads = job, threads
+        self._note, self._tick = note, tick
+        self._folder = JobFolder(job.output)
+        self._enlarger: FrameEnlarger | None = None
+        self._stack = ExitStack()
+        self._source: SourceFrames | None = None
+        self._segments: Iterator[Segment] = iter(())
+        self._next = 0
+
+    def __enter__(self) -> SegmentMaker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def make(self, number: int) -> Made:
+        """Make segment `number` unless it is there already.
+
+        Raises InputError, OutputError, ModelError, DeviceError, UsageError; call again to retry.
+        """
+        if self._source is None or number < self._next:
+            self._rewind()
+        try:
+            frames = self._frames_of(number)
+        except BaseException:
+            self._source = self._enlarger = None  # both are somewhere in the middle
+            raise
+        assert self._source is not None
+        return Made(frames, self._source.reading)
+
+    def _rewind(self) -> None:
+        self._stack.close()
+        self._source = self._stack.enter_context(SourceFrames(self._job, self._note))
+        after = reach(self._job.options.frames)[1]
+        self._segments = cut(self._source, self._job.segment_frames, after)
+        self._next = 0
+
+    def _frames_of(self, number: int) -> int:
+        for segment in self._segments:
+            self._next = segment.number + 1
+            if segment.number < number:
+                for _ in segment.frames:
+                    pass
+                continue
+            if self._folder.segment(number).exists():
+                return self._pass_over(segment)
+            return self._encode(segment)
+        return 0
+
+    def _pass_over(self, segment: Segment) -> int:
+        frames = 0
+        for _, own in segment.frames:
+            if own:
+                frames += 1
+                self._tick()
+        return frames
+
+    def _encode(self, segment: Segment) -> int:
+        job, frames = self._job, 0
+        self._enlarger = self._enlarger or open_enlarger(job, self._threads, self._note)
+        path = self._folder.segment(segment.number)
+        with SegmentWriter(path, job.info, job.size, job.settings, job.layout, self._note) as out:
+            for frame in enlarged(segment.frames, self._enlarger):
+                out.write(frame)
+                frames += 1
+                self._tick()
+        return frames
+
+
+def make_all(job: Job, *, note: Note, tick: Tick) -> Iterator[Made]:
+    """Make all segments in this process, in order; the last one has no frames."""
+    with SegmentMaker(job, threads=job.options.threads, note=note, tick=tick) as maker:
+        for number in count():
+            made = maker.make(number)
+            yield made
+            if not made.frames:
+                return
+
+
+def enlarged(frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger) -> Iterator[Frame]:
+    """The enlarged frames of one clip, without those that are but context (False)."""
+    for frame, own in frames:
+        yield from enlarger.push(frame, wanted=own)
+    yield from enlarger.flush()
+
+
+def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger:
+    """The job's network on its device. Raises ModelError and DeviceError."""
+    upscaler = SpmcUpscaler(
+        job.model,
+        job.device,
+        frames=job.options.frames,
+        threads=threads,
+        tile=job.options.tile,
+        note=note,
+    )
+    return FrameEnlarger(upscaler, job.size)
+
+
+def once(note: Note, *, strict: bool) -> Note:
+    """`note` that says nothing twice (every segment finds the same); `strict` makes it an error."""
+    said: set[str] = set()
+
+    def tell(text: str) -> None:
+        if strict:
+            raise CheckError(f"{text}; leave out --strict to accept that")
+        if text not in said:
+            said.add(text)
+            note(text)
+
+    return tell

@@ -1,0 +1,195 @@
+"""The folder `OUT.vsr/` of one job: the plan it was begun with, its finished segments, its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from vsrcli.errors import UsageError
+from vsrcli.media.containers import unwritable
+from vsrcli.media.names import beside, sync_folder
+
+_PLAN, _LOCK, _JOINING = "plan.json", "lock", "joining"
+_OWN = (_PLAN, "plan.tmp", _JOINING, "segment_*.seg", ".segment_*.part")
+"""All that is ever put into the folder, beside the lock. Nothing else is ever removed from it."""
+_OPAQUE = {"input": "the input has changed", "model": "the model is another"}
+"""Parts of a plan that tell nobody anything."""
+
+
+class JobFolder:
+    """All that a job needs to go on after it was interrupted, beside its output.
+
+    A context manager for an opened job: leaving it gives up the lock, and removes a folder in
+    which nothing is finished.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.path = beside(output, "", ".vsr")
+        self._output = output
+        self._lock: IO[str] | None = None
+
+    def open(self, plan: Mapping[str, Any], *, restart: bool = False) -> JobFolder:
+        """Begin the job, or go on with it if it was begun with the same plan.
+
+        Raises UsageError when the folder belongs to a job with another plan, naming what differs,
+        or to one that is running; OutputError when the folder cannot be written.
+        """
+        try:
+            self._take_lock()
+            if restart:
+                self._clear()
+            self._check_plan(json.loads(json.dumps(plan, default=str)))
+        except OSError as failure:
+            self._release()
+            raise unwritable(self.path, failure) from None
+        except UsageError:
+            self._release()
+            raise
+        return self
+
+    def __enter__(self) -> JobFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lock is not None and not self.finished():
+            self.remove()
+        self._release()
+
+    def segment(self, number: int) -> Path:
+        """Where segment `number` is when it is finished."""
+        return self.path / f"segment_{number:05d}.seg"
+
+    def finished(self) -> list[Path]:
+        """The finished segments, in order."""
+        return sorted(self.path.glob("segment_*.seg"))
+
+    @contextlib.contextmanager
+    def joining(self) -> Iterator[None]:
+        """While the segments are joined into the output: see `was_published`.
+
+        Raises OutputError if the segments cannot be kept safe before that.
+        """
+        mark = self.path / _JOINING
+        try:
+            sync_folder(self.path)
+            mark.touch()
+        except OSError as failure:
+            raise unwritable(self.path, failure) from None
+        try:
+            yield
+        except Exception:
+            with contextlib.suppress(OSError):
+                mark.unlink(missing_ok=True)
+            raise
+
+    def was_published(self) -> bool:
+        """Whether a job was killed after its output got its name, before it could clear up."""
+        try:
+            return self._output.stat().st_mtime_ns >= (self.path / _JOINING).stat().st_mtime_ns
+        except OSError:
+            return False
+
+    def remove(self) -> None:
+        """Remove the folder with all that jobs put into it."""
+        with contextlib.suppress(OSError):
+            self._clear()
+            # While the lock is held: nobody else can have begun.
+            (self.path / _LOCK).unlink(missing_ok=True)
+        self._release()
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
+    def _clear(self) -> None:
+        for pattern in _OWN:
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def _check_plan(self, plan: dict[str, Any]) -> None:
+        file = self.path / _PLAN
+        begun = _read(file)
+        if begun is not None:
+            changed = _difference(begun, plan)
+            if changed:
+                raise UsageError(
+                    f"{self.path}: this job was begun otherwise ({changed}); "
+                    "use the same again to continue, or --restart to begin anew"
+                )
+            return
+        self._clear()
+        temporary = self.path / "plan.tmp"
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(plan, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+        sync_folder(self.path)
+
+    def _take_lock(self) -> None:
+        while self._lock is None:
+            self.path.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # removed by the job that ends just now
+                self._lock = self._locked()
+
+    def _locked(self) -> IO[str] | None:
+        """The lock file, locked; None if another job removed it meanwhile."""
+        file = self.path / _LOCK
+        stream = file.open("w")
+        try:
+            import fcntl
+        except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
+            return stream
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise UsageError(f"{self.path}: another vsr is at work on this output") from None
+        except OSError:  # a file system without locks
+            return stream
+        try:
+            if os.fstat(stream.fileno()).st_ino == file.stat().st_ino:
+                return stream
+        except OSError:
+            pass
+        stream.close()
+        return None
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """The plan in a file; None if there is none, or none that can be read."""
+    try:
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return plan if isinstance(plan, dict) else None
+
+
+def _difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two plans, for people; empty if nothing does."""
+    changed = [key for key in sorted({*begun, *now}) if begun.get(key) != now.get(key)]
+    return ", ".join(
+        _OPAQUE.get(key) or f"{key} {_shown(begun.get(key))}, now {_shown(now.get(key))}"
+        for key in changed
+    )
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "unset"
+    if isinstance(value, list):
+        return " ".join(map(_shown, value)) or "none"
+    return str(value)

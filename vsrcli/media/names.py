@@ -1,0 +1,37 @@
+"""Names of what lies beside an output while it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+_LONGEST = 255
+"""Bytes in a name, on every common file system."""
+
+
+def beside(path: Path, prefix: str, suffix: str) -> Path:
+    """Return the neighbour `prefix` + name + `suffix` of a file.
+
+    A name too long for the file system is cut, and told from others by a hash; the file's own
+    suffix stays before `suffix`.
+    """
+    name = prefix + path.name + suffix
+    if len(os.fsencode(name)) <= _LONGEST:
+        return path.with_name(name)
+    own = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
+    mark = "~" + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    room = _LONGEST - len(os.fsencode(prefix + mark + own + suffix))
+    stem = os.fsencode(path.name)[:room].decode(errors="ignore")
+    return path.with_name(prefix + stem + mark + own + suffix)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that names given in a folder outlast a power cut, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

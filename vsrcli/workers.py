@@ -1,0 +1,151 @@
+"""The segments of one job made by several processes.
+
+Every segment is made by `SegmentMaker` with the same encoder settings, so it does not matter by
+whom. Each process reads the whole source: decoding small frames costs next to nothing beside the
+network, and frames counted from the start are the same frames for all.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from multiprocessing.connection import wait
+from typing import Any
+
+from vsrcli.errors import DeviceError
+from vsrcli.job import Job, Note
+from vsrcli.making import Made, SegmentMaker, once
+from vsrcli.networks.session import usable_cores
+
+_ATTEMPTS = 3
+"""So often may processes die (memory runs out, somebody kills one) before a segment is finished."""
+_POLL_S = 0.2
+
+
+def make_in_processes(job: Job, *, note: Note, progress: Callable[[int], None]) -> Iterator[Made]:
+    """Make all segments in `job.options.workers` processes; give them in order, an empty one last.
+
+    `progress` is told how many frames are done. Raises as `SegmentMaker.make` does, and
+    DeviceError if processes die again and again.
+    """
+    number = done = lost = 0
+    while True:
+        try:
+            with _processes(job) as (executor, ticks):
+                poll = partial(_report, progress, done, ticks)
+                for made in gather(executor, _make, number, 2 * job.options.workers, poll):
+                    for text in made.notes:
+                        note(text)
+                    yield made
+                    number, done, lost = number + 1, done + made.frames, 0
+            return
+        except BrokenProcessPool:
+            lost += 1
+            if lost == _ATTEMPTS:
+                raise DeviceError(
+                    "processes were killed again and again, probably for want of memory; "
+                    "use fewer --workers"
+                ) from None
+            note("a process was killed; what it was at is made again")
+
+
+def _report(progress: Callable[[int], None], before: int, ticks: Any) -> None:
+    progress(before + ticks.value)
+
+
+def gather(
+    executor: Executor,
+    make: Callable[[int], Made],
+    first: int,
+    at_once: int,
+    poll: Callable[[], None],
+) -> Iterator[Made]:
+    """Give what `make` returns for `first` and every number after it, up to the first empty one.
+
+    `at_once` calls are under way; `poll` is called while waiting.
+    """
+    numbers = count(first)
+    pending: deque[Future[Made]] = deque()
+    while True:
+        while len(pending) < at_once:
+            pending.append(executor.submit(make, next(numbers)))
+        made = _awaited(pending.popleft(), poll)
+        poll()
+        yield made
+        if not made.frames:
+            for future in pending:
+                future.cancel()
+            return
+
+
+def _awaited(future: Future[Made], poll: Callable[[], None]) -> Made:
+    while True:
+        try:
+            return future.result(timeout=_POLL_S)
+        except TimeoutError:
+            if future.done():  # it is the call's own
+                raise
+            poll()
+
+
+@contextmanager
+def _processes(job: Job) -> Iterator[tuple[Executor, Any]]:
+    """An executor, and the number of frames its processes have finished."""
+    context = multiprocessing.get_context("spawn")  # the libraries' threads do not outlive a fork
+    ticks = context.Value("Q", 0)
+    others = set(multiprocessing.active_children())
+    threads = job.options.threads or max(1, usable_cores() // job.options.workers)
+    executor = ProcessPoolExecutor(
+        job.options.workers, context, initializer=_begin, initargs=(job, threads, ticks)
+    )
+    try:
+        yield executor, ticks
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+_maker: SegmentMaker
+_notes: list[str]
+
+
+def _begin(job: Job, threads: int, ticks: Any) -> None:
+    """Prepare a process: it ends with its parent, who alone listens to Ctrl-C."""
+    global _maker, _notes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def tick() -> None:
+        with ticks.get_lock():
+            ticks.value += 1
+
+    _notes = []
+    told = once(_notes.append, strict=job.options.strict)
+    _maker = SegmentMaker(job, threads=threads, note=told, tick=tick)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _make(number: int) -> Made:
+    made = _maker.make(number)
+    notes = tuple(_notes)
+    _notes.clear()
+    return replace(made, notes=notes)
