@@ -1,0 +1,1 @@
+"""The component regression network of `vsr unmakeup`, from training to ONNX."""

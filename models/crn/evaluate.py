@@ -1,0 +1,260 @@
+"""Measure the network beside what it must beat, on people it has not seen.
+
+    python -m models.crn.evaluate --portraits DIR --cache DIR [--json FILE]
+
+Sets: "people" (edits as in training, on held-out people), "app" (one setting of one filter for
+all), "family" (a filter family no network was trained on), "untouched" (photos as they are).
+Methods: the input itself; one curve for each channel, fitted on training pairs; that curve and
+unsharp masking; the same network trained with one plain squared error; the component regression
+network. For "app" the curve is fitted on other people's pairs of this very setting, so it is told
+what the networks must guess. "oracle" is the best curve for each single pair: no curve can do more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.crn import edits, measures
+from models.crn.components import Components
+from models.crn.data import FACE_HEIGHT, Faces, Portrait, canvas, portraits
+from models.crn.export import HERE, load
+from models.crn.network import Crn
+
+Method = Callable[[edits.Picture], edits.Picture]
+APP = edits.Edit(
+    smoothing=edits.Smoothing("variance", radius=0.016, amount=0.5, variant=0.2),
+    finish=edits.Finish(tone="light log", amount=0.744, quality=92),
+)
+"""Family "variance" with amount 0.5, then a log curve with base 3 weighted by luma: a setting known
+to come close to a phone app."""
+UNSHARP = (2.0, 0.3)
+
+
+@dataclass
+class Curve:
+    """Mean truth for every edited level of every channel, smoothed: the best global curve."""
+
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((3, 256)))
+    counts: NDArray[np.float64] = field(default_factory=lambda: np.zeros((3, 256)))
+
+    def add(self, edited: edits.Picture, truth: edits.Picture, sign: int = 1) -> None:
+        """Count one pair in, or out again."""
+        levels = edits.quantise(edited)
+        for channel in range(3):
+            flat = levels[..., channel].ravel()
+            self.counts[channel] += sign * np.bincount(flat, minlength=256)
+            weights = truth[..., channel].ravel()
+            self.sums[channel] += sign * np.bincount(flat, weights, minlength=256)
+
+    def __call__(self, picture: edits.Picture) -> edits.Picture:
+        """PICTURE through the curve."""
+        levels, result = edits.quantise(picture), np.empty_like(picture)
+        for channel in range(3):
+            seen = self.counts[channel] > 0.5
+            values = self.sums[channel][seen] / self.counts[channel][seen]
+            table = np.interp(np.arange(256), np.flatnonzero(seen), values)
+            result[..., channel] = table[levels[..., channel]]
+        return result
+
+
+def unsharp(picture: edits.Picture) -> edits.Picture:
+    """More of what a blur takes away."""
+    sigma, amount = UNSHARP
+    return np.clip(picture + amount * (picture - edits.blur(picture, sigma)), 0, 1)
+
+
+def by(network: Crn) -> Method:
+    """The picture a network makes, in 8 bits as a file would have it."""
+
+    def method(picture: edits.Picture) -> edits.Picture:
+        given = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+        with torch.no_grad():
+            change = network(given)[0].sum(0).numpy().transpose(1, 2, 0)
+        return edits.quantise(picture + change).astype(np.float32) / 255
+
+    return method
+
+
+@dataclass
+class Score:
+    """What one method did on one set."""
+
+    psnr: list[float] = field(default_factory=list)
+    ssim: list[float] = field(default_factory=list)
+    textures: list[list[tuple[float, float]]] = field(default_factory=list)
+    before: NDArray[np.float64] = field(default_factory=lambda: np.zeros(measures.TRACKED))
+    after: NDArray[np.float64] = field(default_factory=lambda: np.zeros(measures.TRACKED))
+    tones: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def add(self, found: edits.Picture, pair: Pair, components: Components, face: Portrait) -> None:
+        """Count one picture."""
+        skin = face.skin.astype(np.float32) / 255
+        value = min(measures.psnr(found, pair.truth), 99.0)
+        self.psnr.append(value)
+        self.ssim.append(measures.skin_ssim(found, pair.truth, skin))
+        where = measures.smooth_skin(pair.truth, skin)
+        self.textures.append(measures.textures(found, pair.truth, where))
+        self.before += measures.energies(components, pair.truth - pair.edited)
+        self.after += measures.energies(components, pair.truth - found)
+        shift = measures.skin_shift(found, pair.truth, skin)
+        self.tones.setdefault(measures.tone_group(pair.truth, skin), []).append((value, shift))
+
+    def report(self) -> dict[str, object]:
+        """Means; d is (before - after) / before of every component."""
+        bands = np.mean(self.textures, axis=0)
+        gains = 1 - self.after / np.maximum(self.before, 1e-12)
+        return {
+            "psnr": round(float(np.mean(self.psnr)), 2),
+            "ssim": round(float(np.mean(self.ssim)), 4),
+            "ratio": [round(float(ratio), 3) for ratio, _ in bands],
+            "correlation": [round(float(value), 3) for _, value in bands],
+            "d": [round(float(gain), 3) for gain in gains],
+            "tones": {
+                name: {
+                    "photos": len(values),
+                    "psnr": round(float(np.mean([value for value, _ in values])), 2),
+                    "shift": round(float(np.mean([shift for _, shift in values])), 2),
+                }
+                for name, values in sorted(self.tones.items())
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An edited picture and the truth."""
+
+    edited: edits.Picture
+    truth: edits.Picture
+
+
+def pairs(name: str, face: Portrait, count: int) -> Iterator[Pair]:
+    """The pairs of one set that one person gives, the same in every run."""
+    truth = face.truth.astype(np.float32) / 255
+    skin = face.skin.astype(np.float32) / 255
+    random = np.random.default_rng(zlib.crc32(f"{name} {face.name}".encode()))
+    if name == "untouched":
+        yield Pair(truth, truth)
+    elif name == "app":
+        yield Pair(APP(truth, FACE_HEIGHT, skin), truth)
+    else:
+        families = (edits.HELD_OUT,) if name == "family" else edits.TRAINED
+        for _ in range(count):
+            edit = edits.Edit(
+                smoothing=edits.draw_smoothing(random, families),
+                blend=float(random.uniform(0.5, 1.0)),
+                finish=edits.draw_finish(random),
+                skin_only=random.random() < 0.5,
+            )
+            yield Pair(edit(truth, FACE_HEIGHT, skin), truth)
+
+
+def fitted(faces: Faces, count: int = 600) -> Curve:
+    """The best global curve over COUNT training pairs."""
+    curve, random = Curve(), np.random.default_rng(5)
+    for _ in range(count):
+        edited, truth, _, _ = faces.pair(random)
+        curve.add(edited, truth)
+    return curve
+
+
+def oracle(pair: Pair) -> edits.Picture:
+    """The best curve for this very pair."""
+    curve = Curve()
+    curve.add(pair.edited, pair.truth)
+    return curve(pair.edited)
+
+
+def evaluate(
+    name: str, people: list[Portrait], methods: dict[str, Method], curve: Curve, count: int
+) -> dict[str, object]:
+    """One set: the report of every method."""
+    components = Components.load()
+    scores: dict[str, Score] = {}
+    told = Curve()
+    if name == "app":
+        for face in people:
+            for pair in pairs(name, face, count):
+                told.add(pair.edited, pair.truth)
+    for face in people:
+        for pair in pairs(name, face, count):
+            known = told if name == "app" else curve
+            if name == "app":
+                told.add(pair.edited, pair.truth, -1)
+            bent = known(pair.edited)
+            found = {"input": pair.edited, "curve": bent, "curve + unsharp": unsharp(bent)}
+            found["oracle curve"] = oracle(pair)
+            found |= {method: run(pair.edited) for method, run in methods.items()}
+            for method, picture in found.items():
+                scores.setdefault(method, Score()).add(picture, pair, components, face)
+            if name == "app":
+                told.add(pair.edited, pair.truth)
+    return {method: score.report() for method, score in scores.items()}
+
+
+def table(name: str, report: dict[str, dict[str, object]]) -> str:
+    """The report of one set, for people."""
+    lines = [
+        f"{name}\n{'':16} PSNR    SSIM    amplitude ratio, correlation in bands 0-1 1-2 2-4 4-8"
+        "     d of components 1, 2-3, 4-7, 8-20, 21-40"
+    ]
+    for method, values in report.items():
+        d = np.array(values["d"])
+        parts = [d[0], d[1:3].mean(), d[3:7].mean(), d[7:20].mean(), d[20:40].mean()]
+        lines.append(
+            f"{method:16} {values['psnr']:5.2f}  {values['ssim']:.4f}  "
+            + " ".join(f"{value:.2f}" for value in values["ratio"])
+            + "  "
+            + " ".join(f"{value:.3f}" for value in values["correlation"])
+            + "  "
+            + " ".join(f"{part:6.3f}" for part in parts)
+        )
+    for method in ("input", "CRN"):
+        groups = report.get(method, {}).get("tones", {})
+        for group, values in groups.items():
+            lines.append(
+                f"  {method:6} {group:13} {values['photos']:3} photos {values['psnr']:6.2f} dB, "
+                f"skin {values['shift']:+.2f} levels"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Evaluate every set."""
+    parser = argparse.ArgumentParser(prog="python -m models.crn.evaluate", description=__doc__)
+    parser.add_argument("--portraits", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="training faces, for the curve")
+    parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
+    parser.add_argument("--plain", type=Path, default=HERE / "plain.pt")
+    parser.add_argument("--sets", default="people,app,family,untouched")
+    parser.add_argument("--edits", type=int, default=2, help="of each person")
+    parser.add_argument("--people", type=int, default=100, help="at most so many")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    methods = {}
+    for name, path in (("plain L2", given.plain), ("CRN", given.weights)):
+        if path.is_file():
+            methods[name] = by(load(path)[0])
+    rows = list(portraits(given.portraits, "test"))[: given.people]
+    people = [face for row in rows if (face := canvas(given.portraits, row)) is not None]
+    curve = fitted(Faces(given.cache, 128))
+    reports = {}
+    for name in given.sets.split(","):
+        reports[name] = evaluate(name, people, methods, curve, given.edits)
+        print(table(f"{name}: {len(people)} people", reports[name]), flush=True)
+    if given.json is not None:
+        given.json.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

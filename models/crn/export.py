@@ -1,0 +1,159 @@
+"""Weights -> the ONNX file `vsr unmakeup` runs, checked against PyTorch before it is kept.
+
+    python -m models.crn.export [--weights models/crn/weights.pt] [--out models/crn.onnx]
+
+picture [1, 3, H, W], RGB 0..1 -> components [groups, 3, H, W]: the predicted discrepancy by
+component. H and W are dynamic multiples of 16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.export import Dim
+
+from models.crn.components import TONE, Components, names
+from models.crn.data import CANVAS, FACE_HEIGHT
+from models.crn.network import REDUCE, Crn
+
+HERE = Path(__file__).parent
+VERSION = "1"
+TRAINING_DATA = (
+    "365 portraits: Face Research Lab London Set (DeBruine and Jones, CC BY 4.0), its Canada set "
+    "(CC BY 4.0) and Lisa set (CC0); Presidential Innovation Fellows and cio.gov (public domain of "
+    "the USA, CC0); Interfaces (CC0 as its collector states). Edited synthetically: "
+    "models/crn/edits.py. Split by person."
+)
+PAPER = "Chen, Shen, Jia: Makeup-Go: Blind Reversion of Portrait Edit, ICCV 2017"
+TOLERANCE = 1e-4
+"""Largest difference between PyTorch and onnxruntime, of a picture 0..1."""
+SIZES = ((16, 16), (240, 176), (512, 448))
+
+
+class Single(nn.Module):
+    """The network for one picture: components come first, without a batch."""
+
+    def __init__(self, network: Crn) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """PICTURE [1, 3, H, W] -> [groups, 3, H, W]."""
+        return self.network(picture)[0]
+
+
+def sample(height: int, width: int) -> Tensor:
+    """A smooth random picture."""
+    generator = torch.Generator().manual_seed(height)
+    coarse = torch.rand(1, 3, height // 8 + 2, width // 8 + 2, generator=generator)
+    return F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def load(path: Path) -> tuple[Crn, float]:
+    """The network in PATH and the prediction below which a photo counts as not edited."""
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    network = Crn(Components.load().scales).eval()
+    network.load_state_dict(stored["weights"])
+    return network, float(stored["unedited_below"])
+
+
+def export(network: Crn, path: Path, card: dict[str, str]) -> None:
+    """Write NETWORK as PATH with CARD as its metadata; every size asserted dynamic."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    program = torch.onnx.export(
+        Single(network).eval(),
+        (sample(96, 64),),
+        dynamo=True,
+        external_data=False,
+        input_names=["picture"],
+        output_names=["components"],
+        dynamic_shapes={"picture": {2: REDUCE * Dim("rows"), 3: REDUCE * Dim("columns")}},
+        opset_version=20,
+        verbose=False,
+    )
+    model = program.model_proto
+    strip(model)
+    for axis in (2, 3):
+        dim = model.graph.input[0].type.tensor_type.shape.dim[axis]
+        assert dim.dim_param, f"axis {axis} is fixed to {dim.dim_value}"
+    onnx.helper.set_model_props(model, card)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Drop the exporter's stack traces: they hold this machine's paths and change the bytes."""
+    model.doc_string = model.graph.doc_string = ""
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+
+
+def compare(network: Crn, path: Path) -> float:
+    """Largest difference of PyTorch and onnxruntime over SIZES; raises beyond TOLERANCE."""
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for size in SIZES:
+        picture = sample(*size)
+        with torch.no_grad():
+            expected = Single(network)(picture).numpy()
+        (found,) = session.run(None, {"picture": picture.numpy()})
+        assert expected.shape == found.shape
+        worst = max(worst, float(np.abs(expected - found).max()))
+    assert worst < TOLERANCE, f"onnxruntime differs from PyTorch by {worst:.2e}"
+    return worst
+
+
+def model_card(network: Crn, name: str, sha256: str, unedited_below: float) -> dict[str, str]:
+    """What the file says of itself; read back by vsrcli.networks.crn."""
+    variances = [float(f"{value:.4g}") for value in Components.load().variances.tolist()]
+    return {
+        "contract": "vsr-crn-1",
+        "name": name,
+        "version": VERSION,
+        "components": json.dumps(names()),
+        "tone": str(TONE),
+        "variances": json.dumps(variances),
+        "face_height": str(FACE_HEIGHT),
+        "canvas": json.dumps(CANVAS),
+        "multiple_of": str(REDUCE),
+        "halo": str(-(-network.config.halo // REDUCE) * REDUCE),
+        "unedited_below": f"{unedited_below:.6f}",
+        "training_data": TRAINING_DATA,
+        "licence": "MIT",
+        "source": PAPER,
+        "weights_sha256": sha256,
+    }
+
+
+def main() -> None:
+    """Export and compare; prints one line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "crn.onnx")
+    options = parser.parse_args()
+    network, unedited_below = load(options.weights)
+    sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    card = model_card(network, options.out.stem, sha256, unedited_below)
+    export(network, options.out, card)
+    worst = compare(network, options.out)
+    print(f"{options.out.name}: {options.out.stat().st_size} bytes, differs by {worst:.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What is measured of a reversed portrait, all of it on skin where texture is concerned."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.color import rgb2lab
+from skimage.metrics import structural_similarity
+
+from models.crn import edits
+from models.crn.components import Components
+
+BANDS = ((0, 1), (1, 2), (2, 4), (4, 8))
+"""Standard deviations, in pixels at a face of 512, between which a band of texture lies."""
+TRACKED = 40
+"""Components whose improvement is measured one by one."""
+TONES = ((41, "light"), (28, "intermediate"), (10, "tan"), (-90, "dark"))
+"""Least individual typology angle of every skin tone group (Chardon et al. 1991; Del Bino 2006)."""
+
+
+def psnr(found: edits.Picture, truth: edits.Picture) -> float:
+    """PSNR in dB over all samples; inf if nothing differs."""
+    error = float(np.mean((found.astype(np.float64) - truth) ** 2))
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def skin_ssim(found: edits.Picture, truth: edits.Picture, skin: edits.Plane) -> float:
+    """SSIM of luma (Gaussian window, sigma 1.5), mean over SKIN."""
+    _, per_pixel = structural_similarity(
+        edits.luma(found),
+        edits.luma(truth),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1.0,
+        full=True,
+    )
+    return float(per_pixel[skin > 0.5].mean())
+
+
+def smooth_skin(truth: edits.Picture, skin: edits.Plane) -> NDArray[np.bool_]:
+    """The half of SKIN away from lines and edges: where texture is all there is."""
+    light = edits.blur(edits.luma(truth), 2)
+    slope = np.hypot(*np.gradient(light))
+    inner = skin > 0.9
+    return inner & (slope <= np.median(slope[inner]))
+
+
+def textures(
+    found: edits.Picture, truth: edits.Picture, where: NDArray[np.bool_]
+) -> list[tuple[float, float]]:
+    """Amplitude ratio to and correlation with the truth, for every band, of luma on WHERE."""
+    result = []
+    for ours, theirs in zip(_bands(found), _bands(truth), strict=True):
+        a, b = ours[where], theirs[where]
+        ratio = float(a.std() / max(b.std(), 1e-9))
+        result.append((ratio, float(np.corrcoef(a, b)[0, 1])))
+    return result
+
+
+def _bands(picture: edits.Picture) -> list[edits.Plane]:
+    light = edits.luma(picture)
+    blurred = [light if sigma == 0 else edits.blur(light, sigma) for sigma in (0, 1, 2, 4, 8)]
+    return [blurred[i] - blurred[i + 1] for i in range(len(BANDS))]
+
+
+def energies(components: Components, difference: edits.Picture) -> NDArray[np.float64]:
+    """[TRACKED]: mean square of u_i' v over the patches of DIFFERENCE [h, w, 3]."""
+    picture = torch.from_numpy(np.ascontiguousarray(difference.transpose(2, 0, 1)))[None]
+    kernels = components.directions[:TRACKED].reshape(-1, 3, 11, 11)
+    found = torch.nn.functional.conv2d(picture, kernels, stride=3)
+    return found.double().square().mean((0, 2, 3)).numpy()
+
+
+def tone_group(truth: edits.Picture, skin: edits.Plane) -> str:
+    """The skin tone group by the individual typology angle of the median skin colour."""
+    lab = rgb2lab(np.median(truth[skin > 0.9], axis=0)[None, None])[0, 0]
+    angle = math.degrees(math.atan2(lab[0] - 50, max(lab[2], 1e-6)))
+    return next(name for least, name in TONES if angle >= least)
+
+
+def skin_shift(found: edits.Picture, truth: edits.Picture, skin: edits.Plane) -> float:
+    """How much lighter (+) or darker (-) the skin is than in truth: mean luma, levels of 255."""
+    where = skin > 0.5
+    return float(255 * (edits.luma(found)[where] - edits.luma(truth)[where]).mean())

@@ -1,0 +1,210 @@
+"""`vsr unmakeup`: options in, one library call, what came of it out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vsrcli.cli.options import (
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    TracebackOption,
+    VerboseOption,
+)
+from vsrcli.console import note, print_json, print_result, progress_bar
+from vsrcli.errors import CheckError, UsageError
+
+if TYPE_CHECKING:
+    from vsrcli.unmakeup import UnmakeupOptions, UnmakeupPlan, UnmakeupResult
+
+HOW_MUCH, WHERE, SHOW, NETWORK = "How much", "Where", "Showing", "Network"
+
+
+def unmakeup_command(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN", help="A portrait (JPEG, PNG, WebP, TIFF), or a folder of them."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="A picture, or a folder for a folder. [default: face.unmakeup.jpg for face.jpg]",
+        ),
+    ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(
+            help="0 leaves every pixel as it is, 1 adds all that is predicted.",
+            rich_help_panel=HOW_MUCH,
+        ),
+    ] = 1.0,
+    tone: Annotated[
+        float,
+        typer.Option(help="Share of tone and colour, 0 to 1.", rich_help_panel=HOW_MUCH),
+    ] = 1.0,
+    texture: Annotated[
+        float,
+        typer.Option(help="Share of the skin's texture, 0 to 1.", rich_help_panel=HOW_MUCH),
+    ] = 1.0,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Treat a photo that looks unedited too, which is left alone otherwise.",
+            rich_help_panel=HOW_MUCH,
+        ),
+    ] = False,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            metavar="x,y,w,h",
+            help="The one face to treat, chin to hairline, in pixels of the upright picture. "
+            "[default: all faces found]",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole",
+            help="Treat the whole picture, not only around faces: if the edit changed it all.",
+            rich_help_panel=WHERE,
+        ),
+    ] = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Also draw input, output and difference side by side.",
+            rich_help_panel=SHOW,
+        ),
+    ] = None,
+    components: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also draw what each component of the reversal adds.",
+            rich_help_panel=SHOW,
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=NETWORK)
+    ] = "auto",
+    threads: Annotated[
+        int, typer.Option(help="CPU threads; 0 is one a core.", rich_help_panel=NETWORK)
+    ] = 0,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model's name or path. [default: crn]", rich_help_panel=NETWORK),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done and stop.")
+    ] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    traceback: TracebackOption = False,
+) -> None:
+    """Undo moderate skin whitening and smoothing; beyond that the result is an estimate.
+
+    Removed blemishes, reshaped features and what real cosmetics cover do not come back, and no
+    grain is invented in their place. The result is no evidence of how a person looks. Everything
+    around the pixels is kept; JPEG is written at quality 95, 4:4:4.
+    """
+    from vsrcli.unmakeup import UnmakeupOptions
+
+    options = UnmakeupOptions(
+        strength=strength,
+        tone=tone,
+        texture=texture,
+        box=None if box is None else _parse_box(box),
+        whole=whole,
+        force=force,
+        overwrite=overwrite,
+        device=device,
+        threads=threads,
+        **({} if model is None else {"model": model}),
+    )
+    if source.is_dir():
+        if compare or components or box:
+            raise UsageError("--compare, --components and --box are for one picture, not a folder")
+        _run_folder(source, output, options, dry_run, json)
+    else:
+        _run_one(source, output, options, (compare, components), dry_run, json)
+
+
+def _run_one(
+    source: Path,
+    output: Path | None,
+    options: UnmakeupOptions,
+    shows: tuple[Path | None, Path | None],
+    dry_run: bool,
+    json: bool,
+) -> None:
+    from vsrcli.unmakeup import plan, unmakeup
+
+    if dry_run:
+        planned = plan(source, output, options)
+        print_json(asdict(planned)) if json else print_result(_plan_text(planned))
+        return
+    compare, components = shows
+    result = unmakeup(source, output, options, compare=compare, components=components, note=note)
+    print_json(asdict(result)) if json else note(_result_text(result))
+
+
+def _run_folder(
+    source: Path, output: Path | None, options: UnmakeupOptions, dry_run: bool, json: bool
+) -> None:
+    from vsrcli.unmakeup import default_output, pictures_in, plan, unmakeup_folder
+
+    target = default_output(source) if output is None else output
+    if dry_run:
+        plans = [plan(path, target / path.name, options) for path in pictures_in(source)]
+        if json:
+            print_json([asdict(planned) for planned in plans])
+        for planned in [] if json else plans:
+            print_result(_plan_text(planned))
+        return
+    with progress_bar(source.name) as progress:
+        result = unmakeup_folder(source, target, options, progress=progress, note=note)
+    if json:
+        print_json(asdict(result))
+    else:
+        note(f"{result.output}: {len(result.done)} of {result.total} pictures")
+    if result.failed:
+        raise CheckError(f"{len(result.failed)} of {result.total} pictures failed: see above")
+
+
+def _plan_text(plan: UnmakeupPlan) -> str:
+    boxes = " ".join(",".join(map(str, face)) for face in plan.faces)
+    where = "the whole picture" if plan.whole else f"faces {boxes}"
+    return f"{plan.source} -> {plan.output}\n  {plan.size[0]}x{plan.size[1]}, {where}, {plan.model}"
+
+
+def _result_text(result: UnmakeupResult) -> str:
+    count = len(result.faces)
+    faces = f"{count} face{'' if count == 1 else 's'}" if count else "the whole picture"
+    done = (
+        "left as it is"
+        if result.unedited or not result.components
+        else (f"{faces}, {result.change:.1f} levels changed: an estimate, no evidence")
+    )
+    return f"{result.output}: {done} ({result.seconds:.1f} s)"
+
+
+def _parse_box(text: str) -> tuple[int, int, int, int]:
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--box {text}: write it as x,y,w,h in pixels, such as 300,120,400,500"
+        ) from None
+    return left, top, width, height

@@ -1,0 +1,1 @@
+"""Stills: portraits read, faces found, predicted edits taken back, pictures written."""

@@ -1,0 +1,230 @@
+"""Stills: read with everything around the pixels, written with all of it kept."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vsrcli.errors import InputError, OutputError
+from vsrcli.portraits.deep import read_deep, write_png, write_tiff
+
+JPEG_QUALITY = 95
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+"""What is read and written, by suffix."""
+DEEP_FORMATS = ("PNG", "TIFF")
+_PROCESSING_SOFTWARE = 0x000B
+_SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0},
+    "PNG": {},
+    "WEBP": {"lossless": True, "exact": True},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+_PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
+"""Modes that are unpacked, and to what."""
+
+Samples = NDArray[Any]
+"""uint8 or uint16."""
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture as it is looked at, and what its file said besides."""
+
+    pixels: Samples
+    """[h, w, c], c = 1 (grey) or 3 (RGB)."""
+    alpha: Samples | None
+    """[h, w], never changed."""
+    format: str
+    """"JPEG", "PNG", "WEBP" or "TIFF"."""
+    exif: Image.Exif
+    """Orientation already applied and reset."""
+    icc: bytes | None
+    dpi: tuple[float, float] | None
+    turned: bool
+    """Whether the orientation tag asked for a turn, which the pixels now have."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def peak(self) -> int:
+        """The value of white."""
+        return int(np.iinfo(self.pixels.dtype).max)
+
+    def rgb(self) -> NDArray[np.float32]:
+        """[h, w, 3], 0..1; grey in all three."""
+        scaled = self.pixels.astype(np.float32) / np.float32(self.peak)
+        return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled
+
+
+def read_still(path: Path) -> Still:
+    """The picture in PATH. Raises InputError if it is missing, damaged, animated, CMYK or no still.
+
+    16 bits stay 16 bits. Pillow cuts 16-bit RGB to 8: those are decoded by FFmpeg.
+    """
+    try:
+        with Image.open(path) as image:
+            _check(path, image)
+            exif, depth = image.getexif(), _depth(path, image)
+            kind = image.format or ""
+            notes: tuple[str, ...] = ()
+            pixels: Samples
+            alpha: Samples | None
+            if depth == 16 and image.mode not in _SIXTEEN_BITS_GREY:
+                pixels, alpha = read_deep(path, exif.get(0x0112, 1))
+            else:
+                pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
+            turned = exif.pop(0x0112, 1) != 1
+            dpi = image.info.get("dpi")
+            found = Still(
+                pixels=pixels,
+                alpha=alpha,
+                format="JPEG" if kind == "MPO" else kind,
+                exif=exif,
+                icc=image.info.get("icc_profile"),
+                dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
+                turned=turned,
+                notes=notes,
+            )
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not a picture; give a JPEG, PNG, WebP or TIFF") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: too many pixels to be a portrait; reduce it first") from None
+    except (OSError, SyntaxError, ValueError) as failure:
+        raise InputError(f"{path}: cannot be read ({failure}); is it damaged?") from None
+    return found
+
+
+def _check(path: Path, image: Image.Image) -> None:
+    """Refuse what would lose something in silence."""
+    if image.format not in (*FORMATS.values(), "MPO"):
+        raise InputError(f"{path}: {image.format} is not supported; give a JPEG, PNG, WebP or TIFF")
+    if image.mode == "CMYK":
+        raise InputError(f"{path}: CMYK, made for print; convert it to RGB first")
+    # A phone's MPO is one photo with a depth map or gain map behind it.
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        raise InputError(
+            f"{path}: more than one picture in it (animated, or pages); save one of them"
+        )
+    if image.mode not in ("L", "LA", "RGB", "RGBA", *_SIXTEEN_BITS_GREY, *_PLAIN):
+        raise InputError(f"{path}: pixels of kind {image.mode} are not supported; save it as RGB")
+    if min(image.size) < 16:
+        raise InputError(f"{path}: {image.width}x{image.height} is too small for a portrait")
+
+
+def _depth(path: Path, image: Image.Image) -> int:
+    """Bits per sample of the file."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24]
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+        return int(max(bits) if isinstance(bits, tuple) else bits)
+    return 16 if image.mode in _SIXTEEN_BITS_GREY else 8
+
+
+def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, ...]]:
+    """Pixels [h, w, c], alpha and notes of an upright picture."""
+    notes: tuple[str, ...] = ()
+    if image.mode in _SIXTEEN_BITS_GREY:
+        return np.asarray(image).astype(np.uint16)[..., None], None, notes
+    mode = _PLAIN.get(image.mode, image.mode)
+    if "transparency" in image.info:
+        mode = "LA" if mode == "L" else "RGBA"
+    if mode != image.mode:
+        notes = (f"its palette is unpacked to {mode}",) if image.mode in ("P", "PA") else ()
+        image = image.convert(mode)
+    samples = np.asarray(image)
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    if samples.shape[2] in (2, 4):
+        return samples[..., :-1], samples[..., -1], notes
+    return samples, None, notes
+
+
+def write_still(still: Still, path: Path, *, overwrite: bool, mark: str) -> None:
+    """Write STILL in the format of PATH's suffix, with MARK as EXIF's processing software.
+
+    JPEG at quality 95, 4:4:4; the others without loss. Raises OutputError if PATH exists and may
+    not be replaced, cannot be written, or its format cannot hold 16 bits or the transparency.
+    """
+    kind = format_of(path)
+    if still.pixels.dtype == np.uint16 and kind not in DEEP_FORMATS:
+        raise OutputError(f"{path}: {kind} holds 8 bits, the picture has 16; use .png or .tif")
+    if still.alpha is not None and kind == "JPEG":
+        raise OutputError(f"{path}: JPEG has no transparency; use .png, .webp or .tif")
+    still.exif[_PROCESSING_SOFTWARE] = mark
+    save_safely(path, lambda temporary: _encode(still, temporary, kind), overwrite=overwrite)
+
+
+def format_of(path: Path) -> str:
+    """Pillow's name of the format of PATH's suffix. Raises OutputError for another one."""
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise OutputError(f"{path}: write to .jpg, .png, .webp or .tif")
+    return kind
+
+
+def save_safely(path: Path, write: Any, *, overwrite: bool) -> None:
+    """Call WRITE with a temporary path beside PATH, then rename: PATH is whole or not there."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already; use --overwrite or another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            # mkstemp keeps others out, which is not what a picture wants.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as failure:
+        reason = failure.strerror or str(failure)
+        raise OutputError(f"{path}: cannot be written ({reason}); check the folder") from None
+
+
+def _encode(still: Still, path: Path, kind: str) -> None:
+    if still.pixels.dtype == np.uint16 and still.pixels.shape[2] == 3:
+        (write_png if kind == "PNG" else write_tiff)(
+            path, still.pixels, still.alpha, exif=still.exif, icc=still.icc, dpi=still.dpi
+        )
+        return
+    options: dict[str, Any] = {"exif": still.exif}
+    if still.icc is not None:
+        options["icc_profile"] = still.icc
+    if still.dpi is not None:
+        options["dpi"] = still.dpi
+    _image(still).save(path, kind, **options, **_SETTINGS[kind])
+
+
+def _image(still: Still) -> Image.Image:
+    pixels = still.pixels if still.alpha is None else np.dstack([still.pixels, still.alpha])
+    if pixels.shape[2] == 2:
+        return Image.merge("LA", [Image.fromarray(pixels[..., index]) for index in range(2)])
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))
+
+
+def with_pixels(still: Still, pixels: Samples) -> Still:
+    """STILL with other PIXELS of the same shape and depth."""
+    return replace(still, pixels=pixels)

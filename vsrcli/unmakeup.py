@@ -1,0 +1,331 @@
+"""Undo a portrait edit: whitening and skin smoothing, as far as the picture still tells.
+
+The network runs on every face at the size it was trained at. What it predicts the edit took away is
+resampled to the photo and added, feathered at the edge; the photo itself is not resampled. The
+result is an estimate: it does not bring back removed blemishes, reshaped features or what real
+cosmetics cover, and proves nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsrcli.errors import InputError, UsageError, VsrError
+from vsrcli.networks.crn import DEFAULT_MODEL, CrnReverter, find_crn
+from vsrcli.networks.session import ignore, resolve_device
+from vsrcli.portraits.faces import Face, find_faces
+from vsrcli.portraits.pages import draw_comparison, draw_components
+from vsrcli.portraits.pictures import (
+    FORMATS,
+    Still,
+    format_of,
+    read_still,
+    save_safely,
+    with_pixels,
+    write_still,
+)
+from vsrcli.portraits.reversal import Prediction, apply, predict, windows
+
+Note = Callable[[str], None]
+MARK = "vsr unmakeup: an estimate, not evidence"
+"""Written as EXIF's ProcessingSoftware."""
+_SMALL_FACE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class UnmakeupOptions:
+    """What to do. Raises UsageError for values out of range."""
+
+    strength: float = 1.0
+    """0 leaves every pixel as it is, 1 adds all that is predicted."""
+    tone: float = 1.0
+    """Share of the components of tone and colour."""
+    texture: float = 1.0
+    """Share of the components of texture."""
+    box: tuple[int, int, int, int] | None = None
+    """Left, top, width and height of the one face to treat, chin to hairline; None to look."""
+    whole: bool = False
+    """Treat the whole picture, faces or none."""
+    force: bool = False
+    """Treat what looks unedited too."""
+    overwrite: bool = False
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "tone", "texture"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise UsageError(f"--{name} {value:g}: give a number from 0 to 1")
+        if self.box is not None and min(self.box[2:]) < 16:
+            raise UsageError("--box: a face is at least 16 pixels wide and high")
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked for."""
+        return self.strength == 0 or self.tone == self.texture == 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnmakeupResult:
+    """What was done to one picture."""
+
+    source: str
+    output: str
+    size: tuple[int, int]
+    """Width and height, upright."""
+    faces: tuple[tuple[int, int, int, int], ...]
+    """Left, top, width and height of the faces treated."""
+    unedited: bool
+    """Whether the photo looks unedited and was left alone."""
+    change: float
+    """Root mean square of what was predicted on the faces, in levels of 255."""
+    components: dict[str, float]
+    """The same by component."""
+    seconds: float
+
+
+def default_output(source: Path) -> Path:
+    """Beside SOURCE: face.jpg becomes face.unmakeup.jpg, a folder shots becomes shots.unmakeup."""
+    if source.is_dir():
+        return source.with_name(f"{source.resolve().name}.unmakeup")
+    return source.with_name(f"{source.stem}.unmakeup{source.suffix}")
+
+
+class Unmaker:
+    """Opens the network once, for any number of pictures."""
+
+    def __init__(self, options: UnmakeupOptions, note: Note = ignore) -> None:
+        """Raises ModelError or DeviceError."""
+        device = resolve_device(options.device, note)
+        self.options, self._note = options, note
+        self._reverter = CrnReverter(find_crn(options.model), device, options.threads)
+
+    def __call__(
+        self, source: Path, output: Path, *, compare: Path | None, components: Path | None
+    ) -> UnmakeupResult:
+        """Undo the edit of one picture; see `unmakeup`."""
+        started, options = time.monotonic(), self.options
+        _check_outputs(source, output, compare, options)
+        still = read_still(source)
+        for text in still.notes:
+            self._note(f"{source.name}: {text}")
+        faces = faces_of(source, still, options)
+        self._warn(source, faces)
+        card = self._reverter.card
+        predictions = [] if options.idle else self._predict(still, faces)
+        change = max((prediction.change for prediction in predictions), default=0.0)
+        unedited = bool(predictions) and not options.force and change < card.unedited_below
+        if unedited:
+            self._note(
+                f"{source.name}: looks unedited, left alone (--force to treat it all the same)"
+            )
+        if predictions and not unedited:
+            weights = self._weights()
+            pixels = apply(still, predictions, weights)
+            write_still(with_pixels(still, pixels), output, overwrite=options.overwrite, mark=MARK)
+        else:
+            pixels = still.pixels
+            _keep(source, still, output, options)
+        if compare is not None:
+            draw_comparison(still.pixels, pixels, compare, overwrite=options.overwrite)
+        if components is not None:
+            draw_components(predictions, card.components, components, options.overwrite)
+        levels = (
+            [255 * value for value in np.max([p.components for p in predictions], axis=0)]
+            if (predictions)
+            else []
+        )
+        return UnmakeupResult(
+            source=str(source),
+            output=str(output),
+            size=(still.pixels.shape[1], still.pixels.shape[0]),
+            faces=tuple(_box(face) for face in faces),
+            unedited=unedited,
+            change=round(255 * change, 3),
+            components={
+                name: round(float(level), 3)
+                for name, level in zip(card.components, levels, strict=False)
+            },
+            seconds=round(time.monotonic() - started, 2),
+        )
+
+    def _predict(self, still: Still, faces: list[Face]) -> list[Prediction]:
+        card, whole = self._reverter.card, self.options.whole
+        extent = (still.pixels.shape[0], still.pixels.shape[1])
+        return [
+            predict(self._reverter, still, window, ovals)
+            for window, ovals in windows(card, extent, faces, whole=whole, note=self._note)
+        ]
+
+    def _weights(self) -> NDArray[np.float32]:
+        """Share of every group of components."""
+        options, card = self.options, self._reverter.card
+        shares = [options.tone] * card.tone + [options.texture] * (len(card.components) - card.tone)
+        return np.array(shares, np.float32) * np.float32(options.strength)
+
+    def _warn(self, source: Path, faces: list[Face]) -> None:
+        for face in faces:
+            if face.height < _SMALL_FACE:
+                self._note(
+                    f"{source.name}: a face of {face.height:.0f} pixels is too small to tell its "
+                    "skin's texture; expect its tone to change, no more"
+                )
+
+
+def unmakeup(
+    source: Path | str,
+    output: Path | str | None = None,
+    options: UnmakeupOptions = UnmakeupOptions(),
+    *,
+    compare: Path | None = None,
+    components: Path | None = None,
+    note: Note = ignore,
+) -> UnmakeupResult:
+    """Undo the edit of the portrait `source`, into `output` or beside it.
+
+    `compare` is a PNG to draw input, output and difference to; `components` a folder for a picture
+    of what each component adds. Raises InputError if the picture cannot be used or no face is found
+    in it, OutputError if something cannot be written, ModelError, DeviceError.
+    """
+    source = Path(source)
+    target = default_output(source) if output is None else Path(output)
+    return Unmaker(options, note)(source, target, compare=compare, components=components)
+
+
+@dataclass(frozen=True, slots=True)
+class UnmakeupPlan:
+    """What would be done to one picture."""
+
+    source: str
+    output: str
+    size: tuple[int, int]
+    faces: tuple[tuple[int, int, int, int], ...]
+    whole: bool
+    model: str
+
+
+def plan(source: Path, output: Path | None, options: UnmakeupOptions) -> UnmakeupPlan:
+    """What `unmakeup` would do, without the network. Raises as it does."""
+    target = default_output(source) if output is None else output
+    _check_outputs(source, target, None, options)
+    still = read_still(source)
+    return UnmakeupPlan(
+        source=str(source),
+        output=str(target),
+        size=(still.pixels.shape[1], still.pixels.shape[0]),
+        faces=tuple(_box(face) for face in faces_of(source, still, options)),
+        whole=options.whole,
+        model=find_crn(options.model).name,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnmakeupBatch:
+    """What became of a folder of pictures."""
+
+    output: str
+    total: int
+    done: tuple[UnmakeupResult, ...]
+    failed: tuple[tuple[str, str], ...]
+    """Source and the sentence that says why."""
+    seconds: float
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of FOLDER, by name. Raises InputError if there are none."""
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in FORMATS and path.is_file() and path.name[0] != "."
+    )
+    if not found:
+        raise InputError(f"{folder}: no JPEG, PNG, WebP or TIFF pictures in this folder")
+    return found
+
+
+def unmakeup_folder(
+    source: Path,
+    output: Path,
+    options: UnmakeupOptions,
+    *,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    note: Note = ignore,
+) -> UnmakeupBatch:
+    """Every picture of folder SOURCE into folder OUTPUT. One that fails is noted, the others go on.
+
+    Raises InputError for a folder without pictures.
+    """
+    started, pictures = time.monotonic(), pictures_in(source)
+    unmake = Unmaker(options, note)
+    done, failed = [], []
+    for count, picture in enumerate(pictures, start=1):
+        try:
+            done.append(unmake(picture, output / picture.name, compare=None, components=None))
+        except VsrError as failure:
+            failed.append((str(picture), str(failure)))
+            note(str(failure))
+        progress(count, len(pictures))
+    seconds = round(time.monotonic() - started, 2)
+    return UnmakeupBatch(str(output), len(pictures), tuple(done), tuple(failed), seconds)
+
+
+def faces_of(source: Path, still: Still, options: UnmakeupOptions) -> list[Face]:
+    """The faces to treat: the box, or those found. Raises InputError if there are none to find."""
+    height, width = still.pixels.shape[:2]
+    if options.box is not None:
+        left, top, wide, high = options.box
+        if left < 0 or top < 0 or left + wide > width or top + high > height:
+            raise UsageError(f"--box: does not lie within {source.name}, {width}x{height} pixels")
+        return [Face.in_box(*options.box)]
+    samples = still.pixels if still.pixels.dtype == np.uint8 else (still.pixels >> 8)
+    samples = np.repeat(samples, 3, axis=2) if samples.shape[2] == 1 else samples
+    faces = find_faces(samples.astype(np.uint8, copy=False))
+    if not faces and not options.whole:
+        raise InputError(
+            f"{source}: no face found; say where it is with --box x,y,w,h, or treat the whole "
+            "picture with --whole"
+        )
+    return faces
+
+
+def _box(face: Face) -> tuple[int, int, int, int]:
+    width = 0.8 * face.height
+    return (
+        round(face.x - width / 2),
+        round(face.y - face.height / 2),
+        round(width),
+        round(face.height),
+    )
+
+
+def _check_outputs(
+    source: Path, output: Path, compare: Path | None, options: UnmakeupOptions
+) -> None:
+    """Find out before the work what cannot be written after it."""
+    format_of(output)
+    if output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"{output}: is the input itself; the original is what you will want back")
+    for path in (output, compare):
+        if path is not None and path.exists() and not options.overwrite:
+            from vsrcli.errors import OutputError
+
+            raise OutputError(f"{path}: exists already; use --overwrite or another name")
+    if compare is not None and compare.suffix.lower() != ".png":
+        raise UsageError(f"--compare {compare}: write it to a .png")
+
+
+def _keep(source: Path, still: Still, output: Path, options: UnmakeupOptions) -> None:
+    """The picture as it is: byte by byte if the format stays the same."""
+    if format_of(output) == still.format:
+        save_safely(output, lambda path: shutil.copyfile(source, path), overwrite=options.overwrite)
+    else:
+        write_still(still, output, overwrite=options.overwrite, mark=MARK)
