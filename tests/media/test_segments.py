@@ -1,0 +1,58 @@
+"""Cutting a stream into segments: every frame once, with its context, in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+
+from tests.clips import make_frame
+from vsrcli.media.planes import Frame
+from vsrcli.media.segments import WARM_UP, cut, segment_length
+
+
+def stream(count: int) -> Iterator[Frame]:
+    """Frames that differ in their index alone."""
+    frame = make_frame("gray", 8, 8)
+    for index in range(count):
+        yield Frame(frame.planes, frame.layout, index, 1, frame.time_base, frame.tags, index)
+
+
+@pytest.mark.parametrize("count", [0, 1, 11, 12, 13, 24, 40, 61])
+@pytest.mark.parametrize("length", [1, 4, 12, 30])
+@pytest.mark.parametrize("lookahead", [0, 2, 15])
+def test_every_frame_once_with_its_context(count: int, length: int, lookahead: int) -> None:
+    seen = []
+    for number, segment in enumerate(cut(stream(count), length, lookahead)):
+        assert segment.number == number
+        frames = [(frame.index, own) for frame, own in segment.frames]
+        begin, end = number * length, min((number + 1) * length, count)
+        first, last = max(0, begin - WARM_UP), min(count, (number + 1) * length + lookahead)
+        assert frames == [(i, begin <= i < end) for i in range(first, last)]
+        seen += [i for i, own in frames if own]
+    assert seen == list(range(count))
+
+
+def test_reads_no_further_than_it_needs() -> None:
+    given = 0
+
+    def counted() -> Iterator[Frame]:
+        nonlocal given
+        for frame in stream(100):
+            given += 1
+            yield frame
+
+    segments = cut(counted(), 20, 2)
+    frames = next(segments).frames
+    for _, _own in frames:
+        pass
+    assert given == 22
+
+
+@pytest.mark.parametrize(
+    ("rate", "length"),
+    [(None, 240), (Fraction(1, 10), 240), (Fraction(24000, 1001), 240), (Fraction(60), 600)],
+)
+def test_ten_seconds_but_not_too_few_frames(rate: Fraction | None, length: int) -> None:
+    assert segment_length(rate) == length
