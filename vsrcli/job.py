@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import vsrcli
 from vsrcli.errors import CheckError, OutputError, UsageError
@@ -18,6 +19,7 @@ from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import CODECS, is_pattern, numbered, picture_format
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
+from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, plan_streams
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device
@@ -25,6 +27,9 @@ from vsrcli.options import UpscaleOptions, target_size
 
 Note = Callable[[str], None]
 """Called with one line the user should know."""
+
+Form = Literal["video", "pictures", "y4m"]
+"""What is written: a file, numbered pictures, or uncompressed frames to standard output."""
 
 # Close to visually lossless: an enlarged video should not lose again what was just recovered.
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
@@ -70,9 +75,8 @@ class Job:
     device: Device
     model: Model
     settings: EncoderSettings
-    """Of the video encoder; for pictures, only the codec's name."""
-    pictures: bool
-    """Whether the output is a sequence of pictures."""
+    """Of the video encoder; for pictures and y4m, only the codec's name."""
+    form: Form
     streams: StreamPlan
     plan: UpscalePlan
     segment_frames: int
@@ -86,12 +90,12 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     `options.strict`.
     """
     info = probe(source, rate=options.rate)
-    pictures = is_pattern(output)
+    form = form_of(output)
     layout = layout_of(info.pix_fmt)
-    if pictures:
-        _check_pictures(output, options)
-        settings = EncoderSettings(CODECS[output.suffix.lower()])
-        streams = _beside_pictures(info, options)
+    if form != "video":
+        _check_uncoded(output, form, options)
+        settings = EncoderSettings(CODECS.get(output.suffix.lower(), "rawvideo"))
+        streams = _frames_alone(info, options)
     else:
         replace_it = options.overwrite or (
             JobFolder(output).was_published() and not options.restart
@@ -119,7 +123,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         device=device,
         model=model,
         settings=settings,
-        pictures=pictures,
+        form=form,
         streams=streams,
         plan=plan,
         segment_frames=segment_length(info.rate),
@@ -135,7 +139,14 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     return options.overwrite or (JobFolder(output).was_published() and not options.restart)
 
 
-def _check_pictures(output: Path, options: UpscaleOptions) -> None:
+def form_of(output: Path) -> Form:
+    """What a name asks for."""
+    if output == STANDARD:
+        return "y4m"
+    return "pictures" if is_pattern(output) else "video"
+
+
+def _check_uncoded(output: Path, form: Form, options: UpscaleOptions) -> None:
     given = {
         "--codec": options.codec,
         "--crf": options.crf,
@@ -147,22 +158,26 @@ def _check_pictures(output: Path, options: UpscaleOptions) -> None:
     }
     for name, value in given.items():
         if value:
-            raise UsageError(f"{name} is for videos, and {output} is a sequence of pictures")
+            what = "a sequence of pictures" if form == "pictures" else "uncompressed y4m"
+            raise UsageError(f"{name} is for video files, and {output} is {what}")
     first = numbered(output, 1)
-    if first.exists() and not options.overwrite:
+    if form == "pictures" and first.exists() and not options.overwrite:
         raise OutputError(f"{first}: exists already; choose another folder or --overwrite")
 
 
-def _beside_pictures(info: MediaInfo, options: UpscaleOptions) -> StreamPlan:
-    """Pictures hold nothing of a video but its frames."""
+def _frames_alone(info: MediaInfo, options: UpscaleOptions) -> StreamPlan:
+    """Pictures and y4m hold nothing of a video but its frames."""
     others = (stream for stream in info.streams if stream.index != info.video_index)
     dropped = (
-        (stream, f"{stream.type} stream {stream.index} ({stream.codec}): pictures cannot hold it")
+        (
+            stream,
+            f"{stream.type} stream {stream.index} ({stream.codec}): only frames are written",
+        )
         for stream in others
         if options.audio or stream.type != "audio"
     )
     turned = (
-        (f"the rotation by {info.rotation} degrees: dropped, pictures have none",)
+        (f"the rotation by {info.rotation} degrees: dropped, the output has no place for it",)
         if info.display_matrix
         else ()
     )
@@ -204,8 +219,11 @@ def _plan(
     settings: EncoderSettings,
     streams: StreamPlan,
 ) -> UpscalePlan:
-    if is_pattern(output):
+    form = form_of(output)
+    if form == "pictures":
         pix_fmt = picture_format(settings.codec, layout)
+    elif form == "y4m":
+        pix_fmt = layout.pix_fmt
     else:
         pix_fmt = settings.pix_fmt or choose_pix_fmt(settings.codec, layout, size)[0]
     return UpscalePlan(

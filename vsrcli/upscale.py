@@ -6,9 +6,10 @@ with what is copied from the source -> verified -> renamed into place.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
 from vsrcli.media.images import ImageWriter
+from vsrcli.media.planes import Frame
+from vsrcli.media.spool import readable_again
+from vsrcli.media.y4m import Y4mWriter
 from vsrcli.options import UpscaleOptions
 
 __all__ = ["Job", "Note", "UpscalePlan", "UpscaleResult", "prepare", "run", "upscale"]
@@ -70,12 +74,16 @@ def upscale(
 ) -> UpscaleResult:
     """Enlarge the video `source` into `output` and return what was done.
 
+    `source` "-" is standard input; `output` "-" writes y4m to standard output.
+
     The output appears under its name only when it is complete and verified. What is finished of an
     interrupted job waits in `OUTPUT.vsr/`; the same call goes on from there. Raises UsageError,
     InputError, OutputError, DeviceError, ModelError, and CheckError with `strict`.
     """
-    job = prepare(Path(source), Path(output), options or UpscaleOptions(), note=note)
-    return run(job, progress=progress, note=note)
+    source, output = Path(source), Path(output)
+    with readable_again(source, output) as kept:
+        job = prepare(kept, output, options or UpscaleOptions(), note=note)
+        return replace(run(job, progress=progress, note=note), source=str(source))
 
 
 def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
@@ -83,9 +91,8 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     started = time.monotonic()
     told = once(note, strict=job.options.strict)
     counter = _Counter(job.plan.frames, progress)
-    work = _write_pictures if job.pictures else _write_video
     try:
-        reading = work(job, counter, told)
+        reading = _WORK[job.form](job, counter, told)
     except MemoryError:
         width, height = job.size
         raise OutOfMemoryError(
@@ -159,14 +166,33 @@ def _write_pictures(job: Job, counter: _Counter, note: Note) -> Reading:
         overwrite=job.options.overwrite,
         note=note,
     )
-    with writer, SourceFrames(job, note) as frames:
+    with writer:
+        return _write_all(job, writer.write, counter, note)
+
+
+def _write_y4m(job: Job, counter: _Counter, note: Note) -> Reading:
+    stream = sys.stdout.buffer
+    writer = Y4mWriter(stream, job.info, job.size, job.layout, note)
+    reading = _write_all(job, writer.write, counter, note)
+    stream.flush()
+    return reading
+
+
+def _write_all(
+    job: Job, write: Callable[[Frame], object], counter: _Counter, note: Note
+) -> Reading:
+    """Enlarge all frames as one clip."""
+    with SourceFrames(job, note) as frames:
         enlarger = open_enlarger(job, job.options.threads, note)
         for frame in enlarged(((frame, True) for frame in frames), enlarger):
-            writer.write(frame)
+            write(frame)
             counter.finish()
         if not counter.done:
             raise _nothing(job)
         return frames.reading
+
+
+_WORK = {"video": _write_video, "pictures": _write_pictures, "y4m": _write_y4m}
 
 
 def _nothing(job: Job) -> InputError:

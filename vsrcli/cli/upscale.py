@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from enum import StrEnum
-from fractions import Fraction
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +15,13 @@ from vsrcli.cli.options import (
     TracebackOption,
     VerboseOption,
 )
-from vsrcli.console import clock, detail, note, print_json, print_result, progress_bar
+from vsrcli.cli.upscale_report import batch_text, plan_text, result_text, sizes
+from vsrcli.cli.values import OnErrorChoice, parse_options, parse_rate, parse_size, parse_time
+from vsrcli.console import detail, note, print_json, print_result, progress_bar
 from vsrcli.errors import CheckError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from vsrcli.batch import BatchResult
     from vsrcli.options import UpscaleOptions
-    from vsrcli.upscale import UpscalePlan, UpscaleResult
 
 SIZE, WHICH, ENCODE, NETWORK, SAFETY = (
     "Size",
@@ -34,28 +32,21 @@ SIZE, WHICH, ENCODE, NETWORK, SAFETY = (
 )
 
 
-class OnErrorChoice(StrEnum):
-    """What `--on-error` takes."""
-
-    STOP = "stop"
-    SKIP = "skip"
-    CONCEAL = "conceal"
-
-
 def upscale_command(
     source: Annotated[
         Path,
         typer.Argument(
             metavar="IN",
-            help="A video, an image sequence ('frames/%04d.png' or a folder of pictures) or a "
-            "folder of videos.",
+            help="A video, an image sequence ('frames/%04d.png' or a folder of pictures), a "
+            "folder of videos, or - for standard input.",
         ),
     ],
     output: Annotated[
         Path,
         typer.Argument(
             metavar="OUT",
-            help="A video, an image sequence pattern; for a folder of videos a folder or a .tar.",
+            help="A video, an image sequence, or - for y4m on standard output; of a "
+            "folder, a folder or a .tar.",
         ),
     ],
     scale: Annotated[
@@ -226,17 +217,17 @@ def upscale_command(
 
     options = UpscaleOptions(
         scale=scale,
-        size=None if size is None else _parse_size(size),
+        size=None if size is None else parse_size(size),
         height=height,
         frames=frames,
-        start=_parse_time("--start", start),
-        end=_parse_time("--end", end),
+        start=parse_time("--start", start),
+        end=parse_time("--end", end),
         max_frames=max_frames,
-        rate=_parse_rate(rate),
+        rate=parse_rate(rate),
         codec=codec,
         crf=crf,
         preset=preset,
-        encoder_options=_parse_options(encoder_option or []),
+        encoder_options=parse_options(encoder_option or []),
         pix_fmt=pix_fmt,
         device=device,
         threads=threads,
@@ -270,22 +261,41 @@ def _run_one(
     dry_run: bool,
     json: bool,
 ) -> None:
+    from vsrcli.media.spool import STANDARD, readable_again
+
+    if output == STANDARD and not dry_run and (json or compare is not None):
+        other = "--json" if json else "--compare"
+        raise UsageError(f"{other}: not together with the output -, which is on stdout already")
+    with readable_again(source, output) as kept:
+        _run_kept(source, kept, output, options, compare, dry_run, json)
+
+
+def _run_kept(
+    source: Path,
+    kept: Path,
+    output: Path,
+    options: UpscaleOptions,
+    compare: Path | None,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """KEPT is SOURCE, or a copy of what came out of it."""
     from vsrcli.upscale import prepare, run
 
-    job = prepare(source, output, options, note=note)
-    plan = job.plan
+    job = prepare(kept, output, options, note=note)
+    plan = replace(job.plan, source=str(source))
     if dry_run:
-        print_json(asdict(plan)) if json else print_result(_plan_text(plan))
+        print_json(asdict(plan)) if json else print_result(plan_text(plan))
         return
-    detail(_plan_text(plan))
-    note(f"{source.name}: {_sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
+    detail(plan_text(plan))
+    note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
     with progress_bar(output.name, plan.frames) as progress:
-        result = run(job, progress=progress, note=note)
+        result = replace(run(job, progress=progress, note=note), source=str(source))
     if compare is not None:
         from vsrcli.comparison import compare as draw
 
-        draw(source, output, compare, skip=result.skipped)
-    print_json(asdict(result)) if json else note(_result_text(result))
+        draw(kept, output, compare, skip=result.skipped)
+    print_json(asdict(result)) if json else note(result_text(result))
     if result.damaged:
         raise typer.Exit(ExitStatus.DAMAGED)
 
@@ -300,92 +310,13 @@ def _run_batch(
         if json:
             print_json([asdict(plan) for plan in plans])
         for plan in [] if json else plans:
-            print_result(_plan_text(plan))
+            print_result(plan_text(plan))
         return
     result = upscale_folder(
         source, output, options, progress=lambda name: progress_bar(name), note=note
     )
-    print_json(asdict(result)) if json else note(_batch_text(result))
+    print_json(asdict(result)) if json else note(batch_text(result))
     if result.failed:
         raise CheckError(f"{len(result.failed)} of {result.total} videos failed: see above")
     if any(each.damaged for each in result.done):
         raise typer.Exit(ExitStatus.DAMAGED)
-
-
-def _plan_text(plan: UpscalePlan) -> str:
-    frames = "unknown number of" if plan.frames is None else f"about {plan.frames}"
-    encoder = " ".join(f"{key}={value}" for key, value in plan.encoder_options.items())
-    lines = [
-        f"{plan.source} -> {plan.output}",
-        f"  size     {_sizes(plan)}",
-        f"  frames   {frames}, each from a window of {plan.window}",
-        f"  network  {plan.model} {plan.precision} on {plan.device}, tile {plan.tile}",
-        f"  encoder  {plan.codec} {plan.pix_fmt} {encoder}".rstrip(),
-    ]
-    lines += [f"  keep     {stream}" for stream in plan.kept]
-    lines += [f"  convert  {stream} to {codec}" for stream, codec in plan.converted]
-    lines += [f"  drop     {why}" for _, why in plan.dropped]
-    return "\n".join(lines)
-
-
-def _sizes(plan: UpscalePlan) -> str:
-    (width, height), (wider, higher) = plan.size_in, plan.size_out
-    return f"{width}x{height} -> {wider}x{higher}"
-
-
-def _result_text(result: UpscaleResult) -> str:
-    width, height = result.size
-    text = (
-        f"{result.output}: {width}x{height}, {result.frames} frames in {clock(result.seconds)}, "
-        f"{result.frames_per_second:.2f} fps"
-    )
-    if result.concealed:
-        text += f", {result.concealed} damaged frames concealed"
-    if result.left_out:
-        text += f", {result.left_out} damaged frames left out"
-    return text + (", the source ended early" if result.truncated else "")
-
-
-def _batch_text(result: BatchResult) -> str:
-    return f"{len(result.done)} of {result.total} videos done in {clock(result.seconds)}"
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    width, cross, height = text.lower().partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"--size {text}: write it as WIDTHxHEIGHT, such as 1920x1080")
-    return int(width), int(height)
-
-
-def _parse_time(option: str, text: str | None) -> Fraction | None:
-    if text is None:
-        return None
-    seconds = Fraction(0)
-    try:
-        for part in text.split(":"):
-            seconds = seconds * 60 + Fraction(part)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{option} {text}: write seconds or H:MM:SS, such as 1:02.5") from None
-    return seconds
-
-
-def _parse_rate(text: str | None) -> Fraction | None:
-    if text is None:
-        return None
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise UsageError(f"--rate {text}: write frames a second, such as 25 or 30000/1001")
-    return rate
-
-
-def _parse_options(pairs: list[str]) -> dict[str, str]:
-    options = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise UsageError(f"-e {pair}: write it as KEY=VALUE, such as -e tune=film")
-        options[key] = value
-    return options

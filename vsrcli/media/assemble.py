@@ -20,6 +20,7 @@ from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of, unwritable
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
+from vsrcli.media.names import beside, sync_folder
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import opened
 from vsrcli.media.streams import StreamPlan, plan_streams
@@ -71,7 +72,7 @@ def assemble(
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
     job = _Job(segments, timing, info, plan, muxer, cut, note)
-    partial = output.with_name(f".{output.name}.part")
+    partial = beside(output, ".", ".part")
     try:
         partial.unlink(missing_ok=True)
         partial.touch()
@@ -267,9 +268,4 @@ def _publish(partial: Path, output: Path, *, overwrite: bool) -> None:
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: has appeared meanwhile; choose another name or --overwrite")
     partial.replace(output)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(output.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(output.absolute().parent)

@@ -7,19 +7,20 @@ from pathlib import Path
 
 from vsrcli.errors import InputError
 from vsrcli.media.sources import find_source
+from vsrcli.media.spool import is_spooled
 
 _END_BYTES = 1 << 20
 
 
-def identity(path: Path, *, spooled: bool = False) -> str:
+def identity(path: Path) -> str:
     """What tells an input from a changed one without reading it all: size, mtime, ends' hash.
 
-    Of pictures, the names, sizes and mtimes of all. One that is `spooled` was copied just now, so
-    its mtime says nothing and all of it is read. Raises InputError if it is gone.
+    Of pictures, the names, sizes and mtimes of all. What came from a pipe was copied just now, so
+    its mtime says nothing and all of it is read. Raises InputError if the input is gone.
     """
-    if spooled:
-        return content_hash(path)
     try:
+        if is_spooled(path):
+            return content_hash(path)
         source = find_source(path)
         if source.pictures:
             return _hash_of_pictures(source.pictures)

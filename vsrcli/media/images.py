@@ -20,6 +20,7 @@ import numpy as np
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
+from vsrcli.media.names import beside
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
 
@@ -92,7 +93,7 @@ class ImageWriter:
             note(f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif")
         if layout.alpha and codec == "mjpeg":
             note("JPEG cannot keep transparency; choose .png")
-        self._folder = pattern.with_name(f".{pattern.name.replace('%', '')}.part")
+        self._folder = beside(pattern.with_name(pattern.name.replace("%", "")), ".", ".part")
         try:
             pattern.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self._folder, ignore_errors=True)

