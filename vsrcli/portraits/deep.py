@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vsrcli.errors import InputError
-from vsrcli.media.reader import Reader
+from vsrcli.media.decoding import first_frame
+from vsrcli.media.planes import from_video_frame
+from vsrcli.media.sources import main_video, opened
 
 Deep = NDArray[np.uint16]
 _GREEN_BLUE_RED = (2, 0, 1)
@@ -25,8 +27,12 @@ _ASCII, _SHORT, _LONG = 2, 3, 4
 
 def read_deep(path: Path, orientation: int) -> tuple[Deep, Deep | None]:
     """Pixels [h, w, 3] and alpha [h, w] of the 16-bit RGB file PATH, turned as ORIENTATION says."""
-    with Reader(path) as reader:
-        frame = next(iter(reader))
+    # Not by way of media.reader: PyAV 18 crashes once it has listed a frame's side data with an ICC
+    # profile among them, as the reader does for the display matrix.
+    with opened(path) as container:
+        frame = from_video_frame(
+            first_frame(container, main_video(container, str(path)), str(path))
+        )
     if frame.layout.kind != "rgb" or frame.layout.depth != 16:
         raise InputError(
             f"{path}: 16-bit {frame.layout.pix_fmt} pixels are not supported; save it as RGB"

@@ -1,0 +1,441 @@
+"""Portraits in, portraits out: what changes, and all that must not."""
+
+from __future__ import annotations
+
+import struct
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.portraits import colour
+from vsrcli.portraits.deep import read_deep
+from vsrcli.portraits.faces import find_faces
+from vsrcli.portraits.pictures import read_still, write_still
+from vsrcli.portraits.window import Window
+from vsrcli.unmakeup import (
+    UnmakeupOptions,
+    UnmakeupResult,
+    default_output,
+    pictures_in,
+    plan,
+    unmakeup,
+    unmakeup_folder,
+)
+
+TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")
+"""Tone: -0.1 x picture. Texture: half of what a 3 x 3 mean takes away."""
+WIDTH, HEIGHT = 240, 200
+BOX = (100, 60, 40, 64)
+MAKE, TAKEN, ARTIST, ORIENTATION, GPS = 0x010F, 0x9003, 0x013B, 0x0112, 0x8825
+
+
+def options(**fields: Any) -> UnmakeupOptions:
+    return UnmakeupOptions(**{"model": TINY, "device": "cpu", "threads": 1, "box": BOX} | fields)
+
+
+def noise(channels: int = 3, peak: int = 255, seed: int = 0) -> NDArray[Any]:
+    """Random pixels [HEIGHT, WIDTH, channels], from 1/4 to 3/4 of PEAK."""
+    random = np.random.default_rng(seed)
+    samples = random.integers(peak // 4, 3 * peak // 4, (HEIGHT, WIDTH, channels))
+    return samples.astype(np.uint8 if peak == 255 else np.uint16)
+
+
+def save(path: Path, pixels: NDArray[Any], **fields: Any) -> Path:
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.save(path, **fields)
+    return path
+
+
+def load(path: Path | str) -> NDArray[np.int64]:
+    pixels = np.asarray(Image.open(path)).astype(np.int64)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def astronaut() -> Image.Image:
+    with resources.as_file(resources.files("skimage") / "data" / "astronaut.png") as path:
+        return Image.open(path).convert("RGB")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return save(tmp_path / "face.png", noise())
+
+
+def run(source: Path, output: Path, **fields: Any) -> UnmakeupResult:
+    return unmakeup(source, output, options(**fields))
+
+
+# What changes.
+
+
+def test_tone_alone_adds_the_tone_component(source: Path, tmp_path: Path) -> None:
+    flat = save(tmp_path / "flat.png", np.full((HEIGHT, WIDTH, 3), (200, 150, 100), np.uint8))
+    run(flat, tmp_path / "out.png", texture=0.0)
+    found = load(tmp_path / "out.png")
+    middle = found[80:105, 110:130]  # within the window, away from its feathered edge
+    assert (middle == np.rint(0.9 * np.array([200, 150, 100]))).all()
+    assert (found[:4] == (200, 150, 100)).all() and (found[:, :10] == (200, 150, 100)).all()
+    across = found[92, 60:120, 0]
+    assert (np.diff(across) <= 0).all() and len(set(across.tolist())) > 5  # soft, not a step
+
+
+def test_texture_alone_sharpens_and_keeps_the_mean(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "out.png", tone=0.0)
+    before, after = load(source)[75:110, 105:135], load(tmp_path / "out.png")[75:110, 105:135]
+    assert abs(after.mean() - before.mean()) < 1
+    assert 1.3 * before.std() < after.std() < 1.6 * before.std()
+
+
+def test_strength_scales_the_change(tmp_path: Path) -> None:
+    flat = save(tmp_path / "flat.png", np.full((HEIGHT, WIDTH, 3), 200, np.uint8))
+    run(flat, tmp_path / "half.png", strength=0.5)
+    assert (load(tmp_path / "half.png")[80:105, 110:130] == 190).all()
+
+
+def test_the_photos_own_pixels_are_not_resampled(tmp_path: Path) -> None:
+    """A face four times too large is seen reduced; its finest detail must come through."""
+    big = np.asarray(
+        Image.fromarray(noise()).resize((4 * WIDTH, 4 * HEIGHT), Image.Resampling.NEAREST)
+    )
+    big = big + np.random.default_rng(1).integers(-9, 10, big.shape).astype(np.int8)
+    photo = save(tmp_path / "big.png", big.astype(np.uint8))
+    run(photo, tmp_path / "out.png", box=(400, 240, 160, 256), texture=0.0)
+    change = load(tmp_path / "out.png") - load(photo)
+    inner = change[330:420, 430:530].astype(float)
+    assert -30 < inner.mean() < -5
+    # The single-pixel noise of the photo is 5.5 levels; none of it is in the change.
+    assert np.abs(np.diff(inner, axis=1)).mean() < 1.0
+
+
+def test_every_face_is_treated(tmp_path: Path) -> None:
+    one = astronaut().crop((110, 20, 340, 300)).resize((460, 560), Image.Resampling.BICUBIC)
+    both = Image.new("RGB", (920, 560))
+    both.paste(one, (0, 0))
+    both.paste(one, (460, 0))
+    both.save(tmp_path / "two.png")
+    result = run(tmp_path / "two.png", tmp_path / "out.png", box=None, texture=0.0)
+    assert len(result.faces) == 2
+    change = load(tmp_path / "out.png") - np.asarray(both)
+    for left, top, width, height in result.faces:
+        spot = (slice(top + height // 3, top + 2 * height // 3), slice(left, left + width))
+        assert change[spot].mean() < -5
+    # Where both windows reach, the change is not added twice: white by 25.5 levels at most.
+    assert change[:, 440:480].mean() < -5 and change.min() >= -26
+
+
+def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "out.png", box=None, whole=True, texture=0.0)
+    change = load(tmp_path / "out.png") - load(source)
+    for corner in (change[:20, :20], change[-20:, -20:], change[:20, -20:]):
+        assert -16 < corner.mean() < -9
+
+
+def test_grey_stays_grey(tmp_path: Path) -> None:
+    photo = save(tmp_path / "grey.png", np.full((HEIGHT, WIDTH, 1), 100, np.uint8))
+    run(photo, tmp_path / "out.png")
+    assert Image.open(tmp_path / "out.png").mode == "L"
+    assert (load(tmp_path / "out.png")[80:105, 110:130] == 90).all()
+
+
+# What must not.
+
+
+@pytest.mark.parametrize("name", ["face.jpg", "face.png", "face.webp", "face.tif"])
+@pytest.mark.parametrize("fields", [{"strength": 0.0}, {"tone": 0.0, "texture": 0.0}])
+def test_no_strength_copies_the_file(tmp_path: Path, name: str, fields: dict[str, float]) -> None:
+    photo = save(tmp_path / name, noise())
+    run(photo, tmp_path / f"out{photo.suffix}", **fields)
+    assert (tmp_path / f"out{photo.suffix}").read_bytes() == photo.read_bytes()
+
+
+def test_a_photo_that_looks_unedited_is_left_alone(tmp_path: Path) -> None:
+    photo = save(tmp_path / "dark.jpg", np.full((HEIGHT, WIDTH, 3), 12, np.uint8))
+    notes: list[str] = []
+    result = unmakeup(photo, tmp_path / "out.jpg", options(), note=notes.append)
+    assert result.unedited and 0 < result.change < 2.55
+    assert any("looks unedited, left alone" in note for note in notes)
+    assert (tmp_path / "out.jpg").read_bytes() == photo.read_bytes()
+    forced = run(photo, tmp_path / "forced.png", force=True)
+    assert not forced.unedited
+    assert (load(tmp_path / "forced.png")[80:105, 110:130] == 11).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_and_the_rest_of_exif_kept(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[MAKE], exif[ARTIST], exif[ORIENTATION] = "Maker", "Somebody", orientation
+    exif.get_ifd(0x8769)[TAKEN] = "2024:05:06 07:08:09"
+    exif.get_ifd(GPS)[1] = "N"
+    photo = save(tmp_path / "face.png", noise(), exif=exif, dpi=(300, 300))
+    run(photo, tmp_path / "out.png", box=None, whole=True, strength=0.01)
+    image = Image.open(tmp_path / "out.png")
+    kept = image.getexif()
+    assert ORIENTATION not in kept or kept[ORIENTATION] == 1
+    assert (kept[MAKE], kept[ARTIST]) == ("Maker", "Somebody")
+    assert kept.get_ifd(0x8769)[TAKEN] == "2024:05:06 07:08:09"
+    assert kept.get_ifd(GPS)[1] == "N"
+    assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # Image.Transpose
+    upright = Image.fromarray(noise())
+    if orientation in turns:
+        upright = upright.transpose(turns[orientation])  # type: ignore[arg-type]
+    assert image.size == upright.size
+    assert np.abs(load(tmp_path / "out.png") - np.asarray(upright)).max() <= 2
+
+
+@pytest.mark.parametrize("name", ["out.jpg", "out.png", "out.webp", "out.tif"])
+def test_profile_and_exif_are_kept_in_every_format(tmp_path: Path, name: str) -> None:
+    from PIL import ImageCms
+
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[MAKE] = "Maker"
+    photo = save(tmp_path / "face.jpg", noise(), exif=exif, icc_profile=icc, dpi=(240, 240))
+    run(photo, tmp_path / name)
+    image = Image.open(tmp_path / name)
+    assert image.info["icc_profile"] == icc
+    assert image.getexif()[MAKE] == "Maker"
+    assert "estimate" in str(image.getexif()[0x000B])
+    if name != "out.webp":  # the format has no place for it but EXIF
+        assert image.info["dpi"] == pytest.approx((240, 240), abs=0.1)
+
+
+def test_jpeg_is_written_at_95_without_subsampling(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "out.jpg")
+    save(tmp_path / "95.jpg", noise(), quality=95)
+    image, known = Image.open(tmp_path / "out.jpg"), Image.open(tmp_path / "95.jpg")
+    assert image.quantization == known.quantization  # type: ignore[attr-defined]
+    assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.webp", "out.tif"])
+def test_alpha_is_untouched(tmp_path: Path, name: str) -> None:
+    pixels = noise(4)
+    photo = save(tmp_path / "face.png", pixels)
+    run(photo, tmp_path / name)
+    found = load(tmp_path / name)
+    assert (found[..., 3] == pixels[..., 3]).all()
+    assert (found[80:105, 110:130, :3] != pixels[80:105, 110:130, :3]).any()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bits_stay_sixteen(tmp_path: Path, suffix: str, channels: int) -> None:
+    pixels = noise(channels, peak=65535)
+    photo = tmp_path / f"deep{suffix}"
+    still = read_still(save(tmp_path / "any.jpg", noise(), dpi=(300, 300)))
+    still.exif[MAKE] = "Maker"
+    alpha = pixels[..., 3] if channels == 4 else None
+    deep = type(still)(pixels[..., :3], alpha, "PNG", still.exif, b"icc", (300, 300), False)
+    write_still(deep, photo, overwrite=False, mark="test")
+    found, found_alpha = read_deep(photo, 1)
+    assert (found == pixels[..., :3]).all()
+    assert found_alpha is None if alpha is None else (found_alpha == alpha).all()
+
+    run(photo, tmp_path / f"out{suffix}", texture=0.0)
+    changed, _ = read_deep(tmp_path / f"out{suffix}", 1)
+    assert (changed[:4] == pixels[:4, :, :3]).all()
+    change = (changed.astype(int) - pixels[..., :3])[80:105, 110:130]
+    assert change.mean() == pytest.approx(-0.1 * 32768, rel=0.05)
+    assert len(np.unique(change % 257)) > 100
+    image = Image.open(tmp_path / f"out{suffix}")
+    assert image.getexif()[MAKE] == "Maker"
+    assert image.info["icc_profile"] == b"icc"
+    assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_sixteen_bit_grey_stays_so(tmp_path: Path) -> None:
+    photo = save(tmp_path / "deep.png", np.full((HEIGHT, WIDTH, 1), 30001, np.uint16))
+    run(photo, tmp_path / "out.png")
+    assert Image.open(tmp_path / "out.png").mode == "I;16"
+    assert (np.abs(load(tmp_path / "out.png")[80:105, 110:130] - 27001) <= 1).all()
+
+
+def test_sixteen_bits_are_not_cut_in_silence(tmp_path: Path) -> None:
+    photo = save(tmp_path / "deep.png", noise(1, peak=65535))
+    with pytest.raises(OutputError, match=r"out\.jpg: JPEG holds 8 bits.*\.png or \.tif"):
+        run(photo, tmp_path / "out.jpg")
+
+
+def test_a_palette_is_unpacked_and_said_so(tmp_path: Path) -> None:
+    Image.fromarray(noise()).quantize(32).save(tmp_path / "face.png")
+    notes: list[str] = []
+    unmakeup(tmp_path / "face.png", tmp_path / "out.png", options(), note=notes.append)
+    assert Image.open(tmp_path / "out.png").mode == "RGB"
+    assert any("palette" in note for note in notes)
+
+
+# What is refused.
+
+
+def test_no_face_is_one_sentence(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"face\.png: no face found; .*--box x,y,w,h.*--whole"):
+        run(source, tmp_path / "out.png", box=None)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_cmyk_and_animations_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(noise()).convert("CMYK").save(tmp_path / "print.jpg")
+    with pytest.raises(InputError, match=r"print\.jpg: CMYK.*convert it to RGB"):
+        run(tmp_path / "print.jpg", tmp_path / "out.jpg")
+    frames = [Image.fromarray(noise(seed=seed)) for seed in range(3)]
+    for name in ("moving.webp", "moving.png", "pages.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(InputError, match="more than one picture"):
+            run(tmp_path / name, tmp_path / "out.png")
+
+
+def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(InputError, match=r"text\.jpg: not a picture"):
+        run(tmp_path / "text.jpg", tmp_path / "out.jpg")
+    with pytest.raises(InputError, match=r"gone\.jpg: there is no such file"):
+        run(tmp_path / "gone.jpg", tmp_path / "out.jpg")
+    cut = save(tmp_path / "cut.jpg", noise())
+    cut.write_bytes(cut.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"cut\.jpg: cannot be read"):
+        run(cut, tmp_path / "out.jpg")
+    gif = save(tmp_path / "face.gif", noise())
+    with pytest.raises(InputError, match="GIF is not supported"):
+        run(gif, tmp_path / "out.png")
+
+
+def test_outputs_are_checked_before_the_work(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "there.png").write_bytes(b"kept")
+    with pytest.raises(OutputError, match=r"there\.png: exists already; use --overwrite"):
+        run(source, tmp_path / "there.png")
+    assert (tmp_path / "there.png").read_bytes() == b"kept"
+    run(source, tmp_path / "there.png", overwrite=True)
+    assert load(tmp_path / "there.png").shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(UsageError, match="is the input itself"):
+        run(source, source, overwrite=True)
+    with pytest.raises(OutputError, match=r"out\.gif: write to \.jpg, \.png"):
+        run(source, tmp_path / "out.gif")
+    transparent = save(tmp_path / "clear.png", noise(4))
+    with pytest.raises(OutputError, match="JPEG has no transparency"):
+        run(transparent, tmp_path / "clear.jpg")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"strength": 1.1}, {"tone": -0.1}, {"texture": float("nan")}, {"box": (0, 0, 4, 40)}]
+)
+def test_values_out_of_range_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        options(**fields)
+
+
+def test_a_box_outside_the_picture_is_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="240x200"):
+        run(source, tmp_path / "out.png", box=(200, 20, 60, 80))
+
+
+# Around it.
+
+
+def test_names_of_outputs(tmp_path: Path) -> None:
+    assert default_output(Path("a/face.JPG")) == Path("a/face.unmakeup.JPG")
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    assert default_output(folder) == tmp_path / "shots.unmakeup"
+
+
+def test_a_folder_goes_on_after_a_failure(tmp_path: Path) -> None:
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    save(folder / "b.png", noise())
+    save(folder / "c.jpg", noise())
+    (folder / "a.jpg").write_bytes(b"nothing")
+    (folder / "notes.txt").write_text("not looked at")
+    assert [path.name for path in pictures_in(folder)] == ["a.jpg", "b.png", "c.jpg"]
+    (empty := tmp_path / "empty").mkdir()
+    notes: list[str] = []
+    result = unmakeup_folder(folder, tmp_path / "out", options(), note=notes.append)
+    assert (result.total, len(result.done), len(result.failed)) == (3, 2, 1)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.png", "c.jpg"]
+    assert any("a.jpg" in note for note in notes)
+    with pytest.raises(InputError, match="no JPEG"):
+        pictures_in(empty)
+
+
+def test_a_plan_writes_nothing(source: Path, tmp_path: Path) -> None:
+    planned = plan(source, None, options())
+    assert (planned.size, planned.faces) == ((WIDTH, HEIGHT), ((94, 60, 51, 64),))
+    assert planned.output == str(tmp_path / "face.unmakeup.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["face.png"]
+
+
+def test_the_comparison_shows_input_output_and_difference(source: Path, tmp_path: Path) -> None:
+    page, output = tmp_path / "page.png", tmp_path / "out.png"
+    unmakeup(source, output, options(texture=0.0), compare=page)
+    shown = load(page)
+    assert shown.shape[1] == 3 * WIDTH + 2 * 8
+    rows = slice(shown.shape[0] - HEIGHT, None)
+    first, second = shown[rows, :WIDTH], shown[rows, WIDTH + 8 : 2 * WIDTH + 8]
+    assert (first == load(source)).all() and (second == load(output)).all()
+    assert (shown[rows, 2 * WIDTH + 16 :] == 128 + 4 * (second - first)).all()
+
+
+def test_the_components_are_drawn(source: Path, tmp_path: Path) -> None:
+    unmakeup(source, tmp_path / "out.png", options(), components=tmp_path / "parts")
+    names = sorted(path.name for path in (tmp_path / "parts").iterdir())
+    assert [name for name in names if "component" not in name] == [
+        "face-1.input.png",
+        "face-1.output.png",
+    ]
+    tone = next(path for path in (tmp_path / "parts").iterdir() if "component-1." in path.name)
+    gain = int(tone.name.split(".x")[1].removesuffix(".png"))
+    seen = load(tmp_path / "parts" / "face-1.input.png")
+    assert np.abs(load(tone) - (128 - 0.1 * gain * seen)).max() <= 0.1 * gain + 1
+
+
+def test_the_cascade_finds_the_astronaut() -> None:
+    face, *others = find_faces(np.asarray(astronaut()))
+    assert abs(face.x - 223) < 15 and abs(face.y - 113) < 20 and 95 < face.height < 150
+    assert len(others) <= 1  # and what may pass for a small one
+
+
+def test_a_window_and_back_is_the_identity_on_smooth_pictures() -> None:
+    y, x = np.mgrid[:300, :260].astype(np.float32)
+    smooth = np.stack([x / 260, y / 300, 0.5 + 0.3 * np.sin(x / 40) * np.cos(y / 30)], axis=2)
+    for height in (40.0, 64.0, 100.0):
+        window = Window.around(121.3, 140.7, height, 64, (112, 96))
+        there = window.take(smooth.astype(np.float32))
+        assert there.shape == (112, 96, 3)
+        rows, columns = window.place((300, 260))
+        back = window.give_back(there, (300, 260))
+        inner = (slice(4, -4), slice(4, -4))
+        assert np.abs(back - smooth[rows, columns])[inner].max() < 0.01
+
+
+def test_wide_gamuts_are_taken_to_srgb_and_back() -> None:
+    p3 = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
+    matrix = colour.to_srgb(profile(p3))
+    assert matrix is not None
+    pure = colour.convert(np.array([0.9175, 0.2003, 0.1386], np.float32), matrix)
+    assert pure == pytest.approx((1, 0, 0), abs=0.01)  # sRGB's red, as Display P3 writes it
+    picture = np.random.default_rng(0).uniform(0.3, 0.6, (5, 5, 3)).astype(np.float32)
+    back = colour.convert(colour.convert(picture, matrix), np.linalg.inv(matrix))
+    assert np.abs(back - picture).max() < 1e-4
+
+
+def test_srgb_and_profiles_without_primaries_are_left_as_they_are() -> None:
+    srgb = [(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.7141)]
+    assert colour.to_srgb(profile(srgb)) is None
+    assert colour.to_srgb(None) is None
+    assert colour.to_srgb(b"nothing") is None
+
+
+def profile(primaries: list[tuple[float, float, float]]) -> bytes:
+    """The skeleton of an ICC profile: header, tag table, three XYZ values."""
+    table, values, at = b"", b"", 132 + 36
+    for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True):
+        table += name + struct.pack(">II", at + len(values), 20)
+        values += b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in xyz))
+    return b"\0" * 128 + struct.pack(">I", 3) + table + values
