@@ -28,6 +28,12 @@ _ONE_IN_ONE_OUT = frozenset(
 _PATIENCE = 2000
 """Packets to try before giving up on the first frame."""
 
+_FRESH = 100
+"""Packets after damage in which a gap between the frames is its doing, not the film's."""
+
+_LONGEST_GAP_S = 10
+"""Longer ones are jumps of a damaged clock."""
+
 _KEEPS_ITS_LENGTH = ("mp4", "matroska", "avi", "flv")
 """Containers that state their duration rather than have it guessed."""
 
@@ -65,6 +71,7 @@ class Decoder:
         self.truncated = False
         self._container = container
         self._stream = stream
+        self._base = Fraction(stream.time_base or 0)
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
@@ -72,6 +79,8 @@ class Decoder:
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
         self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
         self._damaged = False
+        self._damaged_at = 0  # packets read by then
+        self._step = 0  # between the last two good frames
         self._on_error = on_error
         self._begun = False
         self._packets = 0
@@ -89,6 +98,8 @@ class Decoder:
                 self.left_out += sum(due < pts for due in self._expected)
             self._begun = True
             self._forget(pts)
+            if last and last.pts is not None and pts is not None and last.pts < pts:
+                self._step = pts - last.pts
             last = Timed(frame, pts, frame.duration)
             yield last
         if last is None:
@@ -110,7 +121,7 @@ class Decoder:
             except EOFError:  # flushed before
                 return
             except av.FFmpegError:
-                self._damaged = True
+                self._notice()
                 if self._begun:
                     self._stop_at(packet.pts if packet is not None else None)
 
@@ -132,7 +143,7 @@ class Decoder:
 
     def _await(self, packet: av.Packet[Any]) -> None:
         if packet.is_corrupt:
-            self._damaged = True
+            self._notice()
         if packet.is_discard:
             return
         if packet.pts is not None:
@@ -150,20 +161,36 @@ class Decoder:
             due = heapq.heappop(self._expected)
             room = pts is None or pts - due >= apart
             if due - shown >= apart and room and (self._damaged or self._strict):
-                self._stop_at(due)
+                yield from self._missing(last, due)
                 shown = due
-                if self._on_error == "skip":
-                    self.left_out += 1
-                    continue
-                self.concealed += 1
-                yield Timed(last.payload, due, self._nominal)
+        for due in self._swallowed(shown, pts):
+            yield from self._missing(last, due)
+
+    def _swallowed(self, shown: int, pts: int | None) -> range:
+        """Times of pictures between two frames of which damage left not even a packet."""
+        step = self._step or self._nominal
+        recent = self._damaged and self._packets - self._damaged_at <= _FRESH
+        if not recent or pts is None or (pts - shown) * self._base > _LONGEST_GAP_S:
+            return range(0)
+        return range(shown + step, pts + 1 + -step * 3 // 4, step)
+
+    def _missing(self, last: Timed[av.VideoFrame], due: int) -> Iterator[Timed[av.VideoFrame]]:
+        """Yield what stands for a lost picture."""
+        self._stop_at(due)
+        if self._on_error == "skip":
+            self.left_out += 1
+            return
+        self.concealed += 1
+        yield Timed(last.payload, due, self._nominal)
+
+    def _notice(self) -> None:
+        self._damaged, self._damaged_at = True, self._packets
 
     def _stop_at(self, pts: int | None) -> None:
         """Raise InputError at damage, if that is what to do."""
         if self._on_error != "stop":
             return
-        base = Fraction(self._stream.time_base or 0)
-        place = "" if pts is None else f" at {float(pts * base):.3f} s"
+        place = "" if pts is None else f" at {float(pts * self._base):.3f} s"
         raise InputError(f"{self._name} is damaged{place}; {_GOING_ON}")
 
     def _forget(self, pts: int | None) -> None:
