@@ -2,8 +2,9 @@
 
     python tests/data/make_tiny_crn.py
 
-A model that obeys the contract of `vsr unmakeup` but computes what tests can read back: component 1,
-the tone, is -0.1 x picture; component 2-363, the texture, is half of what a 3 x 3 mean takes away.
+A model that obeys the contract of `vsr unmakeup` but computes what tests can read back: component
+1, the tone, is -0.1 x picture; component 2-363, the texture, is half of what a 3 x 3 mean takes
+away.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def main() -> None:
         "canvas": json.dumps([112, 96]),
         "multiple_of": "16",
         "halo": "16",
-        "unedited_below": "0.01",
+        # Edited where the tone predicted is above 0.01, whatever else.
+        "detector": json.dumps([0, 0, 0, 0, 0, 0, 0, 10, 0, 20]),
+        "edited_above": "0.5",
         "training_data": "none",
         "licence": "MIT",
         "source": "tests/data/make_tiny_crn.py",
