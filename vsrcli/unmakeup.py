@@ -90,6 +90,8 @@ class UnmakeupResult:
     """Root mean square of what was predicted on the faces, in levels of 255."""
     components: dict[str, float]
     """The same by component."""
+    edited: float
+    """Probability that the photo was edited, as the network's makers would have it."""
     seconds: float
 
 
@@ -123,7 +125,8 @@ class Unmaker:
         card = self._reverter.card
         predictions = [] if options.idle else self._predict(still, faces)
         change = max((prediction.change for prediction in predictions), default=0.0)
-        unedited = bool(predictions) and not options.force and change < card.unedited_below
+        edited = max((prediction.edited for prediction in predictions), default=0.0)
+        unedited = bool(predictions) and not options.force and edited <= card.edited_above
         if unedited:
             self._note(
                 f"{source.name}: looks unedited, left alone (--force to treat it all the same)"
@@ -155,6 +158,7 @@ class Unmaker:
                 name: round(float(level), 3)
                 for name, level in zip(card.components, levels, strict=False)
             },
+            edited=round(edited, 3),
             seconds=round(time.monotonic() - started, 2),
         )
 

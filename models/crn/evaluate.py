@@ -244,7 +244,7 @@ def main() -> None:
     methods = {}
     for name, path in (("plain L2", given.plain), ("CRN", given.weights)):
         if path.is_file():
-            methods[name] = by(load(path)[0])
+            methods[name] = by(load(path))
     rows = list(portraits(given.portraits, "test"))[: given.people]
     people = [face for row in rows if (face := canvas(given.portraits, row)) is not None]
     curve = fitted(Faces(given.cache, 128))

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from models.crn.data import CANVAS, FACE_HEIGHT
 from models.crn.network import REDUCE, Crn
 
 HERE = Path(__file__).parent
+DETECTOR = HERE / "detector.json"
+"""Of models.crn.detector: the regression that tells whether a photo was edited."""
 VERSION = "1"
 TRAINING_DATA = (
     "365 portraits: Face Research Lab London Set (DeBruine and Jones, CC BY 4.0), its Canada set "
@@ -60,12 +63,12 @@ def sample(height: int, width: int) -> Tensor:
     return F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
 
 
-def load(path: Path) -> tuple[Crn, float]:
-    """The network in PATH and the prediction below which a photo counts as not edited."""
+def load(path: Path) -> Crn:
+    """The network in PATH: a state_dict, or a checkpoint of models.crn.train (the average)."""
     stored = torch.load(path, map_location="cpu", weights_only=True)
     network = Crn(Components.load().scales).eval()
-    network.load_state_dict(stored["weights"])
-    return network, float(stored["unedited_below"])
+    network.load_state_dict(stored.get("average", stored))
+    return network
 
 
 def export(network: Crn, path: Path, card: dict[str, str]) -> None:
@@ -119,7 +122,9 @@ def compare(network: Crn, path: Path) -> float:
     return worst
 
 
-def model_card(network: Crn, name: str, sha256: str, unedited_below: float) -> dict[str, str]:
+def model_card(
+    network: Crn, name: str, sha256: str, detector: Mapping[str, object]
+) -> dict[str, str]:
     """What the file says of itself; read back by vsrcli.networks.crn."""
     variances = [float(f"{value:.4g}") for value in Components.load().variances.tolist()]
     return {
@@ -133,7 +138,8 @@ def model_card(network: Crn, name: str, sha256: str, unedited_below: float) -> d
         "canvas": json.dumps(CANVAS),
         "multiple_of": str(REDUCE),
         "halo": str(-(-network.config.halo // REDUCE) * REDUCE),
-        "unedited_below": f"{unedited_below:.6f}",
+        "detector": json.dumps(detector["weights"]),
+        "edited_above": json.dumps(detector["edited_above"]),
         "training_data": TRAINING_DATA,
         "licence": "MIT",
         "source": PAPER,
@@ -147,9 +153,10 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
     parser.add_argument("--out", type=Path, default=HERE.parent / "crn.onnx")
     options = parser.parse_args()
-    network, unedited_below = load(options.weights)
+    network = load(options.weights)
+    detector = json.loads(DETECTOR.read_text(encoding="utf-8"))
     sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()
-    card = model_card(network, options.out.stem, sha256, unedited_below)
+    card = model_card(network, options.out.stem, sha256, detector)
     export(network, options.out, card)
     worst = compare(network, options.out)
     print(f"{options.out.name}: {options.out.stat().st_size} bytes, differs by {worst:.1e}")

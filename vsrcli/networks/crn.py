@@ -39,9 +39,10 @@ class CrnCard:
     """Height and width of the input must be multiples of this."""
     halo: int
     """Pixels around a place that its output depends on, but for the mean over the whole picture."""
-    unedited_below: float
-    """Root mean square of the prediction on the face, 0..1, below which a photo counts as not
-    edited."""
+    detector: tuple[float, ...]
+    """Weights, then the bias, of the regression that tells whether a photo was edited."""
+    edited_above: float
+    """Its probability above which a photo counts as edited."""
     training_data: str
     licence: str
     source: str
@@ -68,7 +69,8 @@ def read_crn_card(path: Path) -> CrnCard:
             canvas=(int(height), int(width)),
             multiple_of=int(facts["multiple_of"]),
             halo=int(facts["halo"]),
-            unedited_below=float(facts["unedited_below"]),
+            detector=tuple(json.loads(facts["detector"])),
+            edited_above=float(facts["edited_above"]),
             training_data=facts["training_data"],
             licence=facts["licence"],
             source=facts["source"],

@@ -12,6 +12,7 @@ from vsrcli.networks.crn import CrnCard, CrnReverter
 from vsrcli.portraits import colour
 from vsrcli.portraits.faces import Face
 from vsrcli.portraits.pictures import Samples, Still
+from vsrcli.portraits.traces import edited, traces
 from vsrcli.portraits.window import Window
 
 Floats = NDArray[np.float32]
@@ -37,6 +38,8 @@ class Prediction:
     """Root mean square of the whole discrepancy on the face, 0..1."""
     components: tuple[float, ...]
     """The same of every group."""
+    edited: float
+    """Probability that the photo was edited at all."""
 
 
 def windows(
@@ -75,15 +78,19 @@ def predict(reverter: CrnReverter, still: Still, window: Window, faces: list[Fac
     matrix = colour.to_srgb(still.icc)
     if matrix is not None:
         canvas = colour.convert(canvas, matrix)
-    found = reverter.predict(canvas)
-    oval = _ovals(window, faces)
-    total = found.sum(axis=0)
+    found, card = reverter.predict(canvas), reverter.card
+    oval = ovals(window, faces)
+    tone, texture = (
+        _rms(part.sum(axis=0), oval) for part in (found[: card.tone], found[card.tone :])
+    )
+    figures = traces(canvas, oval, window.scale, tone, texture)
     return Prediction(
         window=window,
         canvas=canvas,
         found=found,
-        change=_rms(total, oval),
+        change=_rms(found.sum(axis=0), oval),
         components=tuple(_rms(each, oval) for each in found),
+        edited=edited(figures, card.detector),
     )
 
 
@@ -150,7 +157,7 @@ def _mask(window: Window, extent: tuple[int, int]) -> tuple[Floats, Floats]:
     return weights[0], weights[1]
 
 
-def _ovals(window: Window, faces: list[Face]) -> NDArray[np.bool_]:
+def ovals(window: Window, faces: list[Face]) -> NDArray[np.bool_]:
     """[H, W]: where on the canvas the faces are; everywhere if there are none."""
     height, width = window.size
     if not faces:
