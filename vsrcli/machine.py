@@ -1,0 +1,89 @@
+"""Facts about this machine that figures of speed depend on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import vsrcli
+from vsrcli.networks.session import usable_cores
+
+_CPUINFO = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What was measured on, and with what."""
+
+    processor: str
+    cores: int
+    """That this process may use."""
+    int8: bool | None
+    """Whether the CPU has instructions for int8 (AVX-VNNI, AVX-512 VNNI, ARM's dot products); None
+    if it does not say."""
+    memory: int | None
+    """Bytes; None if the system does not say."""
+    system: str
+    python: str
+    vsr: str
+    onnxruntime: str
+    av: str
+
+
+def this_machine() -> Machine:
+    """The machine this runs on."""
+    facts = _cpu_facts()
+    flags = set(facts.get("flags", facts.get("Features", "")).split())
+    return Machine(
+        processor=facts.get("model name") or platform.processor() or platform.machine(),
+        cores=usable_cores(),
+        int8=bool(flags & {"avx_vnni", "avx512_vnni", "asimddp"}) if flags else None,
+        memory=_memory(),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        vsr=vsrcli.__version__,
+        onnxruntime=_version("onnxruntime-gpu") or _version("onnxruntime") or "",
+        av=_version("av") or "",
+    )
+
+
+def peak_memory() -> int | None:
+    """Most bytes this process has had in memory so far; None if the system does not say."""
+    if sys.platform == "win32":
+        return None
+    if _STATUS.exists():  # getrusage would count what the parent had before this process began
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What Linux says of the first core; empty elsewhere."""
+    if not _CPUINFO.exists():
+        return {}
+    first = _CPUINFO.read_text().split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
