@@ -8,8 +8,10 @@ import typer
 
 from vsrcli import __version__
 from vsrcli.cli.degrade import degrade_command
+from vsrcli.cli.doctor import doctor_command
 from vsrcli.cli.options import wants_traceback
 from vsrcli.cli.psnr import psnr_command
+from vsrcli.cli.unmakeup import unmakeup_command
 from vsrcli.cli.upscale import upscale_command
 from vsrcli.console import error
 from vsrcli.errors import ExitStatus, VsrError
@@ -50,6 +52,8 @@ app = typer.Typer(
 app.command("upscale")(upscale_command)
 app.command("degrade")(degrade_command)
 app.command("psnr")(psnr_command)
+app.command("unmakeup")(unmakeup_command)
+app.command("doctor")(doctor_command)
 
 
 def _print_version(value: bool) -> None:
