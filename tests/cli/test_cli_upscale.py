@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -35,6 +36,21 @@ def test_json_is_one_object(make_clip: MakeClip, tmp_path: Path) -> None:
     assert result.exit_code == ExitStatus.SUCCESS
     assert (found["frames"], found["size"], found["device"]) == (3, [128, 96], "cpu")
     assert probe(output).width == 128
+
+
+def documented(heading: str) -> set[str]:
+    """Keys in the table under HEADING in docs/json.md."""
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+    table = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+def test_the_json_is_documented(make_clip: MakeClip, tmp_path: Path) -> None:
+    arguments = ("upscale", make_clip(frames=1), tmp_path / "out.mp4", "--json")
+    plan = json.loads(vsr(*arguments, "--dry-run").stdout)
+    assert set(plan) == documented("vsr upscale --dry-run")
+    assert set(json.loads(vsr(*arguments).stdout)) == documented("vsr upscale")
 
 
 def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
