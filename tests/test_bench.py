@@ -85,7 +85,7 @@ def test_slow_network_is_what_the_stages_show(
             make_clip(frames=4), tmp_path / "out.mp4", UpscaleOptions(model=str(TINY), frames=3)
         )
     assert clock.seconds["network"] >= 4 * 0.05
-    assert clock.seconds["resampling"] < 4 * 0.05  # the network runs inside, and is not counted twice
+    assert clock.seconds["resampling"] < 4 * 0.05  # the network inside is not counted twice
     assert SpmcUpscaler.push is slow  # everything is put back
 
 

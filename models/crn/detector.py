@@ -30,17 +30,21 @@ LEFT_ALONE = 0.95
 RIDGE = 1e-2
 
 
-def figures(network: Crn, picture: edits.Picture) -> NDArray[np.float32]:
-    """What `vsr unmakeup` computes of a canvas."""
+def figures(picture: edits.Picture, found: torch.Tensor) -> NDArray[np.float32]:
+    """What `vsr unmakeup` computes of a canvas and what is FOUND on it [groups, 3, h, w]."""
     height, width = CANVAS
     window = Window(0, 0, 1, CANVAS)
     oval = ovals(window, [Face(width / 2, height / 2, FACE_HEIGHT)])
-    given = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        found = network(given)[0]
     parts = (found[:TONE].sum(0), found[TONE:].sum(0))
     tone, texture = (float(part[:, oval].square().mean().sqrt()) for part in parts)
     return traces(picture, oval, 1.0, tone, texture)
+
+
+def judged(network: Crn, picture: edits.Picture) -> NDArray[np.float32]:
+    """The figures of PICTURE, with a run of NETWORK."""
+    given = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        return figures(picture, network(given)[0])
 
 
 def samples(network: Crn, cache: Path, count: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -53,14 +57,14 @@ def samples(network: Crn, cache: Path, count: int) -> tuple[NDArray[np.float64],
                 continue
             pictures, skin = stored["pictures"][:3], stored["skin"].astype(np.float32) / 255
         truth, *smoothed = (picture.astype(np.float32) / 255 for picture in pictures)
-        rows.append(figures(network, truth))
-        rows.append(figures(network, edits.jpeg(truth, int(random.integers(85, 98)))))
+        rows.append(judged(network, truth))
+        rows.append(judged(network, edits.jpeg(truth, int(random.integers(85, 98)))))
         labels += [False, False]
         for smooth in smoothed:
             part = edits.mix(truth, smooth, float(random.uniform(0.5, 1)))
             finish = edits.draw_finish(random)
             change = edits.Edit(finish=finish, skin_only=bool(random.random() < 0.5))
-            rows.append(figures(network, change(part, FACE_HEIGHT, skin)))
+            rows.append(judged(network, change(part, FACE_HEIGHT, skin)))
             labels.append(True)
         if len(rows) >= 4 * count:
             break

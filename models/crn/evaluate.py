@@ -6,7 +6,8 @@ Sets: "people" (edits as in training, on held-out people), "app" (one setting of
 all), "family" (a filter family no network was trained on), "untouched" (photos as they are).
 Methods: the input itself; one curve for each channel, fitted on training pairs; that curve and
 unsharp masking; the same network trained with one plain squared error; the component regression
-network. For "app" the curve is fitted on other people's pairs of this very setting, so it is told
+network, as it is and as `vsr unmakeup` uses it, which leaves alone what looks unedited.
+For "app" the curve is fitted on other people's pairs of this very setting, so it is told
 what the networks must guess. "oracle" is the best curve for each single pair: no curve can do more.
 """
 
@@ -15,8 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +28,11 @@ from numpy.typing import NDArray
 from models.crn import edits, measures
 from models.crn.components import Components
 from models.crn.data import FACE_HEIGHT, Faces, Portrait, canvas, portraits
-from models.crn.export import HERE, load
+from models.crn.detector import figures
+from models.crn.export import DETECTOR, HERE, load
 from models.crn.network import Crn
+from vsrcli.portraits.traces import edited
 
-Method = Callable[[edits.Picture], edits.Picture]
 APP = edits.Edit(
     smoothing=edits.Smoothing("variance", radius=0.016, amount=0.5, variant=0.2),
     finish=edits.Finish(tone="light log", amount=0.744, quality=92),
@@ -37,6 +40,7 @@ APP = edits.Edit(
 """Family "variance" with amount 0.5, then a log curve with base 3 weighted by luma: a setting known
 to come close to a phone app."""
 UNSHARP = (2.0, 0.3)
+COMPONENTS = Components.load()
 
 
 @dataclass
@@ -72,16 +76,23 @@ def unsharp(picture: edits.Picture) -> edits.Picture:
     return np.clip(picture + amount * (picture - edits.blur(picture, sigma)), 0, 1)
 
 
-def by(network: Crn) -> Method:
-    """The picture a network makes, in 8 bits as a file would have it."""
+class Reverter:
+    """A network as a method; with a detector it also judges whether the picture was edited."""
 
-    def method(picture: edits.Picture) -> edits.Picture:
+    def __init__(self, network: Crn, detector: dict[str, list[float]] | None = None) -> None:
+        self.network, self.detector = network, detector
+        self.unedited: list[bool] = []
+
+    def __call__(self, picture: edits.Picture) -> edits.Picture:
+        """The picture the network makes, in 8 bits as a file would have it."""
         given = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
         with torch.no_grad():
-            change = network(given)[0].sum(0).numpy().transpose(1, 2, 0)
+            found = self.network(given)[0]
+        if self.detector is not None:
+            chance = edited(figures(picture, found), tuple(self.detector["weights"]))
+            self.unedited.append(chance <= self.detector["edited_above"])
+        change = found.sum(0).numpy().transpose(1, 2, 0)
         return edits.quantise(picture + change).astype(np.float32) / 255
-
-    return method
 
 
 @dataclass
@@ -95,23 +106,21 @@ class Score:
     after: NDArray[np.float64] = field(default_factory=lambda: np.zeros(measures.TRACKED))
     tones: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
-    def add(self, found: edits.Picture, pair: Pair, components: Components, face: Portrait) -> None:
-        """Count one picture."""
-        skin = face.skin.astype(np.float32) / 255
+    def add(self, found: edits.Picture, pair: Pair, skin: measures.Skin, group: str) -> None:
+        """Count one picture of a person of skin tone GROUP."""
         value = min(measures.psnr(found, pair.truth), 99.0)
         self.psnr.append(value)
-        self.ssim.append(measures.skin_ssim(found, pair.truth, skin))
-        where = measures.smooth_skin(pair.truth, skin)
-        self.textures.append(measures.textures(found, pair.truth, where))
-        self.before += measures.energies(components, pair.truth - pair.edited)
-        self.after += measures.energies(components, pair.truth - found)
-        shift = measures.skin_shift(found, pair.truth, skin)
-        self.tones.setdefault(measures.tone_group(pair.truth, skin), []).append((value, shift))
+        self.ssim.append(skin.ssim(found))
+        self.textures.append(skin.textures(found))
+        self.before += pair.before
+        self.after += measures.energies(COMPONENTS, pair.truth - found)
+        self.tones.setdefault(group, []).append((value, skin.shift(found)))
 
     def report(self) -> dict[str, object]:
         """Means; d is (before - after) / before of every component."""
         bands = np.mean(self.textures, axis=0)
-        gains = 1 - self.after / np.maximum(self.before, 1e-12)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gains = np.nan_to_num(1 - self.after / self.before, posinf=0, neginf=0)
         return {
             "psnr": round(float(np.mean(self.psnr)), 2),
             "ssim": round(float(np.mean(self.ssim)), 4),
@@ -135,6 +144,11 @@ class Pair:
 
     edited: edits.Picture
     truth: edits.Picture
+
+    @cached_property
+    def before(self) -> NDArray[np.float64]:
+        """Energy of every component that the edit took away."""
+        return measures.energies(COMPONENTS, self.truth - self.edited)
 
 
 def pairs(name: str, face: Portrait, count: int) -> Iterator[Pair]:
@@ -175,10 +189,9 @@ def oracle(pair: Pair) -> edits.Picture:
 
 
 def evaluate(
-    name: str, people: list[Portrait], methods: dict[str, Method], curve: Curve, count: int
+    name: str, people: list[Portrait], methods: dict[str, Reverter], curve: Curve, count: int
 ) -> dict[str, object]:
     """One set: the report of every method."""
-    components = Components.load()
     scores: dict[str, Score] = {}
     told = Curve()
     if name == "app":
@@ -186,6 +199,9 @@ def evaluate(
             for pair in pairs(name, face, count):
                 told.add(pair.edited, pair.truth)
     for face in people:
+        plane = face.skin.astype(np.float32) / 255
+        truth = face.truth.astype(np.float32) / 255
+        skin, group = measures.Skin.of(truth, plane), measures.tone_group(truth, plane)
         for pair in pairs(name, face, count):
             known = told if name == "app" else curve
             if name == "app":
@@ -194,8 +210,11 @@ def evaluate(
             found = {"input": pair.edited, "curve": bent, "curve + unsharp": unsharp(bent)}
             found["oracle curve"] = oracle(pair)
             found |= {method: run(pair.edited) for method, run in methods.items()}
+            judge = methods.get("CRN")
+            if judge is not None and judge.unedited:
+                found["vsr unmakeup"] = pair.edited if judge.unedited[-1] else found["CRN"]
             for method, picture in found.items():
-                scores.setdefault(method, Score()).add(picture, pair, components, face)
+                scores.setdefault(method, Score()).add(picture, pair, skin, group)
             if name == "app":
                 told.add(pair.edited, pair.truth)
     return {method: score.report() for method, score in scores.items()}
@@ -244,14 +263,21 @@ def main() -> None:
     methods = {}
     for name, path in (("plain L2", given.plain), ("CRN", given.weights)):
         if path.is_file():
-            methods[name] = by(load(path))
+            judge = (
+                json.loads(DETECTOR.read_text()) if name == "CRN" and DETECTOR.is_file() else None
+            )
+            methods[name] = Reverter(load(path), judge)
     rows = list(portraits(given.portraits, "test"))[: given.people]
     people = [face for row in rows if (face := canvas(given.portraits, row)) is not None]
     curve = fitted(Faces(given.cache, 128))
     reports = {}
     for name in given.sets.split(","):
+        for method in methods.values():
+            method.unedited.clear()
         reports[name] = evaluate(name, people, methods, curve, given.edits)
-        print(table(f"{name}: {len(people)} people", reports[name]), flush=True)
+        alone = methods["CRN"].unedited if "CRN" in methods else []
+        title = f"{name}: {len(people)} people, {sum(alone)} of {len(alone)} left alone as unedited"
+        print(table(title, reports[name]), flush=True)
     if given.json is not None:
         given.json.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,42 +28,60 @@ def psnr(found: edits.Picture, truth: edits.Picture) -> float:
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
-def skin_ssim(found: edits.Picture, truth: edits.Picture, skin: edits.Plane) -> float:
-    """SSIM of luma (Gaussian window, sigma 1.5), mean over SKIN."""
-    _, per_pixel = structural_similarity(
-        edits.luma(found),
-        edits.luma(truth),
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        data_range=1.0,
-        full=True,
-    )
-    return float(per_pixel[skin > 0.5].mean())
+@dataclass(frozen=True)
+class Skin:
+    """The truth's skin, and what is compared with it, computed once for all methods."""
+
+    place: tuple[slice, slice]
+    """Rows and columns around it."""
+    mask: NDArray[np.bool_]
+    calm: NDArray[np.bool_]
+    """The half of it away from lines and edges: where texture is all there is."""
+    light: edits.Plane
+    bands: list[edits.Plane]
+
+    @classmethod
+    def of(cls, truth: edits.Picture, skin: edits.Plane) -> Skin:
+        """Of TRUTH [h, w, 3] with SKIN [h, w], 0..1."""
+        spans = []
+        for axis in (1, 0):
+            seen = np.flatnonzero((skin > 0.5).any(axis=axis))
+            spans.append(slice(max(0, int(seen[0]) - 24), int(seen[-1]) + 25))
+        place = (spans[0], spans[1])
+        light, inner = edits.luma(truth[place]), skin[place] > 0.9
+        slope = np.hypot(*np.gradient(edits.blur(light, 2)))
+        calm = inner & (slope <= np.median(slope[inner]))
+        return cls(place, skin[place] > 0.5, calm, light, _bands(light))
+
+    def ssim(self, found: edits.Picture) -> float:
+        """SSIM of luma (Gaussian window, sigma 1.5), mean over the skin."""
+        _, per_pixel = structural_similarity(
+            edits.luma(found[self.place]),
+            self.light,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1.0,
+            full=True,
+        )
+        return float(per_pixel[self.mask].mean())
+
+    def textures(self, found: edits.Picture) -> list[tuple[float, float]]:
+        """Amplitude ratio to and correlation with the truth, for every band, of luma where calm."""
+        result = []
+        for ours, theirs in zip(_bands(edits.luma(found[self.place])), self.bands, strict=True):
+            a, b = ours[self.calm], theirs[self.calm]
+            ratio = float(a.std() / max(b.std(), 1e-9))
+            result.append((ratio, float(np.corrcoef(a, b)[0, 1])))
+        return result
+
+    def shift(self, found: edits.Picture) -> float:
+        """How much lighter (+) or darker (-) than in truth: mean luma, levels of 255."""
+        apart = edits.luma(found[self.place]) - self.light
+        return float(255 * apart[self.mask].mean())
 
 
-def smooth_skin(truth: edits.Picture, skin: edits.Plane) -> NDArray[np.bool_]:
-    """The half of SKIN away from lines and edges: where texture is all there is."""
-    light = edits.blur(edits.luma(truth), 2)
-    slope = np.hypot(*np.gradient(light))
-    inner = skin > 0.9
-    return inner & (slope <= np.median(slope[inner]))
-
-
-def textures(
-    found: edits.Picture, truth: edits.Picture, where: NDArray[np.bool_]
-) -> list[tuple[float, float]]:
-    """Amplitude ratio to and correlation with the truth, for every band, of luma on WHERE."""
-    result = []
-    for ours, theirs in zip(_bands(found), _bands(truth), strict=True):
-        a, b = ours[where], theirs[where]
-        ratio = float(a.std() / max(b.std(), 1e-9))
-        result.append((ratio, float(np.corrcoef(a, b)[0, 1])))
-    return result
-
-
-def _bands(picture: edits.Picture) -> list[edits.Plane]:
-    light = edits.luma(picture)
+def _bands(light: edits.Plane) -> list[edits.Plane]:
     blurred = [light if sigma == 0 else edits.blur(light, sigma) for sigma in (0, 1, 2, 4, 8)]
     return [blurred[i] - blurred[i + 1] for i in range(len(BANDS))]
 
@@ -80,9 +99,3 @@ def tone_group(truth: edits.Picture, skin: edits.Plane) -> str:
     lab = rgb2lab(np.median(truth[skin > 0.9], axis=0)[None, None])[0, 0]
     angle = math.degrees(math.atan2(lab[0] - 50, max(lab[2], 1e-6)))
     return next(name for least, name in TONES if angle >= least)
-
-
-def skin_shift(found: edits.Picture, truth: edits.Picture, skin: edits.Plane) -> float:
-    """How much lighter (+) or darker (-) the skin is than in truth: mean luma, levels of 255."""
-    where = skin > 0.5
-    return float(255 * (edits.luma(found)[where] - edits.luma(truth)[where]).mean())
