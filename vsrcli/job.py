@@ -35,6 +35,7 @@ Form = Literal["video", "pictures", "y4m"]
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
 _ENCODER_THREADS = 8
 """An encoder's output depends on its threads: the same on every machine and with any workers."""
+_X265_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         settings = _encoder_settings(output, options, layout)
         streams = plan_streams(info, output, audio=options.audio)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
+    _check_encoder_size(settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:
         info = _keep_shape(info, size)
         note(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
@@ -199,6 +201,14 @@ def _encoder_settings(
     threads = options.threads or _ENCODER_THREADS
     settings = EncoderSettings(codec, tuple(chosen.items()), options.pix_fmt, threads)
     return fit_container(settings, output)
+
+
+def _check_encoder_size(settings: EncoderSettings, size: tuple[int, int]) -> None:
+    """x265 writes beyond its memory when no side fills one of its blocks."""
+    if settings.codec == "libx265" and max(size) < _X265_BLOCK:
+        raise UsageError(
+            f"libx265: encodes nothing as small as {size[0]}x{size[1]}; choose another codec"
+        )
 
 
 def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
