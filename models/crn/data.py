@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models.crn import edits
+from models.crn import edits, filters
 from vsrcli.portraits.faces import Face, find_faces
 from vsrcli.portraits.window import Window
 
@@ -86,14 +86,14 @@ def canvas(folder: Path, row: dict[str, str]) -> Portrait | None:
     return Portrait(row["file"], row["group"], edits.quantise(truth), skin, sharp)
 
 
-def skin_of(picture: edits.Picture) -> edits.Plane:
+def skin_of(picture: filters.Picture) -> filters.Plane:
     """Where PICTURE (a canvas) has the colour of its middle, 0..1, feathered.
 
     Measured on this face, not on a fixed range of chroma, which fails on dark skin.
     """
     height, width = picture.shape[:2]
-    soft = edits.blur(picture, 4)
-    light = edits.luma(soft) + 0.02
+    soft = filters.blur(picture, 4)
+    light = filters.luma(soft) + 0.02
     chroma = np.stack([soft[..., 0] / light, soft[..., 2] / light, 0.5 * np.log(light)], axis=2)
     rows, columns = slice(int(0.42 * height), int(0.66 * height)), slice(width // 3, 2 * width // 3)
     middle = chroma[rows, columns].reshape(-1, 3)
@@ -103,7 +103,7 @@ def skin_of(picture: edits.Picture) -> edits.Plane:
     y, x = np.mgrid[:height, :width].astype(np.float32)
     oval = ((x - width / 2) / 260) ** 2 + ((y - height / 2 - 30) / 400) ** 2
     skin = (np.exp(-distance) > 0.3) & (oval < 1)
-    return np.clip(edits.blur(skin.astype(np.float32), 5) * 1.4 - 0.2, 0, 1)
+    return np.clip(filters.blur(skin.astype(np.float32), 5) * 1.4 - 0.2, 0, 1)
 
 
 def keep(folder: Path, cache: Path, versions: int, row: dict[str, str]) -> str:
@@ -133,8 +133,9 @@ def keep(folder: Path, cache: Path, versions: int, row: dict[str, str]) -> str:
 class Faces:
     """Training pairs from a cache."""
 
-    def __init__(self, cache: Path, crop: int) -> None:
-        files = sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)
+    def __init__(self, cache: Path, crop: int, every: int = 1) -> None:
+        """Crops of CROP pixels of the faces in CACHE, or of one in EVERY of them."""
+        files = sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)[::every]
         if not files:
             raise SystemExit(f"{cache}: no faces; run python -m models.crn.data first")
         self.pictures, self.skins, self.coarse, sharp = [], [], [], []
@@ -165,12 +166,14 @@ class Faces:
         skin_only = random.random() < 0.5
         top, left = self.corner(random, skin)
 
-        def edit(truth: edits.Picture, smooth: edits.Picture, on: edits.Picture) -> edits.Picture:
-            edited = edits.mix(truth, smooth, blend)
+        def edit(
+            truth: filters.Picture, smooth: filters.Picture, on: filters.Picture
+        ) -> filters.Picture:
+            edited = filters.mix(truth, smooth, blend)
             if truth.shape[0] <= self.crop + 2 * margin:
                 edited = edits.sharpen(edited, finish.sharpening)
             edited = finish.colour(edited)
-            return edits.mix(truth, edited, on[..., 0]) if skin_only else edited
+            return filters.mix(truth, edited, on[..., 0]) if skin_only else edited
 
         rows = slice(max(0, top - margin), min(CANVAS[0], top + self.crop + margin))
         columns = slice(max(0, left - margin), min(CANVAS[1], left + self.crop + margin))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.crn import edits
+from models.crn import edits, filters
 from models.crn.components import TONE
 from models.crn.data import CANVAS, FACE_HEIGHT
 from models.crn.export import DETECTOR, HERE, load
@@ -30,7 +30,7 @@ LEFT_ALONE = 0.95
 RIDGE = 1e-2
 
 
-def figures(picture: edits.Picture, found: torch.Tensor) -> NDArray[np.float32]:
+def figures(picture: filters.Picture, found: torch.Tensor) -> NDArray[np.float32]:
     """What `vsr unmakeup` computes of a canvas and what is FOUND on it [groups, 3, h, w]."""
     height, width = CANVAS
     window = Window(0, 0, 1, CANVAS)
@@ -40,7 +40,7 @@ def figures(picture: edits.Picture, found: torch.Tensor) -> NDArray[np.float32]:
     return traces(picture, oval, 1.0, tone, texture)
 
 
-def judged(network: Crn, picture: edits.Picture) -> NDArray[np.float32]:
+def judged(network: Crn, picture: filters.Picture) -> NDArray[np.float32]:
     """The figures of PICTURE, with a run of NETWORK."""
     given = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -61,7 +61,7 @@ def samples(network: Crn, cache: Path, count: int) -> tuple[NDArray[np.float64],
         rows.append(judged(network, edits.jpeg(truth, int(random.integers(85, 98)))))
         labels += [False, False]
         for smooth in smoothed:
-            part = edits.mix(truth, smooth, float(random.uniform(0.5, 1)))
+            part = filters.mix(truth, smooth, float(random.uniform(0.5, 1)))
             finish = edits.draw_finish(random)
             change = edits.Edit(finish=finish, skin_only=bool(random.random() < 0.5))
             rows.append(judged(network, change(part, FACE_HEIGHT, skin)))

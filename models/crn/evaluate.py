@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.crn import edits, measures
+from models.crn import edits, filters, measures
 from models.crn.components import Components
 from models.crn.data import FACE_HEIGHT, Faces, Portrait, canvas, portraits
 from models.crn.detector import figures
@@ -50,7 +50,7 @@ class Curve:
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((3, 256)))
     counts: NDArray[np.float64] = field(default_factory=lambda: np.zeros((3, 256)))
 
-    def add(self, edited: edits.Picture, truth: edits.Picture, sign: int = 1) -> None:
+    def add(self, edited: filters.Picture, truth: filters.Picture, sign: int = 1) -> None:
         """Count one pair in, or out again."""
         levels = edits.quantise(edited)
         for channel in range(3):
@@ -59,7 +59,7 @@ class Curve:
             weights = truth[..., channel].ravel()
             self.sums[channel] += sign * np.bincount(flat, weights, minlength=256)
 
-    def __call__(self, picture: edits.Picture) -> edits.Picture:
+    def __call__(self, picture: filters.Picture) -> filters.Picture:
         """PICTURE through the curve."""
         levels, result = edits.quantise(picture), np.empty_like(picture)
         for channel in range(3):
@@ -70,10 +70,10 @@ class Curve:
         return result
 
 
-def unsharp(picture: edits.Picture) -> edits.Picture:
+def unsharp(picture: filters.Picture) -> filters.Picture:
     """More of what a blur takes away."""
     sigma, amount = UNSHARP
-    return np.clip(picture + amount * (picture - edits.blur(picture, sigma)), 0, 1)
+    return np.clip(picture + amount * (picture - filters.blur(picture, sigma)), 0, 1)
 
 
 class Reverter:
@@ -83,7 +83,7 @@ class Reverter:
         self.network, self.detector = network, detector
         self.unedited: list[bool] = []
 
-    def __call__(self, picture: edits.Picture) -> edits.Picture:
+    def __call__(self, picture: filters.Picture) -> filters.Picture:
         """The picture the network makes, in 8 bits as a file would have it."""
         given = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
         with torch.no_grad():
@@ -106,7 +106,7 @@ class Score:
     after: NDArray[np.float64] = field(default_factory=lambda: np.zeros(measures.TRACKED))
     tones: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
-    def add(self, found: edits.Picture, pair: Pair, skin: measures.Skin, group: str) -> None:
+    def add(self, found: filters.Picture, pair: Pair, skin: measures.Skin, group: str) -> None:
         """Count one picture of a person of skin tone GROUP."""
         value = min(measures.psnr(found, pair.truth), 99.0)
         self.psnr.append(value)
@@ -142,8 +142,8 @@ class Score:
 class Pair:
     """An edited picture and the truth."""
 
-    edited: edits.Picture
-    truth: edits.Picture
+    edited: filters.Picture
+    truth: filters.Picture
 
     @cached_property
     def before(self) -> NDArray[np.float64]:
@@ -181,7 +181,7 @@ def fitted(faces: Faces, count: int = 600) -> Curve:
     return curve
 
 
-def oracle(pair: Pair) -> edits.Picture:
+def oracle(pair: Pair) -> filters.Picture:
     """The best curve for this very pair."""
     curve = Curve()
     curve.add(pair.edited, pair.truth)
@@ -269,7 +269,7 @@ def main() -> None:
             methods[name] = Reverter(load(path), judge)
     rows = list(portraits(given.portraits, "test"))[: given.people]
     people = [face for row in rows if (face := canvas(given.portraits, row)) is not None]
-    curve = fitted(Faces(given.cache, 128))
+    curve = fitted(Faces(given.cache, 128, every=4))
     reports = {}
     for name in given.sets.split(","):
         for method in methods.values():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
-from models.crn import edits
+from models.crn import filters
 from models.crn.components import Components
 
 BANDS = ((0, 1), (1, 2), (2, 4), (4, 8))
@@ -22,7 +22,7 @@ TONES = ((41, "light"), (28, "intermediate"), (10, "tan"), (-90, "dark"))
 """Least individual typology angle of every skin tone group (Chardon et al. 1991; Del Bino 2006)."""
 
 
-def psnr(found: edits.Picture, truth: edits.Picture) -> float:
+def psnr(found: filters.Picture, truth: filters.Picture) -> float:
     """PSNR in dB over all samples; inf if nothing differs."""
     error = float(np.mean((found.astype(np.float64) - truth) ** 2))
     return math.inf if error == 0 else -10 * math.log10(error)
@@ -37,26 +37,26 @@ class Skin:
     mask: NDArray[np.bool_]
     calm: NDArray[np.bool_]
     """The half of it away from lines and edges: where texture is all there is."""
-    light: edits.Plane
-    bands: list[edits.Plane]
+    light: filters.Plane
+    bands: list[filters.Plane]
 
     @classmethod
-    def of(cls, truth: edits.Picture, skin: edits.Plane) -> Skin:
+    def of(cls, truth: filters.Picture, skin: filters.Plane) -> Skin:
         """Of TRUTH [h, w, 3] with SKIN [h, w], 0..1."""
         spans = []
         for axis in (1, 0):
             seen = np.flatnonzero((skin > 0.5).any(axis=axis))
             spans.append(slice(max(0, int(seen[0]) - 24), int(seen[-1]) + 25))
         place = (spans[0], spans[1])
-        light, inner = edits.luma(truth[place]), skin[place] > 0.9
-        slope = np.hypot(*np.gradient(edits.blur(light, 2)))
+        light, inner = filters.luma(truth[place]), skin[place] > 0.9
+        slope = np.hypot(*np.gradient(filters.blur(light, 2)))
         calm = inner & (slope <= np.median(slope[inner]))
         return cls(place, skin[place] > 0.5, calm, light, _bands(light))
 
-    def ssim(self, found: edits.Picture) -> float:
+    def ssim(self, found: filters.Picture) -> float:
         """SSIM of luma (Gaussian window, sigma 1.5), mean over the skin."""
         _, per_pixel = structural_similarity(
-            edits.luma(found[self.place]),
+            filters.luma(found[self.place]),
             self.light,
             gaussian_weights=True,
             sigma=1.5,
@@ -66,27 +66,27 @@ class Skin:
         )
         return float(per_pixel[self.mask].mean())
 
-    def textures(self, found: edits.Picture) -> list[tuple[float, float]]:
+    def textures(self, found: filters.Picture) -> list[tuple[float, float]]:
         """Amplitude ratio to and correlation with the truth, for every band, of luma where calm."""
         result = []
-        for ours, theirs in zip(_bands(edits.luma(found[self.place])), self.bands, strict=True):
+        for ours, theirs in zip(_bands(filters.luma(found[self.place])), self.bands, strict=True):
             a, b = ours[self.calm], theirs[self.calm]
             ratio = float(a.std() / max(b.std(), 1e-9))
             result.append((ratio, float(np.corrcoef(a, b)[0, 1])))
         return result
 
-    def shift(self, found: edits.Picture) -> float:
+    def shift(self, found: filters.Picture) -> float:
         """How much lighter (+) or darker (-) than in truth: mean luma, levels of 255."""
-        apart = edits.luma(found[self.place]) - self.light
+        apart = filters.luma(found[self.place]) - self.light
         return float(255 * apart[self.mask].mean())
 
 
-def _bands(light: edits.Plane) -> list[edits.Plane]:
-    blurred = [light if sigma == 0 else edits.blur(light, sigma) for sigma in (0, 1, 2, 4, 8)]
+def _bands(light: filters.Plane) -> list[filters.Plane]:
+    blurred = [light if sigma == 0 else filters.blur(light, sigma) for sigma in (0, 1, 2, 4, 8)]
     return [blurred[i] - blurred[i + 1] for i in range(len(BANDS))]
 
 
-def energies(components: Components, difference: edits.Picture) -> NDArray[np.float64]:
+def energies(components: Components, difference: filters.Picture) -> NDArray[np.float64]:
     """[TRACKED]: mean square of u_i' v over the patches of DIFFERENCE [h, w, 3]."""
     picture = torch.from_numpy(np.ascontiguousarray(difference.transpose(2, 0, 1)))[None]
     kernels = components.directions[:TRACKED].reshape(-1, 3, 11, 11)
@@ -94,7 +94,7 @@ def energies(components: Components, difference: edits.Picture) -> NDArray[np.fl
     return found.double().square().mean((0, 2, 3)).numpy()
 
 
-def tone_group(truth: edits.Picture, skin: edits.Plane) -> str:
+def tone_group(truth: filters.Picture, skin: filters.Plane) -> str:
     """The skin tone group by the individual typology angle of the median skin colour."""
     lab = rgb2lab(np.median(truth[skin > 0.9], axis=0)[None, None])[0, 0]
     angle = math.degrees(math.atan2(lab[0] - 50, max(lab[2], 1e-6)))
