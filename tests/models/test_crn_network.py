@@ -1,0 +1,120 @@
+"""Components, network and export agree with each other; what needs torch is skipped without it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from vsrcli.networks.crn import CrnReverter, find_crn
+
+CRN = Path(__file__).parents[2] / "models" / "crn"
+
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    reason = "torch is not installed (pip install 'vsr[train]')"
+    return pytest.importorskip("torch", reason=reason)
+
+
+@pytest.fixture(scope="module")
+def network(torch: Any) -> Any:
+    """The network with its weights."""
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    from models.crn.export import load
+
+    return load(CRN / "weights.pt")
+
+
+def test_the_card_names_these_weights() -> None:
+    assert (
+        find_crn().weights_sha256 == hashlib.sha256((CRN / "weights.pt").read_bytes()).hexdigest()
+    )
+
+
+def test_sizes_are_dynamic_and_no_path_is_inside() -> None:
+    session = ort.InferenceSession(find_crn().path, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    assert given.shape[:2] == [1, 3] and all(isinstance(side, str) for side in given.shape[2:])
+    content = find_crn().path.read_bytes()
+    assert b"site-packages" not in content and b"network.py" not in content
+
+
+def test_onnxruntime_computes_what_torch_does(network: Any) -> None:
+    from models.crn.export import compare
+
+    assert compare(network, find_crn().path) < 1e-4
+
+
+def test_the_export_can_be_repeated(network: Any, tmp_path: Path) -> None:
+    import json
+
+    from models.crn import export
+
+    detector = json.loads(export.DETECTOR.read_text(encoding="utf-8"))
+    path = tmp_path / "crn.onnx"
+    export.export(network, path, export.model_card(network, "crn", "0" * 64, detector))
+    assert export.compare(network, path) < 1e-4
+    picture = np.random.default_rng(0).random((64, 48, 3)).astype(np.float32)
+    ours, theirs = (CrnReverter(find_crn(p), threads=1).predict(picture) for p in (path, "crn"))
+    assert np.abs(ours - theirs).max() < 1e-6
+
+
+def test_components_are_orthonormal_and_sorted(torch: Any) -> None:
+    from models.crn.components import GROUPS, Components
+
+    found = Components.load()
+    product = found.directions @ found.directions.T
+    assert (product - torch.eye(363)).abs().max() < 1e-4
+    assert (found.variances[:-1] >= found.variances[1:]).all()
+    assert GROUPS[0][0] == 0 and GROUPS[-1][1] == 363
+    assert all(a[1] == b[0] for a, b in zip(GROUPS, GROUPS[1:], strict=False))
+
+
+def test_groups_add_up_and_are_the_projections(torch: Any) -> None:
+    from models.crn.components import BORDER, Components, split
+
+    components = Components.load()
+    picture = torch.randn(1, 3, 48, 40, generator=torch.Generator().manual_seed(0))
+    parts = split(picture, components.kernels())
+    assert (parts.sum(1) - picture).abs().max() < 1e-5
+    # Component 2 by hand: project every patch, put every projection back, mean over the patches.
+    kernel = components.directions[1:2].reshape(1, 3, 11, 11)
+    coefficients = components.project(picture, 2)[:, 1:2]
+    expected = torch.nn.functional.conv_transpose2d(coefficients, kernel) / 121
+    inner = slice(BORDER, -BORDER)
+    assert (parts[:, 1] - expected)[..., inner, inner].abs().max() < 1e-5
+
+
+def test_crops_see_what_the_whole_picture_sees(torch: Any) -> None:
+    from models.crn.network import REDUCE, Crn
+
+    net = Crn(torch.ones(10)).eval()
+    picture = torch.rand(1, 3, 320, 288, generator=torch.Generator().manual_seed(1))
+    top, left = 96, 80
+    crop = picture[..., top : top + 128, left : left + 128]
+    with torch.no_grad():
+        whole = net(picture)[..., top : top + 128, left : left + 128]
+        small = torch.nn.functional.avg_pool2d(picture, REDUCE)
+        cut = net.on_crops(crop, small, [(top, left)])
+    halo = net.config.halo
+    inner = slice(halo, 128 - halo)
+    assert 128 - 2 * halo > 8
+    assert (whole - cut)[..., inner, inner].abs().max() < 1e-5
+    assert (whole - cut).abs().max() > 1e-4  # beyond the halo they do differ
+
+
+def test_every_branch_learns_from_its_own_component_alone(torch: Any) -> None:
+    from models.crn.components import GROUPS
+    from models.crn.network import Crn
+
+    net = Crn(torch.ones(len(GROUPS)))
+    picture = torch.rand(1, 3, 32, 32)
+    net(picture)[:, 3].square().sum().backward()
+    gradients = net.leave.weight.grad.flatten(1).abs().sum(1).reshape(len(GROUPS), -1).sum(1)
+    assert gradients[3] > 0 and gradients.count_nonzero() == 1
+    assert net.trunk[0].weight.grad.abs().sum() > 0
