@@ -1,0 +1,164 @@
+"""What each part of the network brings: networks with parts taken out, trained equally long.
+
+All variants have the same modules, hence the same parameters, and start from the same weights. What
+one of them does not use is replaced by zeros or by the other way to compute it, never removed. Run
+by `python -m models.spmc.evaluate CLIPS --tables ablation --cache DIR --work DIR --steps N`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.spmc.analysis import Record
+from models.spmc.data import Clips
+from models.spmc.inputs import Truth, make_low
+from models.spmc.network import PHASES, SCALE, Spmc, pixel_grid, splat, warp
+from models.spmc.train import Recipe, Run, train
+from vsrcli.metrics import distortion
+
+RADIUS = 2
+"""Of the windows when the trained networks are measured."""
+STAGE: dict[str, float] = {"rate": 5e-4, "batch": 4, "length": 8, "patch": 32}
+MIXTURE = {"bi": 1.0}
+
+Compensation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(pictures, flows to the reference) -> values and weights on the canvas, as `splat`."""
+
+
+def backward_warped(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """In place of `splat`: the canvas filled by reading PICTURE, bilinearly, at every pixel.
+
+    FLOW leads from PICTURE to the reference; its inverse is found by fixed-point iteration.
+    """
+    inverse = -flow
+    for _ in range(3):
+        inverse = -warp(flow, inverse)
+    fine = F.interpolate(inverse, scale_factor=SCALE, mode="bilinear", align_corners=False)
+    height, width = picture.shape[2:]
+    rows, columns = pixel_grid(fine)
+    x = ((columns + 0.5) / SCALE + fine[:, 0]) * (2 / width) - 1
+    y = ((rows + 0.5) / SCALE + fine[:, 1]) * (2 / height) - 1
+    read = F.grid_sample(
+        picture.float(), torch.stack([x, y], -1), padding_mode="border", align_corners=False
+    )
+    canvas = F.pixel_unshuffle(read, SCALE)
+    return canvas, torch.ones_like(canvas)
+
+
+def uncompensated(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """In place of `splat`: PICTURE put on the canvas where it is."""
+    return splat(picture, torch.zeros_like(flow))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network to be trained."""
+
+    name: str
+    compensate: Compensation = splat
+    state: bool = True
+    """Whether it knows the recurrent states of the frame before."""
+    one_frame: bool = False
+    """Whether the window is the reference alone."""
+
+
+VARIANTS = (
+    Variant("SPMC layer"),
+    Variant("backward warping", backward_warped),
+    Variant("no compensation", uncompensated),
+    Variant("SPMC layer, no state", state=False),
+    Variant("backward warping, no state", backward_warped, state=False),
+    Variant("no compensation, no state", uncompensated, state=False),
+    Variant("one frame and state", one_frame=True),
+    Variant("one frame, no state", state=False, one_frame=True),
+)
+
+
+def dress(network: Spmc, variant: Variant) -> None:
+    """Make NETWORK compute as VARIANT says. Its parameters stay as they are."""
+    fusion = network.fusion
+    advance, forward = fusion.advance, network.forward
+
+    def encode(frames: Tensor, flows: Tensor, references: Tensor) -> Tensor:
+        value, weight = variant.compensate(frames, flows)
+        hit = weight / (weight + 0.05)
+        difference = value / (weight + 1e-4) - references
+        seen = torch.cat([difference * hit * 4, hit, frames, references], 1)
+        return F.relu(fusion.encoder(seen))
+
+    def forgetful(fused: Tensor, reference: Tensor, *states: Tensor) -> object:
+        return advance(fused, reference, *(torch.zeros_like(state) for state in states))
+
+    def alone(frames: Tensor, radius: int = 0) -> object:
+        return forward(frames, 0)
+
+    assert fusion.encoder[0].in_channels == 2 * PHASES + 2, "the encoder changed: change encode"
+    if variant.compensate is not splat:
+        fusion.encode = encode
+    if not variant.state:
+        fusion.advance = forgetful
+    if variant.one_frame:
+        network.forward = alone
+
+
+def ablation(
+    truths: Sequence[Truth],
+    cache: Path,
+    work: Path,
+    steps: int,
+    threads: int = 0,
+    variants: Sequence[Variant] = VARIANTS,
+    network: dict[str, object] | None = None,
+) -> list[Record]:
+    """Train every variant for STEPS on CACHE, or go on with what is in WORK, and measure it.
+
+    NETWORK: fields of SpmcConfig that differ from the shipped network's.
+    """
+    torch.set_num_threads(threads or torch.get_num_threads())
+    work.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(network or {}, [{"steps": steps, **STAGE}], MIXTURE)
+    shape = int(STAGE["length"]), int(STAGE["patch"])
+    clips = {shape: Clips(cache, *shape, MIXTURE)}
+    records: list[Record] = []
+    for variant in variants:
+        print(f"training: {variant.name}, {steps} steps", flush=True)
+        torch.manual_seed(recipe.seed)
+        checkpoint = work / f"{variant.name.replace(', ', '-').replace(' ', '_')}_{steps}.pt"
+        run = Run(recipe, checkpoint, start=None)
+        dress(run.network, variant)
+        train(run, clips, hours=1e3)
+        run.network.load_state_dict(run.average)
+        records += [measured(truth, run.network, variant, steps) for truth in truths]
+    return records
+
+
+def measured(truth: Truth, network: Spmc, variant: Variant, steps: int) -> Record:
+    """PSNR-Y of one clip at x4 from bicubic LR, as in the table psnr."""
+    truth = truth.cropped(SCALE)
+    low = make_low(truth, "bi", SCALE)
+    luma = torch.from_numpy(np.stack([frame.planes[0] for frame in low])).float()[None] / 255
+    height, width = luma.shape[2:]
+    multiple = network.config.multiple_of
+    padded = F.pad(luma, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+    with torch.no_grad():
+        pictures, _ = network(padded, RADIUS)
+    found = pictures[0, :, : height * SCALE, : width * SCALE].clamp(0, 1) * 255
+    psnr = fmean(
+        distortion(truth.luma(index), picture.round().byte().numpy(), 255).psnr
+        for index, picture in enumerate(found)
+    )
+    return {
+        "clip": truth.name,
+        "network": variant.name,
+        "steps": steps,
+        "parameters": sum(part.numel() for part in network.parameters()),
+        "psnr_y": psnr,
+    }

@@ -1,0 +1,187 @@
+"""What the evaluation works on: true clips, low-resolution inputs made of them, enlargements.
+
+Inputs are made and enlarged by the very code of `vsr degrade` and `vsr upscale`, in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsrcli.degradation import Degradation, Kind, compress
+from vsrcli.enlarge import FrameEnlarger
+from vsrcli.media.colour import luma_bt601, rgb_to_ycbcr
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.planes import ColourTags, Frame, Plane
+from vsrcli.media.reader import Reader
+from vsrcli.media.resample import (
+    Kernel,
+    PlanesResampler,
+    chroma_location,
+    resample,
+    resample_matrix,
+    to_samples,
+)
+from vsrcli.media.swscale import RgbConverter
+from vsrcli.networks.card import Model
+from vsrcli.networks.spmc import SpmcUpscaler
+from vsrcli.pairing import find_clips
+
+Rgb = NDArray[np.uint8]
+"""[H, W, 3], full range."""
+
+GRAY, YUV420 = layout_of("gray"), layout_of("yuv420p")
+BT601_LIMITED = ColourTags(matrix=6, range=1, chroma_location=1)
+RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A clip at full resolution, held as 8-bit RGB."""
+
+    name: str
+    pictures: Sequence[Rgb]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        height, width = self.pictures[0].shape[:2]
+        return width, height
+
+    def luma(self, index: int) -> NDArray[np.float64]:
+        """Luma [H, W] of one frame in 16..235, not rounded: BT.601, MATLAB's rgb2ycbcr."""
+        return luma_bt601(self.pictures[index])
+
+    def cropped(self, scale: float) -> Truth:
+        """The clip without the last columns and rows that do not make a whole number of LR pixels.
+
+        An even number, so that 4:2:0 inputs cover the same picture as the others.
+        """
+        multiple = 2 * Fraction(scale).limit_denominator(100).numerator
+        width, height = (size // multiple * multiple for size in self.size)
+        return replace(self, pictures=[picture[:height, :width] for picture in self.pictures])
+
+
+def load_truths(folder: Path, most: int | None = None) -> list[Truth]:
+    """The clips of FOLDER, at most MOST frames of each. Raises InputError if there are none."""
+    truths = []
+    for clip in find_clips(folder):
+        with clip.opened() as path, Reader(path, max_frames=most) as reader:
+            converter = RgbConverter()
+            truths.append(Truth(clip.name, [_rgb(frame, converter) for frame in reader]))
+    return truths
+
+
+def _rgb(frame: Frame, converter: RgbConverter) -> Rgb:
+    picture = converter(frame)
+    to_byte = np.float32(255 / picture.peak)
+    planes = [to_samples(plane.astype(np.float32) * to_byte, 8) for plane in picture.planes]
+    return np.stack(planes, -1).astype(np.uint8, copy=False)
+
+
+# --- low-resolution inputs ------------------------------------------------------------------------
+
+
+def make_low(
+    truth: Truth, kind: Kind, scale: float, *, colour: bool = False, crf: float = 21
+) -> list[Frame]:
+    """The LR frames of a clip: 4:2:0 through x264 for "contest", else gray, or 4:2:0 in COLOUR."""
+    layout = YUV420 if colour or kind == "contest" else GRAY
+    reduction = Degradation(layout, truth.size, scale=scale, kind=kind)
+    frames = []
+    for index, picture in enumerate(truth.pictures):
+        planes = (luma_plane(picture),) if layout is GRAY else video_planes(picture)
+        frames.append(a_frame(reduction(planes, index), layout, index))
+    return compress(frames, crf=crf, rate=RATE) if kind == "contest" else frames
+
+
+def a_frame(planes: Sequence[Plane], layout: PixelLayout, index: int) -> Frame:
+    """Frame number INDEX of a clip of 8-bit BT.601 video."""
+    return Frame(tuple(planes), layout, index, 1, 1 / RATE, BT601_LIMITED, index)
+
+
+def luma_plane(picture: Rgb) -> NDArray[np.uint8]:
+    """The Y plane of the picture as 8-bit video holds it."""
+    return np.rint(luma_bt601(picture)).astype(np.uint8)
+
+
+def video_planes(picture: Rgb) -> tuple[Plane, ...]:
+    """Y, Cb and Cr of the picture as 8-bit 4:2:0 video of even size holds it, left-sited."""
+    unit = (channel.astype(np.float32) / 255 for channel in np.moveaxis(picture, -1, 0))
+    _, *chroma = rgb_to_ycbcr(*unit)
+    height, width = picture.shape[:2]
+    rows = resample_matrix(height, height // 2)
+    columns = resample_matrix(width, width // 2, shift=-0.5)
+    halved = (to_samples(resample(plane * 224 + 128, rows, columns), 8) for plane in chroma)
+    return (luma_plane(picture), *halved)
+
+
+# --- enlarging ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to enlarge: a kernel, or the network with a window."""
+
+    kernel: Kernel | None = None
+    window: int = 0
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.kernel or f"vsr {self.window}"
+
+
+BICUBIC, LANCZOS = Method("bicubic"), Method("lanczos")
+
+
+def vsr(window: int) -> Method:
+    """The network with windows of so many frames."""
+    return Method(window=window)
+
+
+class Enlarger:
+    """Enlarges clips with any method; opens the network once for each window."""
+
+    def __init__(self, model: Model, threads: int = 0) -> None:
+        """THREADS computing threads, 0 for every core."""
+        self.model = model
+        self._threads = threads
+        self._upscalers: dict[int, SpmcUpscaler] = {}
+
+    def upscaler(self, window: int) -> SpmcUpscaler:
+        """The network with windows of WINDOW frames, between two clips."""
+        if window not in self._upscalers:
+            self._upscalers[window] = SpmcUpscaler(self.model, frames=window, threads=self._threads)
+        return self._upscalers[window]
+
+    def __call__(
+        self, frames: Sequence[Frame], method: Method, size: tuple[int, int]
+    ) -> Iterator[Frame]:
+        """FRAMES, one clip, enlarged to SIZE (width, height)."""
+        if method.kernel:
+            yield from interpolated(frames, method.kernel, size)
+            return
+        enlarger = FrameEnlarger(self.upscaler(method.window), size)
+        for frame in frames:
+            yield from enlarger.push(frame)
+        yield from enlarger.flush()
+
+
+def interpolated(frames: Sequence[Frame], kernel: Kernel, size: tuple[int, int]) -> Iterator[Frame]:
+    """FRAMES enlarged to SIZE (width, height), every plane by the same kernel."""
+    first = frames[0]
+    resampler = PlanesResampler(
+        first.layout,
+        (first.width, first.height),
+        size,
+        location=chroma_location(first.tags),
+        kernel=kernel,
+    )
+    for frame in frames:
+        yield replace(frame, planes=resampler(frame.planes))
