@@ -24,6 +24,8 @@ _COVER_CODECS: dict[str, tuple[str, ...]] = {
 }
 
 Fate = Literal["keep", "convert", "drop", "remade"]
+_AAC_HEADER_OUTSIDE = ("mp4", "matroska", "flv", "nut")
+"""Containers in which AAC has its header apart from the packets."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def _fate(
             return "remade", ""
         if timecode and "timecode" in real.metadata and muxer in (*QUICKTIME, "matroska"):
             return "remade", ""
+    if info.type == "audio" and _headless(real):
+        return "drop", "its header is missing or damaged"
     if _fits(muxer, [*before, real]):
         return "keep", ""
     reason = f"{name} cannot hold {info.codec}"
@@ -134,6 +138,17 @@ def _fits(muxer: str, streams: Iterable[Any]) -> bool:
         except (av.FFmpegError, ValueError):
             return False
     return True
+
+
+def _headless(stream: Any) -> bool:
+    """Tell whether nobody could play a sound stream, nor any muxer take it in the end."""
+    context = stream.codec_context
+    if context is None:
+        return False
+    if not (context.sample_rate and context.layout.nb_channels):
+        return True
+    outside = any(kind in stream.container.format.name for kind in _AAC_HEADER_OUTSIDE)
+    return outside and context.name == "aac" and not context.extradata
 
 
 def _codec(stream: Any) -> str | None:

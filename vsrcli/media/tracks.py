@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import av
 
+from vsrcli.errors import OutputError
 from vsrcli.media.containers import EBML, QUICKTIME
 from vsrcli.media.tags import stream_tags
 
@@ -98,7 +99,10 @@ class TextTrack:
 
     def send(self, packet: Any) -> Iterator[Any]:
         """Give the caption in the new coding, at the same time."""
-        captions = self._decoder.decode2(packet)
+        try:
+            captions = self._decoder.decode2(packet)
+        except av.FFmpegError:  # damaged
+            return
         if not captions or not len(captions):  # MP4 fills gaps with empty ones
             return
         made = self._encoder.encode_subtitle(captions)
@@ -120,18 +124,30 @@ class SoundTrack:
         offered = av.Codec(encoder, "w").audio_rates
         if offered and rate not in offered:
             rate = min((r for r in offered if r > rate), default=max(offered))
-        self.stream = output.add_stream(encoder, rate=rate, layout=_layout(self._decoder))
+        try:
+            self.stream = output.add_stream(encoder, rate=rate, layout=_layout(self._decoder))
+        except (av.FFmpegError, ValueError):  # of a damaged header
+            number, codec = source.index, self._decoder.name
+            raise OutputError(
+                f"audio stream {number} ({codec}) cannot be converted; use .mkv or --no-audio"
+            ) from None
         channels = self._decoder.layout.nb_channels
         self.stream.bit_rate = _BITS_PER_CHANNEL.get(encoder, 96_000) * channels
 
     def send(self, packet: Any) -> Iterator[Any]:
         """Give the packets that are full by now."""
-        for frame in self._decoder.decode(packet):
+        for frame in self._decoded(packet):
             yield from self.stream.encode(frame)
+
+    def _decoded(self, packet: Any) -> list[Any]:
+        try:
+            return list(self._decoder.decode(packet))
+        except av.FFmpegError:  # damaged: the encoder goes on with what comes after it
+            return []
 
     def finish(self) -> Iterator[Any]:
         """Give the rest of the encoder."""
-        for frame in self._decoder.decode(None):
+        for frame in self._decoded(None):
             yield from self.stream.encode(frame)
         yield from self.stream.encode(None)
 
