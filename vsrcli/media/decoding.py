@@ -65,10 +65,14 @@ class Decoder:
         nominal: int,
         name: str,
         on_error: OnError = "conceal",
+        *,
+        whole: bool = True,
     ) -> None:
+        """`whole` False: the container's structure is damaged, so what is missing was there."""
         self.concealed = 0
         self.left_out = 0
         self.truncated = False
+        self._whole = whole
         self._container = container
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
@@ -78,7 +82,7 @@ class Decoder:
         self._strict = self._context.codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
         self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
-        self._damaged = False
+        self._damaged = not whole
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
         self._on_error = on_error
@@ -169,7 +173,8 @@ class Decoder:
     def _swallowed(self, shown: int, pts: int | None) -> range:
         """Times of pictures between two frames of which damage left not even a packet."""
         step = self._step or self._nominal
-        recent = self._damaged and self._packets - self._damaged_at <= _FRESH
+        recent = not self._whole or self._packets - self._damaged_at <= _FRESH
+        recent = recent and self._damaged
         if not recent or pts is None or (pts - shown) * self._base > _LONGEST_GAP_S:
             return range(0)
         return range(shown + step, pts + 1 + -step * 3 // 4, step)
@@ -201,13 +206,16 @@ class Decoder:
         name = self._container.format.name
         if "mp4" in name and self._packets < len(self._stream.index_entries):
             return True
-        if name == "avi" and self._packets < self._stream.frames * 9 // 10:
+        least = self._stream.frames * 9 // 10 if self._whole else self._stream.frames
+        if name == "avi" and self._packets < least:
             return True
         duration = self._container.duration
         if not duration or not any(kind in name for kind in _KEEPS_ITS_LENGTH):
             return False
         start = Fraction(self._container.start_time or 0, av.time_base)
         missing = Fraction(duration, av.time_base) - (self._end - start)
+        if not self._whole:
+            return missing > self._nominal * self._base * 3 / 2
         return missing > max(Fraction(1, 2), Fraction(duration, av.time_base) / 50)
 
 

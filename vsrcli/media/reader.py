@@ -15,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 from ..errors import InputError
 from .conform import Conform, deinterlaced
 from .decoding import Decoder, OnError, PictureDecoder
+from .integrity import is_whole
 from .planes import Frame, from_video_frame
 from .probe import MediaInfo, probe
 from .sources import Source, find_source, main_video, opened
@@ -121,7 +122,13 @@ class Reader:
         container = stack.enter_context(opened(self._source.path))
         stream = main_video(container, self._source.name)
         return Decoder(
-            container, stream, self._threads, self._nominal(), self._source.name, self._on_error
+            container,
+            stream,
+            self._threads,
+            self._nominal(),
+            self._source.name,
+            self._on_error,
+            whole=is_whole(self._source.path, self.info.format),
         )
 
     def _nominal(self) -> int:
