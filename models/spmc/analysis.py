@@ -109,8 +109,8 @@ def motion_errors(truth: Truth, enlarge: Enlarger, threads: int = 0) -> list[Rec
     lumas = [luma_plane(truth.pictures[index]) for index in chosen]
     records: list[Record] = []
     for shift in SHIFTS:
-        if min(truth.size) - shift < 3 * SCALE * (_border(shift) + multiple):
-            break  # the picture is too small for a shift like that
+        if min(truth.size) - shift < SCALE * (2 * _border(shift) + 8 + multiple):
+            break  # next to nothing of the picture would be left to judge
         errors = [
             _pair_errors(luma, shift, axis, graph, multiple) for luma in lumas for axis in (0, 1)
         ]
