@@ -1,0 +1,66 @@
+"""Segments made by a real Dask cluster on this machine, one of whose workers is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeClip
+from tests.jobs import SEGMENT, do
+from vsrcli.errors import DeviceError, UsageError
+from vsrcli.media.folder import JobFolder
+
+distributed = pytest.importorskip("distributed")
+
+
+def test_a_cluster_makes_the_same_bytes_though_a_worker_is_killed(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip, whole, output = make_clip("in.mkv", frames=60), tmp_path / "a.mkv", tmp_path / "b.mkv"
+    do(clip, whole)
+    seen: list[int] = []
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+    )
+    with cluster:
+        victim = next(iter(cluster.workers.values())).pid
+
+        def kill() -> None:
+            while not JobFolder(output).finished():
+                time.sleep(0.01)
+            os.kill(victim, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        result = do(
+            clip,
+            output,
+            cluster=cluster.scheduler_address,
+            progress=lambda done, total: seen.append(done),
+        )
+        killer.join()
+    assert result.frames == 60 and seen == sorted(seen) and seen[-1] == 60
+    assert len(seen) > 60 // SEGMENT
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_no_scheduler_is_one_sentence(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsrcli.cluster._PATIENCE_S", 1)
+    with pytest.raises(DeviceError, match="no scheduler answers"):
+        do(make_clip("in.mkv", frames=2), tmp_path / "out.mkv", cluster="tcp://127.0.0.1:9")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
+def test_without_dask_the_extra_is_named(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"pip install 'vsr\[cluster\]'"):
+        do(make_clip("in.mkv", frames=2), tmp_path / "out.mkv", cluster="tcp://127.0.0.1:9")
