@@ -88,7 +88,9 @@ def _read(path: Path) -> _Found:
             found.frames += 1
             if packet.pts is not None:
                 found.pts.append(packet.pts)
-            gop = [packet] if packet.is_keyframe else [*gop, packet]
+            if packet.is_keyframe:
+                gop = []
+            gop.append(packet)
             if found.frames == _FIRST_FRAMES:
                 _decode(video, gop)
         shown = _decode(video, gop if len(gop) <= _LONGEST_GOP else gop[:_FIRST_FRAMES])
@@ -100,13 +102,15 @@ def _read(path: Path) -> _Found:
 
 def _decode(video: Any, packets: list[Any]) -> list[int | None]:
     """Decode packets from a key frame on; return the PTS of the frames."""
-    decoder, frames = video.codec_context, []
+    decoder = video.codec_context
+    shown: list[int | None] = []
     for packet in [*packets, None]:
-        frames += decoder.decode(packet)
+        # Their times alone: the pictures of a whole group would fill the memory.
+        shown += [frame.pts for frame in decoder.decode(packet)]
     decoder.flush_buffers()
-    if packets and not frames:
+    if packets and not shown:
         raise InputError("nothing decodes")
-    return [frame.pts for frame in frames]
+    return shown
 
 
 def _check_frames(
