@@ -16,7 +16,8 @@ from PIL import Image
 from scipy import ndimage
 
 from vsrcli.errors import VsrError
-from vsrcli.unmakeup import UnmakeupOptions, unmakeup
+from vsrcli.portraits.options import UnmakeupOptions
+from vsrcli.unmakeup import unmakeup
 
 FACE = (118, 10, 328, 262)
 ENLARGED = 3

@@ -16,10 +16,10 @@ from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.portraits import colour
 from vsrcli.portraits.deep import read_deep
 from vsrcli.portraits.faces import find_faces
+from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import read_still, write_still
 from vsrcli.portraits.window import Window
 from vsrcli.unmakeup import (
-    UnmakeupOptions,
     UnmakeupResult,
     default_output,
     pictures_in,

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsrcli.errors import InputError, UsageError, VsrError
-from vsrcli.networks.crn import DEFAULT_MODEL, CrnReverter, find_crn
+from vsrcli.errors import InputError, OutputError, UsageError, VsrError
+from vsrcli.networks.crn import CrnReverter, find_crn
 from vsrcli.networks.session import ignore, resolve_device
 from vsrcli.portraits.faces import Face, find_faces
+from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pages import draw_comparison, draw_components
 from vsrcli.portraits.pictures import (
     FORMATS,
@@ -40,41 +41,6 @@ _SMALL_FACE = 128
 
 
 @dataclass(frozen=True, slots=True)
-class UnmakeupOptions:
-    """What to do. Raises UsageError for values out of range."""
-
-    strength: float = 1.0
-    """0 leaves every pixel as it is, 1 adds all that is predicted."""
-    tone: float = 1.0
-    """Share of the components of tone and colour."""
-    texture: float = 1.0
-    """Share of the components of texture."""
-    box: tuple[int, int, int, int] | None = None
-    """Left, top, width and height of the one face to treat, chin to hairline; None to look."""
-    whole: bool = False
-    """Treat the whole picture, faces or none."""
-    force: bool = False
-    """Treat what looks unedited too."""
-    overwrite: bool = False
-    model: str = DEFAULT_MODEL
-    device: str = "auto"
-    threads: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("strength", "tone", "texture"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise UsageError(f"--{name} {value:g}: give a number from 0 to 1")
-        if self.box is not None and min(self.box[2:]) < 16:
-            raise UsageError("--box: a face is at least 16 pixels wide and high")
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is asked for."""
-        return self.strength == 0 or self.tone == self.texture == 0
-
-
-@dataclass(frozen=True, slots=True)
 class UnmakeupResult:
     """What was done to one picture."""
 
@@ -86,12 +52,12 @@ class UnmakeupResult:
     """Left, top, width and height of the faces treated."""
     unedited: bool
     """Whether the photo looks unedited and was left alone."""
+    edited: float
+    """Probability that it was edited, by the traces an edit leaves; a judgement on pixels."""
     change: float
     """Root mean square of what was predicted on the faces, in levels of 255."""
     components: dict[str, float]
-    """The same by component."""
-    edited: float
-    """Probability that the photo was edited, as the network's makers would have it."""
+    """The same by component; of the face where it is most."""
     seconds: float
 
 
@@ -124,7 +90,6 @@ class Unmaker:
         self._warn(source, faces)
         card = self._reverter.card
         predictions = [] if options.idle else self._predict(still, faces)
-        change = max((prediction.change for prediction in predictions), default=0.0)
         edited = max((prediction.edited for prediction in predictions), default=0.0)
         unedited = bool(predictions) and not options.force and edited <= card.edited_above
         if unedited:
@@ -142,23 +107,18 @@ class Unmaker:
             draw_comparison(still.pixels, pixels, compare, overwrite=options.overwrite)
         if components is not None:
             draw_components(predictions, card.components, components, options.overwrite)
-        levels = (
-            [255 * value for value in np.max([p.components for p in predictions], axis=0)]
-            if (predictions)
-            else []
-        )
         return UnmakeupResult(
             source=str(source),
             output=str(output),
             size=(still.pixels.shape[1], still.pixels.shape[0]),
             faces=tuple(_box(face) for face in faces),
             unedited=unedited,
-            change=round(255 * change, 3),
-            components={
-                name: round(float(level), 3)
-                for name, level in zip(card.components, levels, strict=False)
-            },
             edited=round(edited, 3),
+            change=_levels(max((prediction.change for prediction in predictions), default=0.0)),
+            components={
+                name: _levels(max(prediction.components[index] for prediction in predictions))
+                for index, name in enumerate(card.components if predictions else ())
+            },
             seconds=round(time.monotonic() - started, 2),
         )
 
@@ -188,7 +148,7 @@ class Unmaker:
 def unmakeup(
     source: Path | str,
     output: Path | str | None = None,
-    options: UnmakeupOptions = UnmakeupOptions(),
+    options: UnmakeupOptions | None = None,
     *,
     compare: Path | None = None,
     components: Path | None = None,
@@ -202,7 +162,8 @@ def unmakeup(
     """
     source = Path(source)
     target = default_output(source) if output is None else Path(output)
-    return Unmaker(options, note)(source, target, compare=compare, components=components)
+    unmake = Unmaker(options or UnmakeupOptions(), note)
+    return unmake(source, target, compare=compare, components=components)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +262,10 @@ def faces_of(source: Path, still: Still, options: UnmakeupOptions) -> list[Face]
     return faces
 
 
+def _levels(value: float) -> float:
+    return round(255 * value, 3)
+
+
 def _box(face: Face) -> tuple[int, int, int, int]:
     width = 0.8 * face.height
     return (
@@ -320,8 +285,6 @@ def _check_outputs(
         raise UsageError(f"{output}: is the input itself; the original is what you will want back")
     for path in (output, compare):
         if path is not None and path.exists() and not options.overwrite:
-            from vsrcli.errors import OutputError
-
             raise OutputError(f"{path}: exists already; use --overwrite or another name")
     if compare is not None and compare.suffix.lower() != ".png":
         raise UsageError(f"--compare {compare}: write it to a .png")

@@ -19,7 +19,8 @@ from vsrcli.console import note, print_json, print_result, progress_bar
 from vsrcli.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
-    from vsrcli.unmakeup import UnmakeupOptions, UnmakeupPlan, UnmakeupResult
+    from vsrcli.portraits.options import UnmakeupOptions
+    from vsrcli.unmakeup import UnmakeupPlan, UnmakeupResult
 
 HOW_MUCH, WHERE, SHOW, NETWORK = "How much", "Where", "Showing", "Network"
 
@@ -119,7 +120,7 @@ def unmakeup_command(
     grain is invented in their place. The result is no evidence of how a person looks. Everything
     around the pixels is kept; JPEG is written at quality 95, 4:4:4.
     """
-    from vsrcli.unmakeup import UnmakeupOptions
+    from vsrcli.portraits.options import UnmakeupOptions
 
     options = UnmakeupOptions(
         strength=strength,
