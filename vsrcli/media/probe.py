@@ -245,7 +245,7 @@ def _frame_count(
 def _stream_info(stream: Any) -> StreamInfo:
     known = stream.type in ("video", "audio", "subtitle", "data", "attachment")
     context = stream.codec_context
-    codec = context.codec.canonical_name if context is not None else stream.name
+    codec = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
     return StreamInfo(
         index=stream.index,
         type=stream.type if known else "data",

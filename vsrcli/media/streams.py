@@ -153,7 +153,9 @@ def _headless(stream: Any) -> bool:
 
 def _codec(stream: Any) -> str | None:
     context = stream.codec_context
-    return str(context.codec.canonical_name) if context is not None else stream.name
+    if context is None:  # an unknown coding may not even have a name
+        return getattr(stream, "name", None)
+    return str(context.codec.canonical_name)
 
 
 def _title(info: StreamInfo) -> str:
