@@ -66,13 +66,17 @@ class Decoder:
         name: str,
         on_error: OnError = "conceal",
         *,
-        whole: bool = True,
+        owed: Fraction | None = None,
     ) -> None:
-        """`whole` False: the container's structure is damaged, so what is missing was there."""
+        """`owed`: seconds of video that were there before the container's structure was damaged.
+
+        0 if nobody knows, None if it is whole.
+        """
         self.concealed = 0
         self.left_out = 0
         self.truncated = False
-        self._whole = whole
+        self._owed = owed
+        self._whole = owed is None
         self._container = container
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
@@ -82,13 +86,14 @@ class Decoder:
         self._strict = self._context.codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
         self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
-        self._damaged = not whole
+        self._damaged = owed is not None
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
         self._on_error = on_error
         self._begun = False
         self._packets = 0
         self._end = Fraction(0)  # of the last packet of any stream, in seconds
+        self._video_end = Fraction(0)
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
@@ -135,11 +140,13 @@ class Decoder:
             for packet in self._container.demux():
                 if not packet.size:
                     continue
+                end = Fraction(0)
                 if packet.dts is not None and packet.time_base:
                     end = (packet.dts + (packet.duration or 0)) * Fraction(packet.time_base)
                     self._end = max(self._end, end)
                 if packet.stream_index == self._stream.index:
                     self._packets += 1
+                    self._video_end = max(self._video_end, end)
                     yield packet
         except av.FFmpegError:
             self.truncated = True
@@ -209,13 +216,15 @@ class Decoder:
         least = self._stream.frames * 9 // 10 if self._whole else self._stream.frames
         if name == "avi" and self._packets < least:
             return True
+        if self._owed:
+            begin = Fraction(self._container.start_time or 0, av.time_base)
+            missing = self._owed - (self._video_end - begin)
+            return missing > self._nominal * self._base * 3 / 2
         duration = self._container.duration
         if not duration or not any(kind in name for kind in _KEEPS_ITS_LENGTH):
             return False
         start = Fraction(self._container.start_time or 0, av.time_base)
         missing = Fraction(duration, av.time_base) - (self._end - start)
-        if not self._whole:
-            return missing > self._nominal * self._base * 3 / 2
         return missing > max(Fraction(1, 2), Fraction(duration, av.time_base) / 50)
 
 

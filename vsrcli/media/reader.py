@@ -121,6 +121,7 @@ class Reader:
             return PictureDecoder(self._source.pictures, self._on_error)
         container = stack.enter_context(opened(self._source.path))
         stream = main_video(container, self._source.name)
+        whole = is_whole(self._source.path, self.info.format)
         return Decoder(
             container,
             stream,
@@ -128,7 +129,7 @@ class Reader:
             self._nominal(),
             self._source.name,
             self._on_error,
-            whole=is_whole(self._source.path, self.info.format),
+            owed=None if whole else self.info.duration or Fraction(0),
         )
 
     def _nominal(self) -> int:
