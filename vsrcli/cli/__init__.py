@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vsrcli import __version__
+from vsrcli.cli.bench import bench_command
 from vsrcli.cli.degrade import degrade_command
 from vsrcli.cli.doctor import doctor_command
 from vsrcli.cli.options import wants_traceback
@@ -53,6 +54,7 @@ app.command("upscale")(upscale_command)
 app.command("degrade")(degrade_command)
 app.command("psnr")(psnr_command)
 app.command("unmakeup")(unmakeup_command)
+app.command("bench")(bench_command)
 app.command("doctor")(doctor_command)
 
 
