@@ -16,7 +16,7 @@ _LONG_SIDE = 480
 _SMALLEST = 32
 _HEIGHT_OF_BOX = 1.2
 """Chin to hairline, over the side of the cascade's square: the mean over 400 portraits."""
-_TOO_SMALL = 0.4
+_TOO_SMALL = 0.5
 """A hit smaller than this share of the largest is an eye or a pattern, hardly ever a face."""
 
 
