@@ -36,7 +36,7 @@ def test_enlarge(tmp_path: Path) -> None:
 
 
 def test_measure(tmp_path: Path) -> None:
-    frames = [make_frame("yuv420p", 192, 160, time=3.0 * i, seed=5, index=i) for i in range(6)]
+    frames = [make_frame("yuv420p", 192, 160, time=8.0 * i, seed=2, index=i) for i in range(6)]
     original = write_frames(tmp_path / "original.mkv", frames)
     rows = dict(line.split()[:2] for line in run("measure.py", original, tmp_path).splitlines())
     assert float(rows["large.mkv"]) > float(rows["bicubic"]) + 1.0

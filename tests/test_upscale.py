@@ -54,7 +54,7 @@ def payload(path: Path, kind: str) -> list[tuple[int | None, bytes]]:
 def moving(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A textured clip that moves by fractions of a pixel, and the same reduced four times (BI)."""
     folder = tmp_path_factory.mktemp("moving")
-    frames = [make_frame("yuv420p", 192, 160, time=3.0 * i, seed=5) for i in range(9)]
+    frames = [make_frame("yuv420p", 192, 160, time=8.0 * i, seed=2) for i in range(9)]
     reduce = Degradation(frames[0].layout, (192, 160), scale=4, kind="bi")
     small = [picture(reduce(frame.planes), i) for i, frame in enumerate(frames)]
     return write_frames(folder / "hr.mkv", frames), write_frames(folder / "lr.mkv", small)

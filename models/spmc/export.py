@@ -30,17 +30,18 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from models.spmc.measure import bytes_per_pixel
-from models.spmc.network import SCALE, Spmc, compose
+from models.spmc.network import SCALE, Spmc, SpmcConfig, compose
 
 HERE = Path(__file__).parent
-VERSION = "1"
+VERSION = "2"
 WINDOW = 5
 MOTION_ALLOWANCE = 20
 """Motion, in LR pixels, that a tile's halo covers on top of what the convolutions see."""
 TRAINING_DATA = (
     "About 70 web-encoded clips (Pexels licence, Apache-2.0, BSD, MIT, CC0, CC-BY) and photographs "
-    "(CC0, CC-BY, CC-BY-SA, BSD, Unsplash and Pexels licences) moved synthetically; bicubic x4, "
-    "40 % of the inputs through x264 at crf 18-28. No benchmark clip."
+    "(CC0, CC-BY, CC-BY-SA, BSD, Unsplash and Pexels licences) moved synthetically; inputs reduced "
+    "by anti-aliased bicubic, by Gaussian blur, or as by ffmpeg through x264 at crf 18 to 28. "
+    "No benchmark clip."
 )
 PAPER = (
     "Tao, Gao, Liao, Wang, Jia: Detail-revealing Deep Video Super-resolution, "
@@ -53,7 +54,7 @@ FLOW_TOLERANCE = 1e-3
 """The same for flows, in LR pixels. Flows are tens of pixels, not 0..1, and the network rounds its
 own positions: at a width of 1000 float32 places a sample to 6e-5 pixel only, and a steep edge
 multiplies that. A thousandth of a pixel moves the canvas by 1/250 of one of its pixels."""
-SIZES = ((1, 1), (9, 11), (25, 45))
+SIZES = ((1, 1), (5, 7), (13, 23))
 """Heights and widths checked, in multiples of `multiple_of`."""
 WINDOWS = (1, 2, 3, 5, 9)
 
@@ -66,7 +67,7 @@ class Compose(nn.Module):
         return compose(first, second)
 
 
-def sample(count: int, height: int, width: int, channels: int) -> dict[str, dict[str, Tensor]]:
+def sample(count: int, height: int, width: int, config: SpmcConfig) -> dict[str, dict[str, Tensor]]:
     """Inputs of every graph, by role: smooth texture that moves, as video does, and its flows."""
     generator = torch.Generator().manual_seed(height * width + count)
     margin = 8
@@ -78,7 +79,10 @@ def sample(count: int, height: int, width: int, channels: int) -> dict[str, dict
     flows = 6 * F.interpolate(
         torch.randn(count + 1, 2, 3, 3, generator=generator), (height, width), mode="bilinear"
     )
-    hidden = torch.rand(1, channels, height, width, generator=generator)
+    states = {
+        name: torch.randn(1, channels, height, width, generator=generator) * 0.1
+        for name, channels in config.states.items()
+    }
     reference = frames[count // 2 : count // 2 + 1]
     return {
         "motion": {"reference": frames, "neighbour": frames.flip(0)},
@@ -88,12 +92,14 @@ def sample(count: int, height: int, width: int, channels: int) -> dict[str, dict
             "flows": flows[:count],
             "reference": reference,
             "state_flow": flows[count:],
-            "hidden": hidden,
+            **states,
         },
     }
 
 
-OUTPUTS = {"motion": ["flow"], "compose": ["flow"], "fusion": ["luma", "next_hidden"]}
+def outputs(role: str, config: SpmcConfig) -> list[str]:
+    """Names of what a graph gives."""
+    return ["luma", *(f"next_{name}" for name in config.states)] if role == "fusion" else ["flow"]
 
 
 def dynamic_axes(role: str, name: str) -> dict[int, object]:
@@ -102,9 +108,11 @@ def dynamic_axes(role: str, name: str) -> dict[int, object]:
     return dict.fromkeys((0, 2, 3) if counted else (2, 3), Dim.DYNAMIC)
 
 
-def export(role: str, module: nn.Module, path: Path, card: dict[str, str], channels: int) -> None:
+def export(
+    role: str, module: nn.Module, path: Path, card: dict[str, str], config: SpmcConfig
+) -> None:
     """Write MODULE as PATH with CARD as its metadata; every size asserted dynamic."""
-    inputs = sample(3, 36, 52, channels)[role]
+    inputs = sample(3, 40, 56, config)[role]
     warnings.simplefilter("ignore")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     program = torch.onnx.export(
@@ -113,7 +121,7 @@ def export(role: str, module: nn.Module, path: Path, card: dict[str, str], chann
         dynamo=True,
         external_data=False,
         input_names=list(inputs),
-        output_names=OUTPUTS[role],
+        output_names=outputs(role, config),
         dynamic_shapes={name: dynamic_axes(role, name) for name in inputs},
         opset_version=20,
         verbose=False,
@@ -149,13 +157,13 @@ def compare(
     windows: Sequence[int] = WINDOWS,
 ) -> float:
     """Largest difference of PyTorch and onnxruntime over SIZES and WINDOWS; raises beyond it."""
-    multiple_of, channels = net.config.multiple_of, net.config.channels
+    multiple_of = net.config.multiple_of
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     tolerance = PICTURE_TOLERANCE if role == "fusion" else FLOW_TOLERANCE
     worst = 0.0
     for rows, columns in sizes:
         for count in windows:
-            inputs = sample(count, rows * multiple_of, columns * multiple_of, channels)[role]
+            inputs = sample(count, rows * multiple_of, columns * multiple_of, net.config)[role]
             with torch.no_grad():
                 expected = module(*inputs.values())
             found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
@@ -180,7 +188,7 @@ def model_card(net: Spmc, name: str, role: str, sha256: str) -> dict[str, str]:
         "scale": str(SCALE),
         "multiple_of": str(config.multiple_of),
         "halo": str(halo),
-        "states": json.dumps({"hidden": config.channels} if role == "fusion" else {}),
+        "states": json.dumps(config.states if role == "fusion" else {}),
         "precision": "fp32",
         "window": str(WINDOW),
         "training_data": TRAINING_DATA,
@@ -207,14 +215,14 @@ def main() -> None:
     parser.add_argument("--name", default="spmc_x4")
     options = parser.parse_args()
     net = Spmc().eval()
-    net.load_state_dict(torch.load(options.weights, map_location="cpu", weights_only=True))
+    stored = torch.load(options.weights, map_location="cpu", weights_only=True)
+    net.load_state_dict(stored.get("average", stored))  # a checkpoint holds the averaged weights
     sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()
     options.out.mkdir(parents=True, exist_ok=True)
-    channels = net.config.channels
     for role, module in (("motion", net.motion), ("compose", Compose()), ("fusion", net.fusion)):
         path = options.out / f"{options.name}.{role}.onnx"
         card = model_card(net, options.name, role, sha256)
-        export(role, module, path, card, channels)
+        export(role, module, path, card, net.config)
         worst = compare(role, module, path, net)
         memory = add_memory(path)
         print(f"{path.name}: {path.stat().st_size} bytes, differs by {worst:.1e}, {memory} B/px")

@@ -5,7 +5,8 @@ ICCV 2017 (arXiv 1704.02738). Kept from the paper: motion estimation, the sub-pi
 compensation (SPMC) layer, detail fusion of any number of frames, recurrence, the bicubic skip.
 Changed: the canvas is held phase by phase on the low-resolution grid, so no convolution runs at
 high resolution; the sums of the SPMC layer are normalised by their weights; the recurrence goes
-from one output frame to the next along the flow instead of over the window.
+from one output frame to the next along the flow instead of over the window, and carries, besides a
+hidden state, the detail found last, moved on the fine grid where it keeps its sub-pixel place.
 
 Words: B batch, N frames of a window, T frames of a sequence, H x W the low-resolution size.
 Pictures are luma in 0..1. A flow [B, 2, H, W] is (x, y) in low-resolution pixels:
@@ -30,13 +31,20 @@ class SpmcConfig:
     """Sizes of the network; the defaults are those of the shipped weights."""
 
     channels: int = 64
-    """Channels of the hidden state and of the residual blocks."""
-    blocks: int = 4
+    """Channels of the residual blocks."""
+    blocks: int = 6
     """Residual blocks of the detail fusion."""
+    state: int = 32
+    """Channels of the hidden state that goes from one output frame to the next."""
     encoder: int = 32
     """Channels of the encoding of one compensated frame."""
-    motion: tuple[int, ...] = (32, 24, 16)
+    motion: tuple[int, ...] = (48, 48, 32, 24)
     """Channels of the motion estimation per level, coarsest first; each level halves the size."""
+
+    @property
+    def states(self) -> dict[str, int]:
+        """Channels of the recurrent states, by name."""
+        return {"hidden": self.state, "detail": PHASES}
 
     @property
     def multiple_of(self) -> int:
@@ -50,8 +58,9 @@ class SpmcConfig:
 
     @property
     def motion_radius(self) -> int:
-        """How far a flow vector sees at rest: four convolutions per level, and its resampling."""
-        return sum((4 + 1) * 2**level for level in range(len(self.motion)))
+        """How far a flow vector sees at rest: five convolutions a look, contrast, resampling."""
+        looks = [1] + [2] * (len(self.motion) - 1)
+        return sum((5 * look + 4) * 2**level for level, look in enumerate(looks))
 
 
 # --- geometry, without parameters -----------------------------------------------------------------
@@ -139,7 +148,48 @@ def bicubic_phases(a: float = -0.5) -> Tensor:
     return weights
 
 
+def activity(picture: Tensor) -> Tensor:
+    """0 where PICTURE [B, 1, H, W] is flat, 1 where it varies by two levels of 255 or more.
+
+    Over 5x5 pixels, as far as the bicubic kernel reaches: times this, detail leaves flat colour
+    exactly as it is.
+    """
+    highest = F.max_pool2d(picture, 5, stride=1, padding=2)
+    lowest = -F.max_pool2d(-picture, 5, stride=1, padding=2)
+    return ((highest - lowest) * (255 / 2)).clamp(0, 1)
+
+
 # --- the network ----------------------------------------------------------------------------------
+
+
+class _KeepLayout(torch.autograd.Function):
+    """The identity, whose gradient has the type and memory layout of its input.
+
+    Between convolutions (channels last, bfloat16 in training) and sampling (planar, float32) the
+    gradients would otherwise mix layouts, which makes every addition on the way several times
+    slower.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:  # noqa: ANN001
+        """X itself."""
+        ctx.dtype = x.dtype
+        ctx.format = (
+            torch.channels_last
+            if x.is_contiguous(memory_format=torch.channels_last) and x.shape[1] > 1
+            else torch.contiguous_format
+        )
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:  # noqa: ANN001
+        """GRADIENT as the input was."""
+        return gradient.to(ctx.dtype).contiguous(memory_format=ctx.format)
+
+
+def keep_layout(x: Tensor) -> Tensor:
+    """X; in training its gradient keeps X's type and memory layout."""
+    return _KeepLayout.apply(x) if x.requires_grad else x
 
 
 def conv(inputs: int, outputs: int) -> nn.Conv2d:
@@ -147,8 +197,22 @@ def conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
+def contrast(picture: Tensor) -> Tensor:
+    """PICTURE [B, 1, H, W] less its local mean, over its local deviation: motion is seen by it."""
+
+    def local(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 7, stride=1, padding=3, count_include_pad=False)
+
+    difference = picture - local(picture)
+    return difference / (local(difference * difference) + 4e-4).sqrt()
+
+
 class Motion(nn.Module):
-    """Motion estimation, coarse to fine: each level corrects the flow of the level below."""
+    """Motion estimation, coarse to fine: each level corrects the flow of the coarser one.
+
+    At each level the neighbour is warped by the flow found so far and a small network sees both
+    pictures and what still differs. The coarse levels, where motion is large, look twice.
+    """
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -160,27 +224,35 @@ class Motion(nn.Module):
         last.weight.data.mul_(0.1)  # starts near zero flow
         nn.init.zeros_(last.bias)
         layers: list[nn.Module] = [conv(5, channels), nn.ReLU(True)]
-        for _ in range(2):
+        for _ in range(3):
             layers += [conv(channels, channels), nn.ReLU(True)]
         return nn.Sequential(*layers, last)
 
     def forward(self, reference: Tensor, neighbour: Tensor) -> Tensor:
         """Flow [B, 2, H, W] from REFERENCE to NEIGHBOUR, both [B, 1, H, W]."""
+        return self.pyramid(reference, neighbour)[-1]
+
+    def pyramid(self, reference: Tensor, neighbour: Tensor) -> list[Tensor]:
+        """The flow after every look, coarsest level first, each in pixels of its level."""
         pairs = [(reference, neighbour)]
         for _ in range(len(self.levels) - 1):
             pairs.append((F.avg_pool2d(pairs[-1][0], 2), F.avg_pool2d(pairs[-1][1], 2)))
-        flow: Tensor | None = None
-        for level, (first, second) in zip(self.levels, reversed(pairs), strict=True):
-            if flow is None:
-                flow = torch.cat([torch.zeros_like(first)] * 2, 1)
-            else:
+        flow = torch.cat([torch.zeros_like(pairs[-1][0])] * 2, 1)
+        pairs = [(contrast(first), contrast(second)) for first, second in pairs]
+        flows: list[Tensor] = []
+        for number, (level, pair) in enumerate(zip(self.levels, reversed(pairs), strict=True)):
+            if flows:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
-            found = warp(second, flow)
-            # The factors bring the difference and the flow to the range of the pictures.
-            seen = torch.cat([first, found, (first - found) * 4, flow * 0.1], 1)
-            flow = flow + level(seen).float()
-        assert flow is not None
-        return flow
+            for _ in range(1 if number == len(self.levels) - 1 else 2):
+                flow = flow + self._look(level, *pair, flow)
+                flows.append(flow)
+        return flows
+
+    @staticmethod
+    def _look(level: nn.Module, first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
+        found = warp(second, flow)
+        seen = torch.cat([first, found, first - found, flow * 0.1], 1)
+        return keep_layout(keep_layout(level(seen)).float().contiguous())
 
 
 class Residual(nn.Module):
@@ -208,8 +280,9 @@ class Fusion(nn.Module):
             conv(config.encoder, config.encoder),
         )
         self.confidence = nn.Conv2d(config.encoder, 1, 1)
-        self.merge = conv(config.encoder + 1 + config.channels, config.channels)
+        self.merge = conv(config.encoder + 1 + config.state + PHASES, config.channels)
         self.body = nn.Sequential(*(Residual(config.channels) for _ in range(config.blocks)))
+        self.project = nn.Conv2d(config.channels, config.state, 1)
         self.head = conv(config.channels, PHASES)
         self.head.weight.data.mul_(0.1)
         self.register_buffer("bicubic", bicubic_phases(), persistent=False)
@@ -227,30 +300,55 @@ class Fusion(nn.Module):
         count, batch, _, height, width = encodings.shape
         scores = self.confidence(encodings.flatten(0, 1)).float()
         shares = torch.softmax(scores.reshape(count, batch, 1, height, width), 0)
-        return (encodings.float() * shares).sum(0)
+        return (encodings * shares.to(encodings.dtype)).sum(0)
 
-    def advance(self, fused: Tensor, reference: Tensor, hidden: Tensor) -> Tensor:
-        """The next hidden state [B, C, H, W]; HIDDEN is the last one, moved to the reference."""
-        return self.body(F.relu(self.merge(torch.cat([fused, reference, hidden], 1))))
+    def advance(
+        self, fused: Tensor, reference: Tensor, hidden: Tensor, detail: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The next HIDDEN [B, C, H, W] and DETAIL [B, PHASES, H, W], what bicubic lacks.
 
-    def picture(self, hidden: Tensor, reference: Tensor) -> Tensor:
-        """Luma [B, 1, 4H, 4W]: the bicubic enlargement of REFERENCE plus the detail found."""
-        base = F.conv2d(F.pad(reference.float(), (2, 2, 2, 2), mode="replicate"), self.bicubic)
-        return F.pixel_shuffle(self.head(hidden).float() + base, SCALE)
+        HIDDEN and DETAIL given are those of the last frame, moved to the REFERENCE.
+        """
+        parts = [fused, reference, hidden, detail * 4]
+        found = torch.cat([part.to(fused.dtype) for part in parts], 1)
+        found = self.body(F.relu(self.merge(found)))
+        return self.project(found), self.head(found).float() * activity(reference.float())
+
+    def picture(self, detail: Tensor, reference: Tensor) -> Tensor:
+        """Luma [B, 1, 4H, 4W]: the bicubic enlargement of REFERENCE plus DETAIL."""
+        padded = F.pad(reference.float(), (2, 2, 2, 2), mode="replicate")
+        return F.pixel_shuffle(F.conv2d(padded, self.bicubic).float() + detail, SCALE)
 
     def forward(
-        self, frames: Tensor, flows: Tensor, reference: Tensor, state_flow: Tensor, hidden: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """One output frame: luma [1, 1, 4H, 4W] in 0..1 and the next HIDDEN [1, C, H, W].
+        self,
+        frames: Tensor,
+        flows: Tensor,
+        reference: Tensor,
+        state_flow: Tensor,
+        hidden: Tensor,
+        detail: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One output frame: luma [1, 1, 4H, 4W] in 0..1, the next HIDDEN and the next DETAIL.
 
         FRAMES [N, 1, H, W] and FLOWS [N, 2, H, W], of each frame to the REFERENCE [1, 1, H, W],
         which is among the frames with flow zero. STATE_FLOW [1, 2, H, W] leads from the reference
-        to the previous one, HIDDEN [1, C, H, W] is of that one; zeros start a scene.
+        to the previous one. HIDDEN [1, C, H, W] and DETAIL [1, PHASES, H, W] are of that one;
+        zeros start a scene.
         """
         encodings = self.encode(frames, flows, reference.expand(frames.shape[0], -1, -1, -1))
         fused = self.fuse(encodings.unsqueeze(1))
-        hidden = self.advance(fused, reference, warp(hidden, state_flow))
-        return self.picture(hidden, reference).clamp(0, 1), hidden
+        hidden, detail = warp(hidden, state_flow), warp_detail(detail, state_flow)
+        hidden, detail = self.advance(fused, reference, hidden, detail)
+        return self.picture(detail, reference).clamp(0, 1), hidden, detail
+
+
+def warp_detail(detail: Tensor, flow: Tensor) -> Tensor:
+    """DETAIL [B, PHASES, H, W], phase by phase, read at p + flow(p) on its own fine grid.
+
+    FLOW [B, 2, H, W] in low-resolution pixels is interpolated to the fine grid.
+    """
+    fine = SCALE * F.interpolate(flow, scale_factor=SCALE, mode="bilinear", align_corners=False)
+    return F.pixel_unshuffle(warp(F.pixel_shuffle(detail, SCALE), fine), SCALE)
 
 
 class Spmc(nn.Module):
@@ -261,6 +359,8 @@ class Spmc(nn.Module):
         self.config = config or SpmcConfig()
         self.motion = Motion(self.config.motion)
         self.fusion = Fusion(self.config)
+        self.learns_motion = True
+        """Whether training changes the motion estimation."""
 
     def adjacent_flows(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Flows t -> t+1 and t+1 -> t, [B, T-1, 2, H, W] each, of FRAMES [B, T, H, W]."""
@@ -277,41 +377,47 @@ class Spmc(nn.Module):
         Windows reach RADIUS frames to each side and end with the sequence.
         """
         batch, count, height, width = frames.shape
-        forward, backward = self.adjacent_flows(frames)
-        hidden = frames.new_zeros(batch, self.config.channels, height, width)
-        outputs = []
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns_motion):
+            forward, backward = self.adjacent_flows(frames)
+        # The splat is not differentiated with respect to the flow: the warped state and the
+        # photometric loss teach the motion estimation, at a tenth less time for a step.
+        steps = forward.detach().unbind(1), backward.detach().unbind(1)
+        back = backward.unbind(1)
+        hidden = frames.new_zeros(batch, self.config.state, height, width)
+        detail, details = frames.new_zeros(batch, PHASES, height, width), []
         for t in range(count):
-            reference = frames[:, t : t + 1]
-            window = range(max(0, t - radius), min(count, t + radius + 1))
-            flows = flows_to(t, window, forward, backward)
-            encodings = self.encode_window(frames, window, flows, reference)
+            reference = frames[:, t : t + 1].contiguous()
             if t > 0:
-                hidden = warp(hidden, backward[:, t - 1])
-            hidden = self.fusion.advance(self.fusion.fuse(encodings), reference, hidden)
-            outputs.append(self.fusion.picture(hidden, reference))
-        return torch.cat(outputs, 1), (forward, backward)
+                hidden = warp(keep_layout(hidden).float().contiguous(), back[t - 1])
+                detail = warp_detail(detail, back[t - 1])
+            fused = self.fusion.fuse(self.encode_window(frames, t, radius, *steps))
+            hidden, detail = self.fusion.advance(fused, reference, hidden, detail)
+            details.append(detail)
+        found = torch.stack(details, 1).flatten(0, 1)
+        pictures = self.fusion.picture(found, frames.flatten(0, 1).unsqueeze(1))
+        return pictures.reshape(batch, count, *pictures.shape[2:]), (forward, backward)
 
     def encode_window(
-        self, frames: Tensor, window: range, flows: list[Tensor], reference: Tensor
+        self, frames: Tensor, t: int, radius: int, forward: tuple, backward: tuple
     ) -> Tensor:
-        """Encodings [N, B, E, H, W] of the WINDOW of FRAMES, all moved to REFERENCE."""
-        count = len(window)
+        """Encodings [N, B, E, H, W] of the window around frame T of FRAMES, all moved to it."""
+        window = range(max(0, t - radius), min(frames.shape[1], t + radius + 1))
+        flows = flows_to(t, window, forward, backward)
         moved = torch.cat([frames[:, i : i + 1] for i in window])
-        encoded = self.fusion.encode(moved, torch.cat(flows), reference.repeat(count, 1, 1, 1))
-        return encoded.unflatten(0, (count, -1))
+        references = frames[:, t : t + 1].repeat(len(window), 1, 1, 1)
+        encoded = self.fusion.encode(moved, torch.cat(flows), references)
+        return encoded.unflatten(0, (len(window), -1))
 
 
-def flows_to(t: int, window: range, forward: Tensor, backward: Tensor) -> list[Tensor]:
+def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> list[Tensor]:
     """Flow [B, 2, H, W] of every frame of WINDOW to frame T, composed of adjacent flows.
 
-    FORWARD and BACKWARD [B, T-1, 2, H, W] lead t -> t+1 and t+1 -> t. Outwards from T each flow is
-    the step to the frame next nearer, then that frame's own flow: N - 1 compositions at most.
+    FORWARD and BACKWARD [B, 2, H, W] of every step lead t -> t+1 and t+1 -> t. Outwards from T each
+    flow is the step to the frame next nearer, then that frame's own flow: N - 1 compositions.
     """
-    flows = {t: forward.new_zeros(forward.shape[0], *forward.shape[2:])}
+    flows = {t: torch.zeros_like(forward[0])}
     for i in reversed(range(window.start, t)):
-        step = forward[:, i]
-        flows[i] = step if i + 1 == t else compose(step, flows[i + 1])
+        flows[i] = forward[i] if i + 1 == t else compose(forward[i], flows[i + 1])
     for i in range(t + 1, window.stop):
-        step = backward[:, i - 1]
-        flows[i] = step if i - 1 == t else compose(step, flows[i - 1])
+        flows[i] = backward[i - 1] if i - 1 == t else compose(backward[i - 1], flows[i - 1])
     return [flows[i] for i in window]

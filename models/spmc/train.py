@@ -44,8 +44,11 @@ class Recipe:
     """Share of each kind of degraded input."""
     final_rate: float = 0.02
     """Learning rate at the end of the last stage, as a share of its start."""
-    warp_weight: float = 0.02
+    warp_weight: float = 0.005
     """Weight of the photometric loss of the motion estimation."""
+    motion_rate: float = 0.1
+    """Learning rate of the motion estimation, which has been trained before, as a share; 0
+    leaves it as it is, which saves a sixth of the time."""
     seed: int = 0
 
 
@@ -87,13 +90,26 @@ def gain(outputs: Tensor, high: Tensor, low: Tensor) -> tuple[float, float]:
 class Run:
     """The state of a training run, saved and loaded whole."""
 
-    def __init__(self, recipe: Recipe, checkpoint: Path, start: Path | None) -> None:
+    def __init__(
+        self, recipe: Recipe, checkpoint: Path, start: Path | None, motion: Path | None
+    ) -> None:
         self.recipe, self.checkpoint = recipe, checkpoint
         self.network = Spmc(SpmcConfig(**recipe.network)).to(memory_format=torch.channels_last)
         if start is not None:
             self.network.load_state_dict(torch.load(start, weights_only=True))
+        if motion is not None:
+            self.network.motion.load_state_dict(torch.load(motion, weights_only=True))
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
+        self.network.learns_motion = recipe.motion_rate > 0
+        groups = [
+            {"params": list(part.parameters()), "share": share}
+            for part, share in (
+                (self.network.fusion, 1.0),
+                (self.network.motion, recipe.motion_rate),
+            )
+            if share > 0
+        ]
+        self.optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
         self.step = 0
         if checkpoint.is_file():
             self.load()
@@ -134,13 +150,15 @@ class Run:
         random.seed(self.recipe.seed * 1_000_003 + self.step)
         stage = stage_at(self.recipe, self.step)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
+            group["lr"] = learning_rate(self.recipe, self.step) * group["share"]
         high, low = clips.sample(int(stage["batch"]))
         with torch.autocast("cpu", torch.bfloat16):
             outputs, flows = self.network(low, radius=random.choice([1, 1, 2]))
         error = outputs - high
         picture = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
-        loss = picture + self.recipe.warp_weight * photometric(low[:, :-1], low[:, 1:], *flows)
+        loss = picture
+        if self.network.learns_motion:
+            loss = loss + self.recipe.warp_weight * photometric(low[:, :-1], low[:, 1:], *flows)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
@@ -186,6 +204,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="clips of models.spmc.data")
     parser.add_argument("--checkpoint", type=Path, help="default: beside the config, .pt")
     parser.add_argument("--start", type=Path, help="weights to begin from, a state_dict")
+    parser.add_argument("--motion", type=Path, help="motion estimation of models.spmc.train_motion")
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
@@ -194,7 +213,8 @@ def main() -> None:
     torch.manual_seed(recipe.seed)
     shapes = {(int(stage["length"]), int(stage["patch"])) for stage in recipe.stages}
     clips = {shape: Clips(given.cache, *shape, recipe.mixture) for shape in shapes}
-    run = Run(recipe, given.checkpoint or given.config.with_suffix(".pt"), given.start)
+    checkpoint = given.checkpoint or given.config.with_suffix(".pt")
+    run = Run(recipe, checkpoint, given.start, given.motion)
     train(run, clips, given.hours)
 
 

@@ -1,11 +1,12 @@
 import dataclasses
+import gc
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tests.clips import ClipSpec, write_clip
 from tests.conftest import MakeClip
@@ -192,3 +193,13 @@ def test_info_is_frozen(make_clip: MakeClip) -> None:
     info = probe(make_clip(frames=1))
     with pytest.raises(dataclasses.FrozenInstanceError):
         info.width = 3  # type: ignore[misc]
+
+
+def test_pictures_with_a_colour_profile(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for number in range(4):
+        picture = Image.new("RGB", (24, 16), (number, 60, 90))
+        picture.save(tmp_path / f"{number}.png", icc_profile=profile)
+    for _ in range(5):  # what is freed twice shows itself sooner or later
+        assert (probe(tmp_path).width, probe(tmp_path).rotation) == (24, 0)
+        gc.collect()

@@ -164,7 +164,7 @@ def test_available_memory_is_plausible() -> None:
 
 
 def test_no_seam_shows_with_the_shipped_model() -> None:
-    model = find_model()
+    model = find_model(precision="fp32")
     generator = np.random.default_rng(1)
     coarse = generator.random((20, 80)).astype(np.float32)
     picture = coarse.repeat(4, 0).repeat(4, 1)

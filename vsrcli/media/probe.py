@@ -29,6 +29,7 @@ DEFAULT_SEQUENCE_RATE = Fraction(25)
 _HIGHEST_RATE = 240
 """Rates above are mostly the clock of a container that keeps no rate (FLV, Matroska: 1000)."""
 _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+_PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
 _CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 
 
@@ -114,7 +115,7 @@ def _describe(
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
     duration = _duration(container, stream)
     rate = _rate(stream, duration)
-    matrix = _display_matrix(frame)
+    matrix = _display_matrix(frame, stream.codec_context.codec.canonical_name)
     return MediaInfo(
         path=source.path,
         format=container.format.name,
@@ -147,9 +148,9 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
         stream = main_video(container, str(first))
         chroma_location = _chroma_location(container, stream.index)
         frame = first_frame(container, stream, str(first))
-        matrix = _display_matrix(frame)
-        count = len(source.pictures)
         codec = stream.codec_context.codec.canonical_name
+        matrix = _display_matrix(frame, codec)
+        count = len(source.pictures)
         return MediaInfo(
             path=source.path,
             format="image2",
@@ -183,7 +184,9 @@ def rotation_of(matrix: tuple[int, ...] | None) -> int:
     return round(math.degrees(math.atan2(matrix[1], matrix[0]))) % 360
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+def _display_matrix(frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:
+    if codec in _PICTURE_CODECS:  # PyAV 18 frees a picture's ICC profile twice once it is looked at
+        return _turned(-frame.rotation) if frame.rotation else None
     try:
         data: Any = frame.side_data.get("DISPLAYMATRIX")
         matrix = struct.unpack("=9i", bytes(data)) if data else None
