@@ -1,6 +1,6 @@
 """Enlarge a video from Python and report the progress in one's own way.
 
-    python examples/enlarge.py examples/bunny.mp4 bunny_x2.mp4
+python examples/enlarge.py examples/bunny.mp4 bunny_x2.mp4
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Reduce a video, enlarge it again, and measure what came back, next to bicubic and Lanczos.
 
-    python examples/measure.py original.mp4 folder
+python examples/measure.py original.mp4 folder
 """
 
 import sys

@@ -11,26 +11,31 @@ if TYPE_CHECKING:
     from vsrcli.degrade import DegradeOptions, degrade
     from vsrcli.errors import VsrError
     from vsrcli.options import UpscaleOptions
+    from vsrcli.portraits.options import UnmakeupOptions
     from vsrcli.psnr import psnr
     from vsrcli.scores import Protocol
+    from vsrcli.unmakeup import unmakeup
     from vsrcli.upscale import upscale
 
 __version__ = "0.1.0"
 __all__ = [
     "DegradeOptions",
     "Protocol",
+    "UnmakeupOptions",
     "UpscaleOptions",
     "VsrError",
     "__version__",
     "degrade",
     "psnr",
+    "unmakeup",
     "upscale",
 ]
 
-_FUNCTIONS = frozenset({"degrade", "psnr", "upscale"})
+_FUNCTIONS = frozenset({"degrade", "psnr", "unmakeup", "upscale"})
 _CLASSES = {
     "DegradeOptions": "degrade",
     "Protocol": "scores",
+    "UnmakeupOptions": "portraits.options",
     "UpscaleOptions": "options",
     "VsrError": "errors",
 }

@@ -25,7 +25,7 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            error("interrupted; what upscale had finished is kept, the same command goes on from there")
+            error("interrupted; the same upscale command goes on from what is finished")
             raise typer.Exit(ExitStatus.INTERRUPTED) from None
         except BrokenPipeError:
             raise typer.Exit(ExitStatus.OUTPUT) from None

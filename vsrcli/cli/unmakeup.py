@@ -36,7 +36,7 @@ def unmakeup_command(
         Path | None,
         typer.Argument(
             metavar="[OUT]",
-            help="A picture, or a folder for a folder. [default: face.unmakeup.jpg for face.jpg]",
+            help="A picture, or a folder for a folder; else face.unmakeup.jpg for face.jpg.",
         ),
     ] = None,
     strength: Annotated[
