@@ -201,7 +201,10 @@ def contrast(picture: Tensor) -> Tensor:
     """PICTURE [B, 1, H, W] less its local mean, over its local deviation: motion is seen by it."""
 
     def local(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 7, stride=1, padding=3, count_include_pad=False)
+        # Along one axis after the other: 14 samples instead of 49 for the same mean.
+        for size, padding in (((7, 1), (3, 0)), ((1, 7), (0, 3))):
+            x = F.avg_pool2d(x, size, stride=1, padding=padding, count_include_pad=False)
+        return x
 
     difference = picture - local(picture)
     return difference / (local(difference * difference) + 4e-4).sqrt()
