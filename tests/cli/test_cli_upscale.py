@@ -43,6 +43,7 @@ def documented(heading: str) -> set[str]:
     text = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
     table = text.split(f"## {heading}\n")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert rows, heading
     return set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
@@ -51,6 +52,10 @@ def test_the_json_is_documented(make_clip: MakeClip, tmp_path: Path) -> None:
     plan = json.loads(vsr(*arguments, "--dry-run").stdout)
     assert set(plan) == documented("vsr upscale --dry-run")
     assert set(json.loads(vsr(*arguments).stdout)) == documented("vsr upscale")
+    small = vsr("degrade", tmp_path / "out.mp4", tmp_path / "small.mp4", "--json")
+    assert set(json.loads(small.stdout)) == documented("vsr degrade")
+    scores = vsr("psnr", tmp_path / "out.mp4", tmp_path / "out.mp4", "--json")
+    assert set(json.loads(scores.stdout)["outputs"][0]) == documented("vsr psnr")
 
 
 def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
