@@ -79,6 +79,19 @@ def test_beats_bicubic_and_uses_its_neighbours(moving: tuple[Path, Path], tmp_pa
     assert ours > alone + 0.1
 
 
+def test_gratings_too_fine_for_the_input_stay_above_bicubic(tmp_path: Path) -> None:
+    """Waves that alias at LR can be matched a period off: the network's hardest case."""
+    frames = [make_frame("yuv420p", 192, 160, time=3.0 * i, seed=5) for i in range(9)]
+    reduce = Degradation(frames[0].layout, (192, 160), scale=4, kind="bi")
+    high = write_frames(tmp_path / "hr.mkv", frames)
+    low = write_frames(
+        tmp_path / "lr.mkv", [picture(reduce(f.planes), i) for i, f in enumerate(frames)]
+    )
+    upscale(low, tmp_path / "out.mkv", LOSSLESS)
+    ours, bicubic, _ = luma_psnr(high, tmp_path / "out.mkv", baseline=low)
+    assert ours > bicubic + 0.2
+
+
 @pytest.mark.parametrize("scale", [2.0, 2.5, 3.0])
 def test_other_scales_beat_bicubic(scale: float, moving: tuple[Path, Path], tmp_path: Path) -> None:
     high, _ = moving

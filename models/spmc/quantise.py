@@ -3,7 +3,7 @@
     python -m models.spmc.quantise --clips DIR [--models models] [--name spmc_x4]
 
 Activations are calibrated on the inputs the graph meets when it upscales real clips, recurrence
-included: the upscaler itself runs on them and every tenth call is kept. Convolutions and the
+included: the upscaler itself runs on them and every fourth call is kept. Convolutions and the
 additions between them become integers; sampling, splatting and the bicubic skip stay float.
 """
 
