@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .length import Length
 from .sources import decoder_of, main_video, opened
 from .timeline import Timed
 
@@ -21,9 +22,10 @@ OnError = Literal["stop", "skip", "conceal"]
 """What a lost picture leads to: the end, a gap, or the picture before it shown again."""
 
 _ONE_IN_ONE_OUT = frozenset(
-    ("h264", "hevc", "vvc", "av1", "vp9", "mpeg2video", "mjpeg", "prores", "ffv1", "dnxhd")
+    ("h264", "hevc", "vvc", "av1", "vp9", "mpeg1video", "mpeg2video", "flv1", "ffv1", "png")
 )
-"""Codecs of which every packet shows a picture, so that one missing is one lost."""
+"""Codecs of which every packet shows a picture, so that one missing is one lost; and all those of
+which every picture stands alone."""
 
 _PATIENCE = 2000
 """Packets to try before giving up on the first frame."""
@@ -34,9 +36,9 @@ _FRESH = 100
 _LONGEST_GAP_S = 10
 """Longer ones are jumps of a damaged clock."""
 
-_KEEPS_ITS_LENGTH = ("mp4", "matroska", "avi", "flv")
-"""Containers that state their duration rather than have it guessed."""
-
+_BEGINS_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "vvc", "mpegvideo")
+"""Formats that are recorded from the middle of a broadcast: what is flagged as a key frame there
+may be but the first of several it takes until the picture is whole."""
 
 _GOING_ON = "--on-error conceal or skip goes on all the same"
 
@@ -75,15 +77,16 @@ class Decoder:
         self.concealed = 0
         self.left_out = 0
         self.truncated = False
-        self._owed = owed
         self._whole = owed is None
         self._container = container
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
+        self._length = Length(container, stream, nominal * self._base, owed)
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
-        self._strict = self._context.codec.canonical_name in _ONE_IN_ONE_OUT
+        codec = self._context.codec
+        self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
         self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
         self._damaged = owed is not None
@@ -92,8 +95,7 @@ class Decoder:
         self._on_error = on_error
         self._begun = False
         self._packets = 0
-        self._end = Fraction(0)  # of the last packet of any stream, in seconds
-        self._video_end = Fraction(0)
+        self._first_key: int | None = None  # PTS of the first packet a decoder can begin with
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
@@ -103,8 +105,8 @@ class Decoder:
                 pts = heapq.heappop(self._dts)
             if last:
                 yield from self._lost(last, pts)
-            elif self._damaged and pts is not None:
-                self.left_out += sum(due < pts for due in self._expected)
+            elif pts is not None:
+                self.left_out += self._lost_before(pts)
             self._begun = True
             self._forget(pts)
             if last and last.pts is not None and pts is not None and last.pts < pts:
@@ -115,7 +117,7 @@ class Decoder:
             raise InputError(
                 f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
             )
-        self.truncated = self.truncated or self._ends_early()
+        self.truncated = self.truncated or self._length.falls_short()
         if self.truncated and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
         if not self.truncated:
@@ -140,13 +142,9 @@ class Decoder:
             for packet in self._container.demux():
                 if not packet.size:
                     continue
-                end = Fraction(0)
-                if packet.dts is not None and packet.time_base:
-                    end = (packet.dts + (packet.duration or 0)) * Fraction(packet.time_base)
-                    self._end = max(self._end, end)
+                self._length.add(packet)
                 if packet.stream_index == self._stream.index:
                     self._packets += 1
-                    self._video_end = max(self._video_end, end)
                     yield packet
         except av.FFmpegError:
             self.truncated = True
@@ -158,9 +156,23 @@ class Decoder:
         if packet.is_discard:
             return
         if packet.pts is not None:
+            if packet.is_keyframe and self._first_key is None:
+                self._first_key = packet.pts
             heapq.heappush(self._expected, packet.pts)
         elif packet.dts is not None:
             heapq.heappush(self._dts, packet.dts)
+
+    def _lost_before(self, first: int) -> int:
+        """How many pictures before the first good one damage has taken.
+
+        Those before the first key frame cannot be decoded in a file that is cut from a longer one.
+        """
+        if self._damaged:
+            return sum(due < first for due in self._expected)
+        key, form = self._first_key, self._container.format.name
+        if key is None or not self._strict or form in _BEGINS_ANYWHERE:
+            return 0
+        return sum(key <= due < first for due in self._expected)
 
     def _lost(self, last: Timed[av.VideoFrame], pts: int | None) -> Iterator[Timed[av.VideoFrame]]:
         """Yield the last good frame for each awaited picture before `pts` (None: to the end)."""
@@ -208,24 +220,6 @@ class Decoder:
     def _forget(self, pts: int | None) -> None:
         while self._expected and pts is not None and self._expected[0] <= pts:
             heapq.heappop(self._expected)
-
-    def _ends_early(self) -> bool:
-        name = self._container.format.name
-        if "mp4" in name and self._packets < len(self._stream.index_entries):
-            return True
-        least = self._stream.frames * 9 // 10 if self._whole else self._stream.frames
-        if name == "avi" and self._packets < least:
-            return True
-        if self._owed:
-            begin = Fraction(self._container.start_time or 0, av.time_base)
-            missing = self._owed - (self._video_end - begin)
-            return missing > self._nominal * self._base * 3 / 2
-        duration = self._container.duration
-        if not duration or not any(kind in name for kind in _KEEPS_ITS_LENGTH):
-            return False
-        start = Fraction(self._container.start_time or 0, av.time_base)
-        missing = Fraction(duration, av.time_base) - (self._end - start)
-        return missing > max(Fraction(1, 2), Fraction(duration, av.time_base) / 50)
 
 
 class PictureDecoder:

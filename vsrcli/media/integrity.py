@@ -1,12 +1,14 @@
 """Whether a container's own structure is whole: demuxers skip what is not, and say nothing.
 
-Matroska (RFC 9559) and FLV (Adobe's specification, version 10.1, annex E) are chains of elements
-that name their length; RIFF names its own. Only these headers are read.
+Matroska (RFC 9559), FLV (Adobe's specification, version 10.1, annex E) and AVI (RIFF, OpenDML) are
+chains of elements that name their length; a stream without a container begins with a start code.
+Only these headers are read.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +22,22 @@ _TOP = {
 """Clusters, seek head, info, tracks, cues, attachments, chapters, tags, void, checksum."""
 _IN_CLUSTER = {0xE7, 0xA3, 0xA0, 0xA7, 0xAB, 0xAF, 0x5854, 0xEC, 0xBF}
 _FLV_HEADER, _FLV_TAG = 13, 11
+_DATA = re.compile(rb"(\d\d)(?:d[bc]|wb|pc|tx|sb|sd|iv|31|32)")
+"""Chunks of an AVI with packets of a stream, whose number they name."""
+_BESIDE = re.compile(rb"LIST|RIFF|idx1|ix\d\d|[A-Z_]{4}")
+"""What may stand between and after them."""
+_AVI_STREAMS = 56
+"""Where the main header of an AVI says how many streams there are."""
+_OPEN_ENDED = (0, 0xFFFFFFFF)
+"""Lengths of what was written where nobody could come back to fill them in."""
+_STARTS = {
+    "mjpeg": rb"\xff\xd8",
+    "h261": rb"\0\x01[\0-\x0f]",
+    "h263": rb"\0\0[\x80-\x83]",
+    **dict.fromkeys(("h264", "hevc", "vvc", "m4v", "mpegvideo"), rb"\0{2,}\x01"),
+}
+"""How streams without a container begin, by FFmpeg's demuxer: what begins otherwise has lost its
+beginning, or was something else that FFmpeg took for one."""
 
 
 def is_whole(path: Path, form: str) -> bool:
@@ -37,7 +55,9 @@ def is_whole(path: Path, form: str) -> bool:
             if form == "flv":
                 return _flv(file, size)
             if form == "avi":
-                return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
+                return _avi(file, size)
+            if start := _STARTS.get(form):
+                return re.match(start, file.read(64)) is not None
     except OSError:
         return False
     return True
@@ -99,3 +119,51 @@ def _flv(file: IO[bytes], size: int) -> bool:
             return False
         at += 4
     return at == size
+
+
+def _avi(file: IO[bytes], size: int) -> bool:
+    file.seek(_AVI_STREAMS)
+    streams = int.from_bytes(file.read(4), "little")
+    at = parts = 0
+    while at + 12 <= size:
+        file.seek(at)
+        name, length, kind = _chunk(file)
+        if name != b"RIFF" or not kind.startswith(b"AVI"):
+            break  # what follows the last part is none of the video's
+        end = size if length in _OPEN_ENDED else at + 8 + length
+        if end > size or not _avi_part(file, at + 12, end, streams):
+            return False
+        at, parts = end + end % 2, parts + 1
+    return parts > 0
+
+
+def _avi_part(file: IO[bytes], at: int, end: int, streams: int) -> bool:
+    """Whether the chunks from `at` are whole and fill a part up to `end`."""
+    inside = False  # the list of packets
+    while at + 8 <= end:
+        file.seek(at)
+        name, length, kind = _chunk(file)
+        if inside and not _may_follow(name, streams):
+            return False
+        if name == b"LIST" and kind in (b"movi", b"rec "):
+            inside = True
+            at += 12
+            continue
+        at += 8 + length
+        if at > end:
+            return False
+        file.seek(at)
+        # Some writers forget the byte that makes every place even.
+        at += at % 2 and not _may_follow(file.read(4), streams)
+    return inside
+
+
+def _may_follow(name: bytes, streams: int) -> bool:
+    data = _DATA.fullmatch(name)
+    return int(data[1]) < streams if data else _BESIDE.fullmatch(name) is not None
+
+
+def _chunk(file: IO[bytes]) -> tuple[bytes, int, bytes]:
+    """Name and length of the chunk that begins here, and the first four bytes in it."""
+    head = file.read(12)
+    return head[:4], int.from_bytes(head[4:8], "little"), head[8:]

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from .decoding import first_frame
 from .formats import layout_of
+from .length import own_duration
 from .planes import ColourTags, tags_of
 from .sources import Source, find_source, main_video, opened
 
@@ -207,12 +208,8 @@ def _fraction(value: Any) -> Fraction | None:
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    if stream.duration and stream.duration > 0 and stream.time_base:
-        return stream.duration * Fraction(stream.time_base)
-    clock = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if clock:  # Matroska
-        hours, minutes, seconds = clock.groups()
-        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    if own := own_duration(stream):
+        return own
     if container.duration and container.duration > 0:
         return Fraction(container.duration, av.time_base)
     return None

@@ -184,7 +184,8 @@ class Reader:
             frames = "frame was" if self.left_out == 1 else "frames were"
             self._once("gaps", f"{self.left_out} damaged {frames} left out")
         if self.truncated:
-            self._once("end", "the file ends early; what there is of it was read")
+            where = "ends early" if self.info.duration else "is damaged, and may lack a part"
+            self._once("end", f"the file {where}; what there is of it was read")
 
     def _once(self, kind: str, text: str) -> None:
         if kind not in self._noted:
