@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.portraits import colour
-from vsrcli.portraits.deep import read_deep
+from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import read_still, write_still
@@ -35,6 +36,7 @@ TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")
 WIDTH, HEIGHT = 240, 200
 BOX = (100, 60, 40, 64)
 MAKE, TAKEN, ARTIST, ORIENTATION, GPS = 0x010F, 0x9003, 0x013B, 0x0112, 0x8825
+CAMERA, EXPOSURE = 0x8769, 0x829A
 
 
 def options(**fields: Any) -> UnmakeupOptions:
@@ -250,6 +252,62 @@ def test_sixteen_bits_stay_sixteen(tmp_path: Path, suffix: str, channels: int) -
     assert image.getexif()[MAKE] == "Maker"
     assert image.info["icc_profile"] == b"icc"
     assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif", "flat.tif", "grey.tif"])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_camera_and_place_are_kept_where_pillow_loses_them(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    exif = Image.Exif()
+    exif[MAKE] = "Maker"
+    exif.get_ifd(CAMERA).update({TAKEN: "2024:05:06 07:08:09", EXPOSURE: IFDRational(1, 60)})
+    place = {1: "N", 2: (IFDRational(48), IFDRational(30), IFDRational(5, 2))}
+    exif.get_ifd(GPS).update(place)
+    pixels = noise(1 if name == "grey.tif" else 3, peak=65535 if "deep" in name else 255)
+    write = write_png if name.endswith(".png") else write_tiff
+    write(tmp_path / name, pixels, None, exif=exif, icc=None, dpi=None)
+    assert (read_still(tmp_path / name).pixels == pixels).all()
+
+    run(tmp_path / name, tmp_path / f"out{suffix}")
+    with Image.open(tmp_path / f"out{suffix}") as image:
+        kept = image.getexif()
+        camera, where = kept.get_ifd(CAMERA), kept.get_ifd(GPS)
+    assert kept[MAKE] == "Maker" and camera[TAKEN] == "2024:05:06 07:08:09"
+    assert float(camera[EXPOSURE]) == pytest.approx(1 / 60)
+    assert where[1] == "N" and [float(part) for part in where[2]] == [48.0, 30.0, 2.5]
+    if suffix == ".png":  # the layout of a TIFF's pixels is nothing a PNG should tell
+        assert not LAYOUT.intersection(kept)
+
+
+@pytest.mark.parametrize("name", ["face.jpg", "face.png", "face.tif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_nothing_is_said_that_the_source_did_not_say(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    run(save(tmp_path / name, noise()), tmp_path / f"out{suffix}")
+    with Image.open(tmp_path / f"out{suffix}") as image:
+        kept = set(image.getexif())
+        assert not image.getexif().get_ifd(CAMERA) and not image.getexif().get_ifd(GPS)
+        assert kept - LAYOUT == {0x000B}
+        assert not {282, 283} & kept
+
+
+def test_thirty_two_bits_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(noise(1)[..., 0].astype(np.int32) * 300).save(tmp_path / "deep.tif")
+    with pytest.raises(InputError, match=r"deep\.tif: 32 bits a sample are not supported"):
+        run(tmp_path / "deep.tif", tmp_path / "out.tif")
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "jpeg", "packbits"])
+def test_tiffs_of_every_compression_are_read_and_written(
+    tmp_path: Path, compression: str | None
+) -> None:
+    photo = save(tmp_path / "face.tif", noise(), compression=compression)
+    run(photo, tmp_path / "out.tif", texture=0.0)
+    before, after = read_still(photo).pixels, load(tmp_path / "out.tif")
+    assert (after[:4] == before[:4]).all()
+    assert (after - before)[80:105, 110:130].mean() == pytest.approx(-12.8, abs=0.5)
 
 
 def test_sixteen_bit_grey_stays_so(tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
-"""RGB pictures of 16 bits a sample, which Pillow cuts to 8: read by FFmpeg, written here."""
+"""RGB pictures of 16 bits a sample, which Pillow cuts to 8: read by FFmpeg, written here.
+
+TIFFs of 8 bits as well: Pillow loses the lists of Exif and GPS on the way.
+"""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffTags
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from vsrcli.errors import InputError
 from vsrcli.media.decoding import first_frame
@@ -19,10 +24,15 @@ Deep = NDArray[np.uint16]
 _GREEN_BLUE_RED = (2, 0, 1)
 """Where red, green and blue are among FFmpeg's planes."""
 _POINTS_A_METRE = 39.3701
-_LEFT_OUT = {254, 256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317, 338}
-"""TIFF tags about the pixels' layout, which the writer sets."""
-_SUB_DIRECTORIES = {0x8769, 0x8825, 0xA005}
-_ASCII, _SHORT, _LONG = 2, 3, 4
+LAYOUT = frozenset(
+    {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284}
+    | {288, 289, 292, 293, 296, 317, 320, 322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 34675}
+    | {512, 513, 514, 529, 530, 531, 532}
+)
+"""TIFF tags about the pixels' layout, the resolution and the profile, which the writer sets."""
+_EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+_STRIP = 1 << 18
+"""Bytes of a TIFF's strip before compression, about."""
 
 
 def read_deep(path: Path, orientation: int) -> tuple[Deep, Deep | None]:
@@ -86,35 +96,61 @@ def write_png(
 
 def write_tiff(
     path: Path,
-    pixels: Deep,
-    alpha: Deep | None,
+    pixels: NDArray[Any],
+    alpha: NDArray[Any] | None,
     *,
     exif: Image.Exif,
     icc: bytes | None,
     dpi: tuple[float, float] | None,
 ) -> None:
-    """A TIFF of 16 bits a sample; PIXELS [h, w, 3]. Keeps text and number tags of the main list."""
-    import tifffile
-
+    """A TIFF of PIXELS [h, w, 1 or 3], 8 or 16 bits. The lists of Exif and GPS go with it."""
     samples = pixels if alpha is None else np.dstack([pixels, alpha])
-    tags: list[tuple[int, int, int, str | int, bool]] = []
-    for tag, value in exif.items():
-        if tag in _LEFT_OUT or tag in _SUB_DIRECTORIES:
-            continue
-        if isinstance(value, str):
-            tags.append((tag, _ASCII, 0, value, True))
-        elif isinstance(value, int):
-            tags.append((tag, _SHORT if value < 1 << 16 else _LONG, 1, value, True))
-    tifffile.imwrite(
-        path,
-        samples,
-        photometric="rgb",
-        extrasamples=None if alpha is None else ["unassalpha"],
-        compression="zlib",
-        iccprofile=icc,
-        resolution=dpi,
-        resolutionunit=None if dpi is None else 2,
-        extratags=tags,
-        metadata=None,
-        software=False,
+    height, width, channels = samples.shape
+    # Horizontal differences (predictor 2), deflated.
+    rows = samples.astype(samples.dtype.newbyteorder("<"))
+    rows[:, 1:] -= samples[:, :-1]
+    tall = max(1, _STRIP // (rows.itemsize * width * channels))
+    strips = [zlib.compress(rows[top : top + tall].tobytes(), 6) for top in range(0, height, tall)]
+    sizes = [len(strip) for strip in strips]
+    tags = (
+        _tags(exif)
+        | {
+            256: width,
+            257: height,
+            258: (8 * rows.itemsize,) * channels,
+            259: 8,  # deflate
+            262: 2 if pixels.shape[2] == 3 else 1,  # RGB or grey
+            273: tuple(sum(sizes[:index]) for index in range(len(sizes))),
+            277: channels,
+            278: tall,
+            279: tuple(sizes),
+            284: 1,
+            317: 2,
+        }
     )
+    if alpha is not None:
+        tags[338] = 2  # not multiplied in
+    if dpi is not None:
+        tags |= {282: IFDRational(dpi[0]), 283: IFDRational(dpi[1]), 296: 2}
+    if icc is not None:
+        tags[34675] = icc
+    directory = ImageFileDirectory_v2()
+    for tag in (273, 279):  # as 32 bits whatever the values: offsets move on writing
+        directory.tagtype[tag] = TiffTags.LONG
+    for tag, value in tags.items():
+        directory[tag] = value
+    with path.open("wb") as file:
+        file.write(b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8))
+        file.writelines(strips)
+
+
+def _tags(exif: Image.Exif) -> dict[int, Any]:
+    """All that EXIF says but for the pixels' layout; its further lists as dictionaries."""
+    tags = {tag: value for tag, value in exif.items() if tag not in LAYOUT}
+    for tag in (_EXIF, _GPS):
+        tags.pop(tag, None)
+        if further := dict(exif.get_ifd(tag)):
+            tags[tag] = further
+    if tags.get(_EXIF, {}).pop(_INTEROPERABILITY, None):
+        tags[_EXIF][_INTEROPERABILITY] = dict(exif.get_ifd(_INTEROPERABILITY))
+    return tags

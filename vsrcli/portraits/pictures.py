@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
-from vsrcli.portraits.deep import read_deep, write_png, write_tiff
+from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 
 JPEG_QUALITY = 95
 FORMATS = {
@@ -27,12 +27,14 @@ FORMATS = {
 """What is read and written, by suffix."""
 DEEP_FORMATS = ("PNG", "TIFF")
 _PROCESSING_SOFTWARE = 0x000B
+_CAMERA, _PLACE, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+"""EXIF's further lists."""
+_RESOLUTION = 0x011A
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 _SETTINGS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0},
     "PNG": {},
     "WEBP": {"lossless": True, "exact": True},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
 }
 _PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
 """Modes that are unpacked, and to what."""
@@ -79,6 +81,7 @@ def read_still(path: Path) -> Still:
         with Image.open(path) as image:
             _check(path, image)
             exif, depth = image.getexif(), _depth(path, image)
+            _load(exif)
             kind = image.format or ""
             notes: tuple[str, ...] = ()
             pixels: Samples
@@ -87,8 +90,13 @@ def read_still(path: Path) -> Still:
                 pixels, alpha = read_deep(path, exif.get(0x0112, 1))
             else:
                 pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
-            turned = exif.pop(0x0112, 1) != 1
             dpi = image.info.get("dpi")
+            if kind == "TIFF" and _RESOLUTION not in exif:
+                dpi = None  # Pillow says 1 for none
+            turned = exif.pop(0x0112, 1) != 1
+            if kind == "TIFF":  # else its layout would end up in another file's EXIF
+                for tag in LAYOUT.intersection(exif):
+                    del exif[tag]
             found = Still(
                 pixels=pixels,
                 alpha=alpha,
@@ -110,6 +118,18 @@ def read_still(path: Path) -> Still:
     return found
 
 
+def _load(exif: Image.Exif) -> None:
+    """Read EXIF's further lists, which for a TIFF is possible only as long as it is open.
+
+    Those there are: Pillow writes an empty list for one it was asked about in vain.
+    """
+    for tag in (_CAMERA, _PLACE):
+        if tag in exif:
+            exif.get_ifd(tag)
+    if _CAMERA in exif and _INTEROPERABILITY in exif.get_ifd(_CAMERA):
+        exif.get_ifd(_INTEROPERABILITY)
+
+
 def _check(path: Path, image: Image.Image) -> None:
     """Refuse what would lose something in silence."""
     if image.format not in (*FORMATS.values(), "MPO"):
@@ -123,6 +143,8 @@ def _check(path: Path, image: Image.Image) -> None:
         )
     if image.mode not in ("L", "LA", "RGB", "RGBA", *_SIXTEEN_BITS_GREY, *_PLAIN):
         raise InputError(f"{path}: pixels of kind {image.mode} are not supported; save it as RGB")
+    if image.mode == "I" and _depth(path, image) > 16:
+        raise InputError(f"{path}: 32 bits a sample are not supported; save it with 16")
     if min(image.size) < 16:
         raise InputError(f"{path}: {image.width}x{image.height} is too small for a portrait")
 
@@ -205,7 +227,7 @@ def save_safely(path: Path, write: Any, *, overwrite: bool) -> None:
 
 
 def _encode(still: Still, path: Path, kind: str) -> None:
-    if still.pixels.dtype == np.uint16 and still.pixels.shape[2] == 3:
+    if kind == "TIFF" or (still.pixels.dtype == np.uint16 and still.pixels.shape[2] == 3):
         (write_png if kind == "PNG" else write_tiff)(
             path, still.pixels, still.alpha, exif=still.exif, icc=still.icc, dpi=still.dpi
         )
