@@ -36,6 +36,8 @@ _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24,
 _ENCODER_THREADS = 8
 """An encoder's output depends on its threads: the same on every machine and with any workers."""
 _X265_BLOCK = 64
+_FINEST_SAR = 1 << 16
+"""What encoders have room for, and more than anybody can see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +215,8 @@ def _check_encoder_size(settings: EncoderSettings, size: tuple[int, int]) -> Non
 
 def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
     """With the SAR that shows a picture of `size` in the input's shape, as FFmpeg's scaler does."""
-    return replace(
-        info, sar=(info.sar or 1) * Fraction(info.width * size[1], info.height * size[0])
-    )
+    sar = (info.sar or 1) * Fraction(info.width * size[1], info.height * size[0])
+    return replace(info, sar=sar.limit_denominator(_FINEST_SAR))
 
 
 def _plan(

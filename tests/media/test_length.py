@@ -64,6 +64,7 @@ def avi_with_empty_chunks(path: Path, empty: set[int]) -> Path:
         ("a.mjpeg", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
         ("a.h264", {}),
         ("a.m4v", {"codec": "mpeg4", "format": "m4v"}),
+        ("a.nut", {"codec": "ffv1", "audio": ("flac",), "metadata": {"comment": "x" * 900}}),
         ("a.mov", {"codec": "png", "pix_fmt": "rgb24", "audio": ("pcm_s16le",)}),
     ],
 )
@@ -177,3 +178,17 @@ def test_a_first_frame_that_does_not_decode_is_counted(make_clip: MakeClip) -> N
     times, reader = read(path)
     assert len(times) == FRAMES - 1 and times[0] == 40
     assert (reader.left_out, reader.truncated) == (1, False)
+
+
+@pytest.mark.parametrize("number", [5, FRAMES - 1])
+def test_a_hole_in_a_nut(make_clip: MakeClip, number: int) -> None:
+    path = make_clip("in.nut", codec="ffv1", frames=FRAMES)
+    content = bytearray(path.read_bytes())
+    begin, size = places(path)[number]
+    content[begin - 2 : begin + size] = bytes(size + 2)
+    path.write_bytes(content)
+    times, reader = read(path)
+    if number == 5:  # the demuxer goes on some packets later, where the file says it can
+        assert len(times) == FRAMES and reader.concealed > 0 and not reader.truncated
+    else:
+        assert len(times) == FRAMES - 1 and reader.concealed == 0 and reader.truncated

@@ -1,5 +1,6 @@
 import dataclasses
 import gc
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -121,6 +122,20 @@ def test_the_clock_of_a_container_is_not_taken_for_a_rate(make_clip: MakeClip) -
     path = make_clip("v.mkv", pts=times, time_base=Fraction(1, 1000), rate=1000)
     rate = probe(path).rate
     assert rate is None or rate <= 240
+
+
+def test_a_rate_that_no_container_has_room_for(make_clip: MakeClip) -> None:
+    """An AVI with a damaged clock and end: 12 frames in 11 ticks of 1/(2^31 - 1) s."""
+    path = make_clip("in.avi", codec="mjpeg", pix_fmt="yuvj420p")
+    with av.open(str(path)) as container:
+        last = [packet.pos for packet in container.demux() if packet.size][-1]
+    content = bytearray(path.read_bytes()[:last])
+    clock = content.index(b"vids") + 20
+    content[clock : clock + 8] = struct.pack("<II", 1, 0x7FFFFFFF)
+    path.write_bytes(content)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate > 1 << 30
+    assert probe(path).rate is None
 
 
 def test_interlaced(make_clip: MakeClip) -> None:

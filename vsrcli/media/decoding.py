@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .holes import Holes
 from .length import Length
 from .sources import decoder_of, main_video, opened
 from .timeline import Timed
@@ -82,6 +83,7 @@ class Decoder:
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
         self._length = Length(container, stream, nominal * self._base, owed)
+        self._holes = Holes(container)
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
@@ -117,7 +119,7 @@ class Decoder:
             raise InputError(
                 f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
             )
-        self.truncated = self.truncated or self._length.falls_short()
+        self.truncated |= self._length.falls_short() or self._holes.at_end()
         if self.truncated and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
         if not self.truncated:
@@ -143,6 +145,8 @@ class Decoder:
                 if not packet.size:
                     continue
                 self._length.add(packet)
+                if self._holes.before(packet):
+                    self._notice()
                 if packet.stream_index == self._stream.index:
                     self._packets += 1
                     yield packet

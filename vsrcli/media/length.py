@@ -51,7 +51,8 @@ class Length:
         self._container, self._stream = container, stream
         self._frame, self._owed = frame, owed
         self._packets = 0
-        self._slots = 0  # pictures the video's clock has room for up to its last packet
+        self._first: int | None = None  # decoding time of the video's first packet
+        self._slots = 0  # pictures the video's clock has room for from there to its last packet
         self._end = Fraction(0)  # of the last packet of any stream, in seconds
         self._video_end = Fraction(0)
         self._before: int | None = None  # decoding time of the video's last packet
@@ -68,7 +69,8 @@ class Length:
         end = (max(times) + (packet.duration or 0)) * base
         self._end = max(self._end, end)
         if own:
-            self._slots = max(self._slots, times[0] + 1)
+            self._first = times[0] if self._first is None else self._first
+            self._slots = max(self._slots, times[0] + 1 - self._first)
             self._video_end = max(self._video_end, end)
             if self._before is not None:
                 self._longest = max(self._longest, (times[0] - self._before) * base)

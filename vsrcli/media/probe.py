@@ -29,6 +29,7 @@ DEFAULT_SEQUENCE_RATE = Fraction(25)
 
 _HIGHEST_RATE = 240
 """Rates above are mostly the clock of a container that keeps no rate (FLV, Matroska: 1000)."""
+_FINEST_RATE = 100_000
 _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
 _CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
@@ -221,7 +222,9 @@ def _rate(stream: VideoStream, duration: Fraction | None) -> Fraction | None:
     if slow := [r for r in known if r <= _HIGHEST_RATE]:
         return slow[0]
     if stream.frames and duration:
-        return stream.frames / duration
+        # Odd counts and clocks make fractions FFmpeg has no room for.
+        rate = (stream.frames / duration).limit_denominator(_FINEST_RATE)
+        return rate if 0 < rate < 1000 else None
     return known[0] if known and known[0] < 1000 else None
 
 
