@@ -98,6 +98,9 @@ def test_a_folder(tmp_path: Path) -> None:
     (folder / "c.png").write_bytes(b"nothing")
     failed = vsr(folder, "--whole", "--overwrite")
     assert failed.exit_code == 1 and "1 of 3 pictures failed" in failed.stderr
+    planned = vsr(folder, "--whole", "--overwrite", "--dry-run", "--json")
+    assert planned.exit_code == 1 and "1 of 3 pictures would fail" in planned.stderr
+    assert [Path(each["source"]).name for each in json.loads(planned.stdout)] == ["a.png", "b.jpg"]
 
 
 @pytest.mark.parametrize(

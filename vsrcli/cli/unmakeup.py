@@ -16,7 +16,7 @@ from vsrcli.cli.options import (
     VerboseOption,
 )
 from vsrcli.console import note, print_json, print_result, progress_bar
-from vsrcli.errors import CheckError, UsageError
+from vsrcli.errors import CheckError, UsageError, VsrError
 
 if TYPE_CHECKING:
     from vsrcli.portraits.options import UnmakeupOptions
@@ -168,11 +168,19 @@ def _run_folder(
 
     target = default_output(source) if output is None else output
     if dry_run:
-        plans = [plan(path, target / path.name, options) for path in pictures_in(source)]
+        pictures, plans = pictures_in(source), []
+        for path in pictures:
+            try:
+                plans.append(plan(path, target / path.name, options))
+            except VsrError as failure:  # as the run itself would: the others go on
+                note(str(failure))
         if json:
             print_json([asdict(planned) for planned in plans])
         for planned in [] if json else plans:
             print_result(_plan_text(planned))
+        if len(plans) < len(pictures):
+            failed = len(pictures) - len(plans)
+            raise CheckError(f"{failed} of {len(pictures)} pictures would fail: see above")
         return
     with progress_bar(source.name) as progress:
         result = unmakeup_folder(source, target, options, progress=progress, note=note)
