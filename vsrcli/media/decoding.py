@@ -58,7 +58,7 @@ class Decoder:
     left_out: int
     """Pictures lost and not replaced so far."""
     truncated: bool
-    """Whether the file ended before its declared end; known after the last frame."""
+    """Whether the file lacks more than was counted, mostly its end; known after the last frame."""
 
     def __init__(
         self,
@@ -198,7 +198,10 @@ class Decoder:
         step = self._step or self._nominal
         recent = not self._whole or self._packets - self._damaged_at <= _FRESH
         recent = recent and self._damaged
-        if not recent or pts is None or (pts - shown) * self._base > _LONGEST_GAP_S:
+        if not recent or pts is None:
+            return range(0)
+        if (pts - shown) * self._base > _LONGEST_GAP_S:
+            self.truncated = True  # nobody knows by how much
             return range(0)
         return range(shown + step, pts + 1 + -step * 3 // 4, step)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from pathlib import Path
 from typing import IO
 
@@ -149,6 +150,8 @@ def _avi_part(file: IO[bytes], at: int, end: int, streams: int) -> bool:
             inside = True
             at += 12
             continue
+        if name == b"idx1" and not _avi_index(file, at + 8, length, streams):
+            return False
         at += 8 + length
         if at > end:
             return False
@@ -156,6 +159,16 @@ def _avi_part(file: IO[bytes], at: int, end: int, streams: int) -> bool:
         # Some writers forget the byte that makes every place even.
         at += at % 2 and not _may_follow(file.read(4), streams)
     return inside
+
+
+def _avi_index(file: IO[bytes], at: int, length: int, streams: int) -> bool:
+    """Whether an index names only chunks there can be, at places before its own."""
+    file.seek(at)
+    index = file.read(length)
+    for name, _, place, size in struct.iter_unpack("<4sIII", index[: length // 16 * 16]):
+        if place + size > at or not (name == b"rec " or _may_follow(name, streams)):
+            return False
+    return True
 
 
 def _may_follow(name: bytes, streams: int) -> bool:

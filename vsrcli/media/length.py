@@ -54,9 +54,9 @@ class Length:
         self._first: int | None = None  # decoding time of the video's first packet
         self._slots = 0  # pictures the video's clock has room for from there to its last packet
         self._end = Fraction(0)  # of the last packet of any stream, in seconds
-        self._video_end = Fraction(0)
+        self._video_end = self._video_last = Fraction(0)  # end and begin of its last picture
         self._before: int | None = None  # decoding time of the video's last packet
-        self._longest = frame  # between two packets of the video, in seconds
+        self._longest = Fraction(0)  # between two packets of the video, in seconds
 
     def add(self, packet: av.Packet[Any]) -> None:
         """Take note of a packet of any stream."""
@@ -72,6 +72,7 @@ class Length:
             self._first = times[0] if self._first is None else self._first
             self._slots = max(self._slots, times[0] + 1 - self._first)
             self._video_end = max(self._video_end, end)
+            self._video_last = max(self._video_last, max(times) * base)
             if self._before is not None:
                 self._longest = max(self._longest, (times[0] - self._before) * base)
             self._before = times[0]
@@ -87,9 +88,12 @@ class Length:
             stated = self._stream.frames
             return self._slots < (stated * 9 // 10 if whole else stated)
         if self._owed is not None:
-            return not self._owed or self._lacks(self._owed + self._start, self._frame * 3 / 4)
+            # The rate may be damaged too, and with it the durations.
+            frame = min(self._frame, self._longest or self._frame)
+            end = min(self._video_end, self._video_last + frame)
+            return not self._owed or self._owed + self._start - end > frame * 3 / 4
         tagged = _tagged_duration(self._stream) if "matroska" in name else None
-        if tagged and self._lacks(tagged, self._longest * 3 / 2):
+        if tagged and tagged - self._video_end > max(self._frame, self._longest) * 3 / 2:
             return True
         duration = self._container.duration
         if not duration or not any(kind in name for kind in _KEEPS_ITS_LENGTH):
@@ -100,6 +104,3 @@ class Length:
     @property
     def _start(self) -> Fraction:
         return Fraction(self._container.start_time or 0, av.time_base)
-
-    def _lacks(self, end: Fraction, slack: Fraction) -> bool:
-        return end - self._video_end > slack
