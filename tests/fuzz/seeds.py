@@ -10,6 +10,7 @@ from typing import Any
 from tests.clips import ClipSpec, write_clip
 from vsrcli.errors import VsrError
 from vsrcli.media.probe import probe
+from vsrcli.media.reader import Reader
 
 AWKWARD = Path(__file__).parents[3] / "shared" / "data" / "awkward"
 _LARGEST = 120_000
@@ -56,7 +57,7 @@ def seeds(folder: Path) -> Iterator[Seed]:
     yield Seed("raw.y4m", _y4m(), None)  # it has no length either
     for path in sorted(AWKWARD.glob("*")) if AWKWARD.is_dir() else ():
         if path.suffix != ".csv" and path.stat().st_size <= _LARGEST and _small(path):
-            yield Seed(path.name, path.read_bytes(), None)
+            yield Seed(path.name, path.read_bytes(), _count(path))
 
 
 def _small(path: Path) -> bool:
@@ -66,6 +67,17 @@ def _small(path: Path) -> bool:
     except VsrError:
         return True
     return info.width * info.height <= 360 * 240
+
+
+def _count(path: Path) -> int | None:
+    """How many frames a real file has; None where cutting off some leaves no trace, or of none."""
+    if path.suffix == ".ts":
+        return None
+    try:
+        with Reader(path) as frames:
+            return sum(1 for _ in frames)
+    except VsrError:
+        return None
 
 
 def _y4m() -> bytes:
