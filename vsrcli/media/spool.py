@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -17,31 +18,32 @@ from vsrcli.media.containers import unwritable
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
-_MARK = ".vsr-input"
+_PREFIX, _MARK = ".vsr-", ".vsr-input"
 
 
 @contextmanager
 def readable_again(source: Path, output: Path) -> Iterator[Path]:
     """Give `source`, or a copy beside `output` of all that comes from it if it is a pipe or "-".
 
-    The copy is removed at the end. Raises InputError if nothing comes, OutputError if it cannot be
-    kept.
+    The copy is removed at the end, or by the next job with such an input and an output in the same
+    folder if this process is killed. Raises InputError if nothing comes, OutputError if it cannot
+    be kept.
     """
     if not _is_stream(source):
         yield source
         return
-    folder = None if output == STANDARD else output.absolute().parent
+    folder = Path(tempfile.gettempdir()) if output == STANDARD else output.absolute().parent
+    _remove_abandoned(folder)
     try:
-        handle, name = tempfile.mkstemp(suffix=_MARK, prefix=".", dir=folder)
+        kept, copy = _create(folder)
     except OSError as failure:
         raise unwritable(output, failure) from None
-    copy = Path(name)
     try:
-        with os.fdopen(handle, "wb") as kept:
+        with kept:  # locked until the job ends
             _copy(source, kept, output)
-        if not copy.stat().st_size:
-            raise InputError(f"{source}: is empty: nothing came out of the pipe")
-        yield copy
+            if not copy.stat().st_size:
+                raise InputError(f"{source}: is empty: nothing came out of the pipe")
+            yield copy
     finally:
         copy.unlink(missing_ok=True)
 
@@ -60,6 +62,39 @@ def _is_stream(source: Path) -> bool:
         return False
 
 
+def _create(folder: Path) -> tuple[IO[bytes], Path]:
+    """A new file, locked, and its path."""
+    while True:
+        handle, name = tempfile.mkstemp(suffix=_MARK, prefix=_PREFIX, dir=folder)
+        file = os.fdopen(handle, "wb")
+        _lock(file)
+        if Path(name).exists():  # nobody took it for abandoned before it was locked
+            return file, Path(name)
+        file.close()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove copies of jobs that were killed: nobody holds their locks any more."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f"{_PREFIX}*{_MARK}"):
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                if _lock(file):
+                    path.unlink()
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file until it is closed; False if somebody else has, or there are no locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def _copy(source: Path, kept: IO[bytes], output: Path) -> None:
     try:
         stream = sys.stdin.buffer if source == STANDARD else source.open("rb")
@@ -67,6 +102,7 @@ def _copy(source: Path, kept: IO[bytes], output: Path) -> None:
         raise InputError(f"{source}: cannot be read ({failure.strerror})") from None
     try:
         shutil.copyfileobj(stream, kept, 1 << 20)
+        kept.flush()
     except OSError as failure:
         raise unwritable(output, failure) from None
     finally:

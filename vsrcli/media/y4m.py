@@ -20,6 +20,8 @@ from vsrcli.media.repack import Repacker, target_tags
 _SHAPES = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (2, 0): "411"}
 _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
 """AVCHROMA_LOC_* of 8 bit 4:2:0."""
+_VISIBLE = Fraction(1, 4)
+"""Frames by which a step between two may differ from one, as clocks of 1 ms make it."""
 
 
 class Y4mWriter:
@@ -34,7 +36,7 @@ class Y4mWriter:
         note: Callable[[str], None],
     ) -> None:
         """`info` gives rate, SAR and colours; `note` is told what y4m cannot keep."""
-        self._stream, self._repack = stream, None
+        self._stream, self._repack, self._note = stream, None, note
         if layout.kind == "rgb":
             note("y4m holds no RGB: written as Y'CbCr 4:4:4 (BT.709)")
             depth = "" if layout.depth == 8 else f"{layout.depth}le"
@@ -45,6 +47,8 @@ class Y4mWriter:
             note("y4m holds no transparency: left out")
         self._planes = 1 if layout.kind == "gray" else 3
         rate, sar = info.rate or Fraction(25), info.sar or Fraction(0, 1)
+        self._tick = info.time_base * rate
+        self._before: int | None = None
         ranges = {FULL_RANGE: " XCOLORRANGE=FULL", 1: " XCOLORRANGE=LIMITED"}
         self._header = (
             f"YUV4MPEG2 W{size[0]} H{size[1]} F{rate.numerator}:{rate.denominator} Ip "
@@ -54,6 +58,7 @@ class Y4mWriter:
 
     def write(self, frame: Frame) -> None:
         """Write the next frame; OutputError when nobody reads any more or the disk is full."""
+        self._look_at_time(frame)
         if self._repack is not None:
             picture = self._repack(frame)
             frame = from_video_frame(
@@ -71,6 +76,13 @@ class Y4mWriter:
         except (OSError, ValueError) as failure:
             reason = getattr(failure, "strerror", None) or "it was closed"
             raise OutputError(f"standard output: cannot be written ({reason})") from None
+
+    def _look_at_time(self, frame: Frame) -> None:
+        if self._before is not None:
+            step = (frame.pts - self._before) * self._tick
+            if abs(step - 1) > _VISIBLE:
+                self._note("y4m has a constant frame rate: the variable times are lost")
+        self._before = frame.pts
 
 
 def _bytes(plane: Any) -> bytes:

@@ -1,0 +1,204 @@
+"""What comes from a pipe or goes into one: the same pictures, times and sounds as with files."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.conftest import MakeClip
+from tests.jobs import ROOT, video
+from tests.networks.tiny import TINY
+from vsrcli.cli import app
+from vsrcli.errors import ExitStatus
+from vsrcli.media.reader import Reader
+
+FRAMES = 10
+COMMON = ["upscale", "--model", str(TINY), "--device", "cpu", "--scale", "2"]
+
+
+def vsr(*arguments: str | Path, stdin: bytes = b"") -> Result:
+    """`vsr upscale` with the tiny model and so much on standard input."""
+    return CliRunner().invoke(app, [*COMMON, *map(str, arguments)], input=stdin)
+
+
+@contextmanager
+def running(*arguments: str | Path) -> Iterator[Any]:
+    """The same as a process of its own, with pipes."""
+    command = [sys.executable, "-m", "vsrcli", *COMMON, *map(str, arguments)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def audio(path: Path) -> list[tuple[int | None, bytes]]:
+    """PTS and content of all packets of the sound."""
+    with av.open(str(path)) as container:
+        return [(p.pts, bytes(p)) for p in container.demux(audio=0) if p.size]
+
+
+@pytest.fixture
+def clip(make_clip: MakeClip) -> Path:
+    """A clip with sound whose index is at its end, so that it has to be kept to be read."""
+    return make_clip("in.mp4", frames=FRAMES, audio=("aac",), rate=Fraction(30000, 1001))
+
+
+def test_standard_input(clip: Path, tmp_path: Path) -> None:
+    assert vsr(clip, tmp_path / "file.mkv").exit_code == ExitStatus.SUCCESS
+    result = vsr("-", tmp_path / "pipe.mkv", stdin=clip.read_bytes())
+    assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+    assert len(video(tmp_path / "pipe.mkv")) == FRAMES
+    assert video(tmp_path / "pipe.mkv") == video(tmp_path / "file.mkv")
+    assert audio(tmp_path / "pipe.mkv") == audio(tmp_path / "file.mkv") != []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file.mkv", "in.mp4", "pipe.mkv"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe(clip: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=lambda: pipe.write_bytes(clip.read_bytes()))
+    feeder.start()
+    result = vsr(pipe, tmp_path / "out.mkv")
+    feeder.join()
+    assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+    assert vsr(clip, tmp_path / "file.mkv").exit_code == ExitStatus.SUCCESS
+    assert video(tmp_path / "out.mkv") == video(tmp_path / "file.mkv")
+    assert pipe.is_fifo() and not list(tmp_path.glob(".*"))
+
+
+def test_a_pipe_without_a_video(tmp_path: Path) -> None:
+    for content, words in ((b"", "nothing came out of the pipe"), (b"text", "is not a video")):
+        result = vsr("-", tmp_path / "out.mkv", stdin=content)
+        errors = [line for line in result.stderr.splitlines() if "error" in line]
+        assert result.exit_code == ExitStatus.INPUT and len(errors) == 1 and words in errors[0]
+        assert list(tmp_path.iterdir()) == []
+
+
+def pictures(stream: bytes, size: tuple[int, int]) -> tuple[str, list[list[Any]]]:
+    """Header and planes of a 4:2:0 y4m."""
+    file = io.BytesIO(stream)
+    header = file.readline().decode().strip()
+    width, height = size
+    frames = []
+    while line := file.readline():
+        assert line == b"FRAME\n"
+        shapes = [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
+        frames.append([np.frombuffer(file.read(h * w), np.uint8).reshape(h, w) for h, w in shapes])
+    return header, frames
+
+
+def test_y4m_to_standard_output(clip: Path, tmp_path: Path) -> None:
+    result = vsr(clip, "-")
+    assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+    header, frames = pictures(result.stdout_bytes, (128, 96))
+    assert header == "YUV4MPEG2 W128 H96 F30000:1001 Ip A0:0 C420mpeg2"
+    assert vsr(clip, tmp_path / "out.mkv", "--codec", "ffv1").exit_code == ExitStatus.SUCCESS
+    with Reader(tmp_path / "out.mkv") as reader:
+        lossless = list(reader)
+    assert len(frames) == len(lossless) == FRAMES
+    for ours, wanted in zip(frames, lossless, strict=True):
+        for plane, other in zip(ours, wanted.planes, strict=True):
+            np.testing.assert_array_equal(plane, other)
+    assert "constant frame rate" not in result.stderr
+    assert "audio stream 1 (aac" in result.stderr  # it is told that there is no sound
+
+
+def test_y4m_through_and_through(clip: Path, tmp_path: Path) -> None:
+    """Standard input to standard output, as in the middle of a pipeline."""
+    first = vsr(clip, "-").stdout_bytes
+    (tmp_path / "first.y4m").write_bytes(first)
+    second = vsr("-", "-", stdin=first)
+    assert second.exit_code == ExitStatus.SUCCESS, second.stderr
+    assert second.stdout_bytes == vsr(tmp_path / "first.y4m", "-").stdout_bytes
+    header, frames = pictures(second.stdout_bytes, (256, 192))
+    assert "F30000:1001" in header and len(frames) == FRAMES
+
+
+def test_y4m_tells_that_variable_times_are_lost(make_clip: MakeClip) -> None:
+    base = Fraction(1, 1000)
+    for rate, times, lost in (
+        (25, [0, 40, 80, 200, 240], True),
+        (60, [0, 17, 33, 50, 67, 83], False),  # constant, but for the clock of Matroska
+    ):
+        clip = make_clip("v.mkv", pts=times, frames=len(times), time_base=base, rate=rate)
+        result = vsr(clip, "-")
+        header, frames = pictures(result.stdout_bytes, (128, 96))
+        assert len(frames) == len(times) and f"F{rate}:1" in header
+        assert result.stderr.count("constant frame rate: the variable times are lost") == lost
+
+
+def test_nobody_reads_the_output(clip: Path) -> None:
+    with running(clip, "-") as process:
+        process.stdout.read(100)
+        process.stdout.close()
+        said = process.stderr.read().decode()
+        assert process.wait(60) == ExitStatus.OUTPUT
+    assert "standard output: cannot be written" in said and "Traceback" not in said
+    assert "Exception ignored" not in said
+
+
+def copies(folder: Path) -> list[Path]:
+    """What a job keeps of the pipe it reads."""
+    return list(folder.glob(".*.vsr-input"))
+
+
+def begin(process: Any, content: bytes, folder: Path, count: int) -> None:
+    """Send a part of the input and wait until it is kept, in the COUNT-th copy."""
+    process.stdin.write(content)
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while len(copies(folder)) < count:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
+def test_killed_while_it_reads(clip: Path, tmp_path: Path) -> None:
+    """The next job clears up, but leaves what another one is still reading."""
+    content = clip.read_bytes()
+    with running("-", tmp_path / "alive.mkv") as alive:
+        begin(alive, content[:100], tmp_path, 1)
+        kept = copies(tmp_path)
+        with running("-", tmp_path / "out.mkv") as dead:
+            begin(dead, content[:100], tmp_path, 2)
+            dead.send_signal(signal.SIGKILL)
+            dead.wait(30)
+        assert len(copies(tmp_path)) == 2
+        result = vsr("-", tmp_path / "out.mkv", stdin=content)
+        assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+        assert copies(tmp_path) == kept
+        alive.stdin.write(content[100:])
+        alive.stdin.close()
+        said = alive.stderr.read().decode()
+        assert alive.wait(60) == ExitStatus.SUCCESS, said
+    assert video(tmp_path / "alive.mkv") == video(tmp_path / "out.mkv")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["alive.mkv", "in.mp4", "out.mkv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_stopped_while_it_reads(clip: Path, tmp_path: Path) -> None:
+    with running("-", tmp_path / "out.mkv") as process:
+        begin(process, clip.read_bytes()[:100], tmp_path, 1)
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read().decode()
+        assert process.wait(60) == ExitStatus.INTERRUPTED
+    assert "interrupted" in said and "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
