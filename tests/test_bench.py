@@ -53,7 +53,8 @@ def test_rows_are_the_combinations_asked_for() -> None:
     for row in report.rows:
         assert row.failure is None and row.job_frames is not None and row.job_frames >= 4
         assert row.network_memory and row.job_memory
-        assert sum(row.shares.values()) == pytest.approx(1, abs=0.02)  # nothing overlaps yet
+        # Stages overlap: their sum may exceed the whole, but none of them does.
+        assert sum(row.shares.values()) >= 0.98 and max(row.shares.values()) <= 1
 
 
 def test_job_is_done_and_its_stages_cover_it(tmp_path: Path) -> None:
@@ -66,7 +67,8 @@ def test_job_is_done_and_its_stages_cover_it(tmp_path: Path) -> None:
     assert (frames[0].width, frames[0].height) == (96, 64)
     assert set(found.stages) == set(STAGES)
     assert all(seconds > 0 for seconds in found.stages.values())
-    assert sum(found.stages.values()) == pytest.approx(found.seconds, rel=0.05)
+    assert sum(found.stages.values()) >= 0.95 * found.seconds
+    assert max(found.stages.values()) <= found.seconds
     assert 0 < found.first_frame < found.seconds * found.frames
 
 

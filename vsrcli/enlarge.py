@@ -48,24 +48,33 @@ class FrameEnlarger:
         self._luma: tuple[object, object] | None = None
         self._others: PlanesResampler | None = None
 
-    def push(self, frame: Frame, *, wanted: bool = True) -> list[Frame]:
-        """Take the next frame; return the enlarged frames that are finished by it, in order.
-
-        A frame that is not `wanted` is context: others are made with its help, itself is not
-        returned.
-        """
-        self._waiting.append((frame, wanted))
-        return self._finish_all(self._upscaler.push(_luma_of(frame)))
+    def push(self, frame: Frame) -> list[Frame]:
+        """Take the next frame; return the enlarged frames that are finished by it, in order."""
+        return [self.finish(*pair) for pair in self.advance(frame)]
 
     def flush(self) -> list[Frame]:
         """End the clip: return the enlarged frames still due, in order."""
-        return self._finish_all(self._upscaler.flush())
+        return [self.finish(*pair) for pair in self.conclude()]
 
-    def _finish_all(self, lumas: list[Luma]) -> list[Frame]:
+    def advance(self, frame: Frame, *, wanted: bool = True) -> list[tuple[Frame, Luma]]:
+        """The network's half of `push`: frames for `finish`, each with its HR luma, in order.
+
+        A frame that is not `wanted` is context: others are made with its help, itself is not
+        returned. While one thread is here another may be in `finish`.
+        """
+        self._waiting.append((frame, wanted))
+        return self._matched(self._upscaler.push(_luma_of(frame)))
+
+    def conclude(self) -> list[tuple[Frame, Luma]]:
+        """The network's half of `flush`."""
+        return self._matched(self._upscaler.flush())
+
+    def _matched(self, lumas: list[Luma]) -> list[tuple[Frame, Luma]]:
         pairs = [(luma, *self._waiting.popleft()) for luma in lumas]
-        return [self._finish(frame, luma) for luma, frame, wanted in pairs if wanted]
+        return [(frame, luma) for luma, frame, wanted in pairs if wanted]
 
-    def _finish(self, frame: Frame, luma: Luma) -> Frame:
+    def finish(self, frame: Frame, luma: Luma) -> Frame:
+        """The enlarged `frame`: HR luma [4H, 4W] in 0..1 at the target size, the rest resampled."""
         luma = self._to_size(luma)
         if frame.layout.kind == "rgb":
             planes = self._finish_rgb(frame, luma)

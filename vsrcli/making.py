@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, starmap
+from threading import Lock
 from types import TracebackType
 
-from vsrcli.enlarge import FrameEnlarger
+from vsrcli.enlarge import FrameEnlarger, Luma
 from vsrcli.errors import CheckError
 from vsrcli.job import Job, Note
 from vsrcli.media.folder import JobFolder
@@ -17,10 +18,17 @@ from vsrcli.media.reader import Reader
 from vsrcli.media.segments import Segment, cut
 from vsrcli.media.writer import SegmentWriter
 from vsrcli.networks.spmc import SpmcUpscaler
+from vsrcli.overlap import Overlap
 from vsrcli.windows import reach
 
 Tick = Callable[[], None]
 """Called when one more frame is finished."""
+
+_READ_AHEAD = 4
+"""LR frames: decoders deliver in bursts."""
+_ENLARGED_AHEAD = 2
+"""HR frames, the one in the network included: so the encoder finds one waiting, at the least cost
+of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +169,11 @@ class SegmentMaker:
         job, frames = self._job, 0
         self._enlarger = self._enlarger or open_enlarger(job, self._threads, self._note)
         path = self._folder.segment(segment.number)
-        with SegmentWriter(path, job.info, job.size, job.settings, job.layout, self._note) as out:
-            for frame in enlarged(segment.frames, self._enlarger):
+        with (
+            SegmentWriter(path, job.info, job.size, job.settings, job.layout, self._note) as out,
+            enlarged(segment.frames, self._enlarger) as enlarged_frames,
+        ):
+            for frame in enlarged_frames:
                 out.write(frame)
                 frames += 1
                 self._tick()
@@ -179,11 +190,27 @@ def make_all(job: Job, *, note: Note, tick: Tick) -> Iterator[Made]:
                 return
 
 
-def enlarged(frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger) -> Iterator[Frame]:
-    """The enlarged frames of one clip, without those that are but context (False)."""
+@contextmanager
+def enlarged(
+    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger
+) -> Iterator[Iterator[Frame]]:
+    """The enlarged frames of one clip, without those that are but context (False).
+
+    Two threads of their own read `frames` and run the network ahead; the rest is done as the frames
+    are taken. Outside the block neither thread runs.
+    """
+    with Overlap() as overlap:
+        read = overlap.ahead(frames, _READ_AHEAD, "vsr-read")
+        lumas = overlap.ahead(_with_luma(read, enlarger), _ENLARGED_AHEAD, "vsr-network")
+        yield starmap(enlarger.finish, lumas)
+
+
+def _with_luma(
+    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger
+) -> Iterator[tuple[Frame, Luma]]:
     for frame, own in frames:
-        yield from enlarger.push(frame, wanted=own)
-    yield from enlarger.flush()
+        yield from enlarger.advance(frame, wanted=own)
+    yield from enlarger.conclude()
 
 
 def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger:
@@ -202,12 +229,14 @@ def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger:
 def once(note: Note, *, strict: bool) -> Note:
     """`note` that says nothing twice (every segment finds the same); `strict` makes it an error."""
     said: set[str] = set()
+    lock = Lock()  # reading, the network and encoding tell of what they find in their own threads
 
     def tell(text: str) -> None:
         if strict:
             raise CheckError(f"{text}; leave out --strict to accept that")
-        if text not in said:
-            said.add(text)
-            note(text)
+        with lock:
+            if text not in said:
+                said.add(text)
+                note(text)
 
     return tell

@@ -74,7 +74,8 @@ def upscale(
 ) -> UpscaleResult:
     """Enlarge the video `source` into `output` and return what was done.
 
-    `source` "-" is standard input; `output` "-" writes y4m to standard output.
+    `source` "-" is standard input; `output` "-" writes y4m to standard output. `progress` is called
+    in the caller's thread, `note` in any, but never twice at the same time.
 
     The output appears under its name only when it is complete and verified. What is finished of an
     interrupted job waits in `OUTPUT.vsr/`; the same call goes on from there. Raises UsageError,
@@ -184,9 +185,10 @@ def _write_all(
     """Enlarge all frames as one clip."""
     with SourceFrames(job, note) as frames:
         enlarger = open_enlarger(job, job.options.threads, note)
-        for frame in enlarged(((frame, True) for frame in frames), enlarger):
-            write(frame)
-            counter.finish()
+        with enlarged(((frame, True) for frame in frames), enlarger) as enlarged_frames:
+            for frame in enlarged_frames:
+                write(frame)
+                counter.finish()
         if not counter.done:
             raise _nothing(job)
         return frames.reading
