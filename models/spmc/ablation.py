@@ -20,7 +20,7 @@ from torch import Tensor
 from models.spmc.analysis import Record
 from models.spmc.data import Clips
 from models.spmc.inputs import Truth, make_low
-from models.spmc.network import PHASES, SCALE, Spmc, pixel_grid, splat, warp
+from models.spmc.network import PRIOR, SCALE, Spmc, as_pixels, pixel_grid, splat, warp
 from models.spmc.train import Recipe, Run, train
 from vsrcli.metrics import distortion
 
@@ -29,11 +29,11 @@ RADIUS = 2
 STAGE: dict[str, float] = {"rate": 5e-4, "batch": 4, "length": 8, "patch": 32}
 MIXTURE = {"bi": 1.0}
 
-Compensation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(pictures, flows to the reference) -> values and weights on the canvas, as `splat`."""
+Compensation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(pictures, flows to the references, references) -> values and weights, as `splat`."""
 
 
-def backward_warped(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def backward_warped(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """In place of `splat`: the canvas filled by reading PICTURE, bilinearly, at every pixel.
 
     FLOW leads from PICTURE to the reference; its inverse is found by fixed-point iteration.
@@ -49,13 +49,13 @@ def backward_warped(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     read = F.grid_sample(
         picture.float(), torch.stack([x, y], -1), padding_mode="border", align_corners=False
     )
-    canvas = F.pixel_unshuffle(read, SCALE)
-    return canvas, torch.ones_like(canvas)
+    canvas = F.pixel_unshuffle(read, SCALE).permute(0, 2, 3, 1)
+    return canvas + PRIOR * as_pixels(reference), torch.ones_like(canvas) + PRIOR
 
 
-def uncompensated(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def uncompensated(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """In place of `splat`: PICTURE put on the canvas where it is."""
-    return splat(picture, torch.zeros_like(flow))
+    return splat(picture, torch.zeros_like(flow), reference)
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,13 @@ def dress(network: Spmc, variant: Variant) -> None:
     fusion = network.fusion
     advance, forward = fusion.advance, network.forward
 
-    def encode(frames: Tensor, flows: Tensor, references: Tensor) -> Tensor:
-        value, weight = variant.compensate(frames, flows)
-        hit = weight / (weight + 0.05)
-        difference = value / (weight + 1e-4) - references
-        seen = torch.cat([difference * hit * 4, hit, frames, references], 1)
-        return F.relu(fusion.encoder(seen))
-
-    def forgetful(fused: Tensor, reference: Tensor, *states: Tensor) -> object:
-        return advance(fused, reference, *(torch.zeros_like(state) for state in states))
+    def forgetful(fused: tuple[Tensor, Tensor], reference: Tensor, *rest: Tensor) -> object:
+        return advance(fused, reference, *(torch.zeros_like(each) for each in rest))
 
     def alone(frames: Tensor, radius: int = 0) -> object:
         return forward(frames, 0)
 
-    assert fusion.encoder[0].in_channels == 2 * PHASES + 2, "the encoder changed: change encode"
-    if variant.compensate is not splat:
-        fusion.encode = encode
+    fusion.compensate = variant.compensate
     if not variant.state:
         fusion.advance = forgetful
     if variant.one_frame:
@@ -149,7 +140,7 @@ def measured(truth: Truth, network: Spmc, variant: Variant, steps: int) -> Recor
     multiple = network.config.multiple_of
     padded = F.pad(luma, (0, -width % multiple, 0, -height % multiple), mode="replicate")
     with torch.no_grad():
-        pictures, _ = network(padded, RADIUS)
+        pictures = network(padded, RADIUS)
     found = pictures[0, :, : height * SCALE, : width * SCALE].clamp(0, 1) * 255
     psnr = fmean(
         distortion(truth.luma(index), picture.round().byte().numpy(), 255).psnr

@@ -8,9 +8,14 @@ high resolution; the sums of the SPMC layer are normalised by their weights; the
 from one output frame to the next along the flow instead of over the window, and carries, besides a
 hidden state, the detail found last, moved on the fine grid where it keeps its sub-pixel place.
 
+Made for eight bits: whatever enters the convolutions around sampling and splatting is held within
+-LIMIT..LIMIT, where a step of 1/64 is fine enough, so that all of it can share one integer format
+and lie side by side. Layouts are pixel by pixel (channels last) wherever whole pixels are moved.
+
 Words: B batch, N frames of a window, T frames of a sequence, H x W the low-resolution size.
-Pictures are luma in 0..1. A flow [B, 2, H, W] is (x, y) in low-resolution pixels:
-pixel p of the first frame is found at p + flow(p) in the second. HIDDEN is the recurrent state.
+Pictures are luma in 0..1. NEIGHBOURS are a window without its reference. A flow [B, 2, H, W] is
+(x, y) in low-resolution pixels: pixel p of the first frame is found at p + flow(p) in the second.
+HIDDEN is the recurrent state.
 """
 
 from __future__ import annotations
@@ -22,8 +27,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SCALE = 4
+LIMIT = 2.0
+"""What convolutions are given lies within -LIMIT..LIMIT."""
 PHASES = SCALE * SCALE
 """Sub-pixel positions of the canvas within one low-resolution pixel, row by row."""
+PRIOR = 0.05
+"""Weight, in pixels, with which the reference lies on the canvas before anything else does: where
+little arrives, the canvas differs little from it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,8 @@ class SpmcConfig:
     """Residual blocks of the detail fusion."""
     state: int = 32
     """Channels of the hidden state that goes from one output frame to the next."""
-    encoder: int = 32
-    """Channels of the encoding of one compensated frame."""
+    encoder: int = 16
+    """Channels of the encoding of one compensated frame; the first one is its score."""
     motion: tuple[int, ...] = (48, 48, 32, 24)
     """Channels of the motion estimation per level, coarsest first; each level halves the size."""
 
@@ -73,6 +83,11 @@ def pixel_grid(like: Tensor) -> tuple[Tensor, Tensor]:
     return torch.meshgrid(rows, columns, indexing="ij")
 
 
+def as_pixels(picture: Tensor) -> Tensor:
+    """PICTURE [B, 1, H, W] as [B, H, W, 1]."""
+    return picture.reshape(picture.shape[0], *picture.shape[2:], 1)
+
+
 def warp(picture: Tensor, flow: Tensor) -> Tensor:
     """Backward warping: PICTURE [B, C, H, W] read at p + flow(p), bilinear, edges repeated."""
     height, width = picture.shape[2:]
@@ -94,39 +109,104 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
     return first + warp(second, first)
 
 
-def splat(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def nearest(picture: Tensor, flow: Tensor) -> Tensor:
+    """PICTURE [B, H, W, C] read at the whole pixel nearest to p + FLOW(p), edges repeated.
+
+    Whole pixels, C values side by side in memory, are copied: much cheaper than interpolation.
+    """
+    batch, height, width, channels = picture.shape
+    rows, columns = pixel_grid(flow)
+    x = (columns + flow[:, 0]).round().clamp(0, width - 1)
+    y = (rows + flow[:, 1]).round().clamp(0, height - 1)
+    index = y.long() * width + x.long()
+    if batch > 1:
+        index = index + _starts(batch, height * width, flow).reshape(-1, 1, 1)
+    read = torch.index_select(picture.reshape(-1, channels), 0, index.reshape(-1))
+    return read.reshape(batch, height, width, channels)
+
+
+def place(flow: Tensor) -> Tensor:
+    """Where in its pixel FLOW [B, 2, H, W] ends, from the middle: [B, H, W, 2], -LIMIT..LIMIT."""
+    return ((flow - flow.round()) * (2 * LIMIT)).permute(0, 2, 3, 1)
+
+
+def nearest_detail(detail: Tensor, flow: Tensor) -> Tensor:
+    """DETAIL [B, H, W, PHASES] read at the nearest pixel, of its fine grid, to p + FLOW(p).
+
+    All phases of a low-resolution pixel move by the same whole number of fine pixels, FLOW
+    [B, 2, H, W] times SCALE, rounded; edges are repeated.
+    """
+    batch, height, width, _ = detail.shape
+    rows, columns = pixel_grid(flow)
+    offsets = torch.arange(SCALE, device=flow.device, dtype=torch.float32)
+    x = columns * SCALE + (flow[:, 0] * SCALE).round()
+    y = rows * SCALE + (flow[:, 1] * SCALE).round()
+    # [B, H, W, SCALE]: the columns, and the rows, that the phases of a pixel come from.
+    across = canvas_index((x.unsqueeze(-1) + offsets).clamp(0, width * SCALE - 1), PHASES, 1)
+    down = (y.unsqueeze(-1) + offsets).clamp(0, height * SCALE - 1)
+    index = canvas_index(down, PHASES * width, SCALE).unsqueeze(-1) + across.unsqueeze(-2)
+    index = index.reshape(batch, -1)
+    if batch > 1:
+        index = index + _starts(batch, height * width * PHASES, flow).reshape(-1, 1)
+    read = torch.index_select(detail.reshape(-1), 0, index.reshape(-1))
+    return read.reshape(batch, height, width, PHASES)
+
+
+def canvas_index(place: Tensor, stride: int, phase_stride: int) -> Tensor:
+    """Along one axis, the part of the index into a canvas [H, W, PHASES] of the fine pixel PLACE.
+
+    PLACE holds whole numbers; low-resolution pixels are STRIDE apart, phases PHASE_STRIDE.
+    """
+    pixel = torch.floor(place * (1 / SCALE))  # exact: a division by a power of two
+    return pixel.int() * stride + (place - pixel * SCALE).int() * phase_stride
+
+
+def _starts(batch: int, size: int, like: Tensor) -> Tensor:
+    """Where each of BATCH pictures of SIZE values begins, one after the other."""
+    return torch.arange(batch, device=like.device) * size
+
+
+def splat(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """The SPMC layer: PICTURE [B, 1, H, W] moved by FLOW [B, 2, H, W] onto a SCALE x finer canvas.
 
     The centre of pixel x goes to SCALE * (x + u + 0.5) - 0.5 and is shared bilinearly by the four
-    canvas pixels around it. Returns the sums of weighted values and of weights, [B, PHASES, H, W]
-    each: channel = phase, so that the canvas needs no rearranging. Outside the canvas is dropped.
+    canvas pixels around it. Outside the canvas is dropped. On the canvas lies REFERENCE
+    [B, 1, H, W] already, with the weight PRIOR. Returns the sums of weighted values and of weights,
+    [B, H, W, PHASES] each: the phases of a pixel side by side, so that nothing is rearranged.
     """
     batch, _, height, width = picture.shape
     rows, columns = pixel_grid(picture)
     x = (columns + flow[:, 0] + 0.5) * SCALE - 0.5
     y = (rows + flow[:, 1] + 0.5) * SCALE - 0.5
-    left, top = torch.floor(x), torch.floor(y)
-    indices, weights = [], []
-    for down in (0, 1):
-        for right in (0, 1):
-            column, row = left + right, top + down
-            share_x = x - left if right else 1 - (x - left)
-            share_y = y - top if down else 1 - (y - top)
-            inside = (column >= 0) & (column < width * SCALE) & (row >= 0) & (row < height * SCALE)
-            column = column.clamp(0, width * SCALE - 1).long()
-            row = row.clamp(0, height * SCALE - 1).long()
-            phase = (row % SCALE) * SCALE + column % SCALE
-            index = phase * (height * width) + (row // SCALE) * width + column // SCALE
-            indices.append(index.reshape(batch, -1))
-            weights.append((share_x * share_y * inside).reshape(batch, -1))
-    index, weight = torch.cat(indices, 1), torch.cat(weights, 1)
-    value = picture.float().reshape(batch, -1).repeat(1, 4) * weight
-    canvas = weight.new_zeros(batch, PHASES * height * width)
-    shape = (batch, PHASES, height, width)
+    across = [_corner(x, end, width, PHASES, 1) for end in (0, 1)]
+    down = [_corner(y, end, height, PHASES * width, SCALE) for end in (0, 1)]
+    corners = [(row, column) for row in down for column in across]
+    index = torch.cat([row[0] + column[0] for row, column in corners], 1)
+    index = index.reshape(batch, -1).long()
+    weight = torch.cat([row[1] * column[1] for row, column in corners], 1)
+    value = torch.cat([picture[:, 0].float()] * len(corners), 1) * weight
+    shape = (batch, height, width, PHASES)
+    weights = torch.full(shape, PRIOR, device=flow.device)
+    values = as_pixels(reference) * weights[0, 0, 0]
     return (
-        canvas.scatter_add(1, index, value).reshape(shape),
-        canvas.scatter_add(1, index, weight).reshape(shape),
+        values.reshape(batch, -1).scatter_add(1, index, value.reshape(batch, -1)).reshape(shape),
+        weights.reshape(batch, -1).scatter_add(1, index, weight.reshape(batch, -1)).reshape(shape),
     )
+
+
+def _corner(
+    position: Tensor, end: int, length: int, stride: int, phase_stride: int
+) -> tuple[Tensor, Tensor]:
+    """Along one axis, the canvas pixel below (END 0) or above (1) POSITION [B, H, W].
+
+    Returns its `canvas_index` in a canvas of LENGTH low-resolution pixels and its share of the
+    value, 0 outside.
+    """
+    place = torch.floor(position) + end
+    inside = (place >= 0) & (place < length * SCALE)
+    share = (1 - (position - place).abs()) * inside
+    place = place.clamp(0, length * SCALE - 1)
+    return canvas_index(place, stride, phase_stride), share
 
 
 def bicubic_phases(a: float = -0.5) -> Tensor:
@@ -272,53 +352,81 @@ class Residual(nn.Module):
         return x + self.second(F.relu(self.first(x)))
 
 
+def bounded(x: Tensor) -> Tensor:
+    """X held within -LIMIT..LIMIT."""
+    return x.clamp(-LIMIT, LIMIT)
+
+
+def centred(picture: Tensor) -> Tensor:
+    """PICTURE, 0..1, spread over -LIMIT..LIMIT."""
+    return (picture - 0.5) * (2 * LIMIT)
+
+
+def seen(detail: Tensor) -> Tensor:
+    """DETAIL [B, PHASES, H, W] as the next frame's convolutions see it, [B, H, W, PHASES]."""
+    return bounded(detail * (2 * LIMIT)).permute(0, 2, 3, 1)
+
+
 class Fusion(nn.Module):
     """Sub-pixel motion compensation of a window and recurrent detail fusion."""
 
     def __init__(self, config: SpmcConfig) -> None:
         super().__init__()
+        # Eight-bit convolutions are three times faster if the channels they read come in fours.
         self.encoder = nn.Sequential(
-            conv(2 * PHASES + 2, config.encoder),
-            nn.ReLU(True),
-            conv(config.encoder, config.encoder),
+            conv(2 * PHASES + 4, 32), nn.ReLU(True), conv(32, config.encoder)
         )
-        self.confidence = nn.Conv2d(config.encoder, 1, 1)
-        self.merge = conv(config.encoder + 1 + config.state + PHASES, config.channels)
+        self.merge = conv(config.encoder + 4 + config.state + PHASES, config.channels)
         self.body = nn.Sequential(*(Residual(config.channels) for _ in range(config.blocks)))
         self.project = nn.Conv2d(config.channels, config.state, 1)
         self.head = conv(config.channels, PHASES)
         self.head.weight.data.mul_(0.1)
         self.register_buffer("bicubic", bicubic_phases(), persistent=False)
+        self.compensate = splat
 
-    def encode(self, frames: Tensor, flows: Tensor, references: Tensor) -> Tensor:
-        """Encodings [B, E, H, W] of FRAMES [B, 1, H, W], each moved by its flow to a reference."""
-        value, weight = splat(frames, flows)
-        # A canvas pixel hit by much less than one pixel's weight says little: hit goes to 0 there.
-        hit = weight / (weight + 0.05)
-        difference = value / (weight + 1e-4) - references
-        return F.relu(self.encoder(torch.cat([difference * hit * 4, hit, frames, references], 1)))
+    def encode(self, neighbours: Tensor, flows: Tensor, references: Tensor) -> Tensor:
+        """Encodings [B, H, W, E] of NEIGHBOURS [B, 1, H, W], each moved by its flow."""
+        # A difference of a quarter of the range is the largest that says anything.
+        wide = references * (4 * LIMIT)
+        value, weight = self.compensate(neighbours * (4 * LIMIT), flows, wide)
+        difference = bounded(value / weight - as_pixels(wide))
+        plain = [as_pixels(centred(picture)) for picture in (neighbours, references)]
+        given = [difference, PRIOR / weight, *plain, place(flows)]
+        found = self.encoder(torch.cat(given, -1).permute(0, 3, 1, 2))
+        return bounded(found).permute(0, 2, 3, 1)
 
-    def fuse(self, encodings: Tensor) -> Tensor:
-        """Mean over the window weighted by learnt confidence: [N, B, E, H, W] -> [B, E, H, W]."""
-        count, batch, _, height, width = encodings.shape
-        scores = self.confidence(encodings.flatten(0, 1)).float()
-        shares = torch.softmax(scores.reshape(count, batch, 1, height, width), 0)
-        return (encodings * shares.to(encodings.dtype)).sum(0)
+    def fuse(self, encodings: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean over the window weighted by score: [N, B, H, W, E] -> [B, H, W, E].
+
+        A score of 0 is what saying nothing has: if all neighbours score low, little is left. How
+        much, [B, H, W, 1], is the second result.
+        """
+        weights = (4 * encodings[..., 0].float()).exp()
+        nothing = 1 / (1 + weights.sum(0))
+        shares = (weights * nothing).to(encodings.dtype)
+        return (encodings * shares.unsqueeze(-1)).sum(0), nothing.unsqueeze(-1)
 
     def advance(
-        self, fused: Tensor, reference: Tensor, hidden: Tensor, detail: Tensor
+        self,
+        fused: tuple[Tensor, Tensor],
+        reference: Tensor,
+        hidden: Tensor,
+        detail: Tensor,
+        flow: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """The next HIDDEN [B, C, H, W] and DETAIL [B, PHASES, H, W], what bicubic lacks.
+        """The next HIDDEN [B, H, W, C] and DETAIL [B, PHASES, H, W], what bicubic lacks.
 
-        HIDDEN and DETAIL given are those of the last frame, moved to the REFERENCE.
+        HIDDEN and DETAIL given, the latter [B, H, W, PHASES] as `seen` says, are those of the last
+        frame, moved to the REFERENCE [B, 1, H, W] along FLOW [B, 2, H, W]; FUSED is of `fuse`.
         """
-        parts = [fused, reference, hidden, detail * 4]
-        found = torch.cat([part.to(fused.dtype) for part in parts], 1)
+        parts = [*fused, as_pixels(centred(reference)), hidden, detail, place(flow)]
+        found = torch.cat([part.to(fused[0].dtype) for part in parts], -1).permute(0, 3, 1, 2)
         found = self.body(F.relu(self.merge(found)))
-        return self.project(found), self.head(found).float() * activity(reference.float())
+        hidden, detail = bounded(self.project(found)), self.head(found).float()
+        return hidden.permute(0, 2, 3, 1), detail * activity(reference.float())
 
     def picture(self, detail: Tensor, reference: Tensor) -> Tensor:
-        """Luma [B, 1, 4H, 4W]: the bicubic enlargement of REFERENCE plus DETAIL."""
+        """Luma [B, 1, 4H, 4W]: REFERENCE enlarged by bicubic, plus DETAIL [B, PHASES, H, W]."""
         padded = F.pad(reference.float(), (2, 2, 2, 2), mode="replicate")
         return F.pixel_shuffle(F.conv2d(padded, self.bicubic).float() + detail, SCALE)
 
@@ -333,25 +441,18 @@ class Fusion(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One output frame: luma [1, 1, 4H, 4W] in 0..1, the next HIDDEN and the next DETAIL.
 
-        FRAMES [N, 1, H, W] and FLOWS [N, 2, H, W], of each frame to the REFERENCE [1, 1, H, W],
-        which is among the frames with flow zero. STATE_FLOW [1, 2, H, W] leads from the reference
-        to the previous one. HIDDEN [1, C, H, W] and DETAIL [1, PHASES, H, W] are of that one;
-        zeros start a scene.
+        FRAMES [N, 1, H, W], the neighbours, and FLOWS [N, 2, H, W], of each to the REFERENCE
+        [1, 1, H, W]; a reference without neighbours stands for its own, with flow zero.
+        STATE_FLOW [1, 2, H, W] leads from the reference to the previous one. HIDDEN [1, C, H, W]
+        and DETAIL [1, PHASES, H, W] are of that one; zeros start a scene.
         """
         encodings = self.encode(frames, flows, reference.expand(frames.shape[0], -1, -1, -1))
         fused = self.fuse(encodings.unsqueeze(1))
-        hidden, detail = warp(hidden, state_flow), warp_detail(detail, state_flow)
-        hidden, detail = self.advance(fused, reference, hidden, detail)
-        return self.picture(detail, reference).clamp(0, 1), hidden, detail
-
-
-def warp_detail(detail: Tensor, flow: Tensor) -> Tensor:
-    """DETAIL [B, PHASES, H, W], phase by phase, read at p + flow(p) on its own fine grid.
-
-    FLOW [B, 2, H, W] in low-resolution pixels is interpolated to the fine grid.
-    """
-    fine = SCALE * F.interpolate(flow, scale_factor=SCALE, mode="bilinear", align_corners=False)
-    return F.pixel_unshuffle(warp(F.pixel_shuffle(detail, SCALE), fine), SCALE)
+        hidden = nearest(hidden.permute(0, 2, 3, 1), state_flow)
+        detail = nearest_detail(seen(detail), state_flow)
+        hidden, detail = self.advance(fused, reference, hidden, detail, state_flow)
+        luma = self.picture(detail, reference).clamp(0, 1)
+        return luma, hidden.permute(0, 3, 1, 2), detail
 
 
 class Spmc(nn.Module):
@@ -362,8 +463,6 @@ class Spmc(nn.Module):
         self.config = config or SpmcConfig()
         self.motion = Motion(self.config.motion)
         self.fusion = Fusion(self.config)
-        self.learns_motion = True
-        """Whether training changes the motion estimation."""
 
     def adjacent_flows(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Flows t -> t+1 and t+1 -> t, [B, T-1, 2, H, W] each, of FRAMES [B, T, H, W]."""
@@ -374,46 +473,47 @@ class Spmc(nn.Module):
         forward, backward = both.reshape(2, batch, count - 1, 2, height, width)
         return forward, backward
 
-    def forward(self, frames: Tensor, radius: int = 2) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Luma [B, T, 4H, 4W], not clipped, of FRAMES [B, T, H, W]; and the adjacent flows.
+    def forward(self, frames: Tensor, radius: int = 2) -> Tensor:
+        """Luma [B, T, 4H, 4W], not clipped, of FRAMES [B, T, H, W].
 
         Windows reach RADIUS frames to each side and end with the sequence.
         """
         batch, count, height, width = frames.shape
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns_motion):
+        # Motion is taught by itself (train_motion.py): nearest reading has no gradient for it.
+        with torch.no_grad():
             forward, backward = self.adjacent_flows(frames)
-        # The splat is not differentiated with respect to the flow: the warped state and the
-        # photometric loss teach the motion estimation, at a tenth less time for a step.
-        steps = forward.detach().unbind(1), backward.detach().unbind(1)
-        back = backward.unbind(1)
-        hidden = frames.new_zeros(batch, self.config.state, height, width)
+        steps = forward.unbind(1), backward.unbind(1)
+        hidden = frames.new_zeros(batch, height, width, self.config.state)
         detail, details = frames.new_zeros(batch, PHASES, height, width), []
+        flow = torch.zeros_like(frames[:, :2])
         for t in range(count):
             reference = frames[:, t : t + 1].contiguous()
             if t > 0:
-                hidden = warp(keep_layout(hidden).float().contiguous(), back[t - 1])
-                detail = warp_detail(detail, back[t - 1])
+                flow = steps[1][t - 1]
+                hidden = nearest(hidden, flow)
+            moved = nearest_detail(seen(detail), flow)
             fused = self.fusion.fuse(self.encode_window(frames, t, radius, *steps))
-            hidden, detail = self.fusion.advance(fused, reference, hidden, detail)
+            hidden, detail = self.fusion.advance(fused, reference, hidden, moved, flow)
             details.append(detail)
         found = torch.stack(details, 1).flatten(0, 1)
         pictures = self.fusion.picture(found, frames.flatten(0, 1).unsqueeze(1))
-        return pictures.reshape(batch, count, *pictures.shape[2:]), (forward, backward)
+        return pictures.reshape(batch, count, *pictures.shape[2:])
 
     def encode_window(
         self, frames: Tensor, t: int, radius: int, forward: tuple, backward: tuple
     ) -> Tensor:
-        """Encodings [N, B, E, H, W] of the window around frame T of FRAMES, all moved to it."""
+        """Encodings [N, B, H, W, E] of the neighbours of frame T of FRAMES, all moved to it."""
         window = range(max(0, t - radius), min(frames.shape[1], t + radius + 1))
         flows = flows_to(t, window, forward, backward)
-        moved = torch.cat([frames[:, i : i + 1] for i in window])
-        references = frames[:, t : t + 1].repeat(len(window), 1, 1, 1)
-        encoded = self.fusion.encode(moved, torch.cat(flows), references)
-        return encoded.unflatten(0, (len(window), -1))
+        neighbours = [i for i in window if i != t] or [t]
+        moved = torch.cat([frames[:, i : i + 1] for i in neighbours])
+        references = frames[:, t : t + 1].repeat(len(neighbours), 1, 1, 1)
+        encoded = self.fusion.encode(moved, torch.cat([flows[i] for i in neighbours]), references)
+        return encoded.unflatten(0, (len(neighbours), -1))
 
 
-def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> list[Tensor]:
-    """Flow [B, 2, H, W] of every frame of WINDOW to frame T, composed of adjacent flows.
+def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> dict[int, Tensor]:
+    """Flow [B, 2, H, W] of every frame of WINDOW to frame T, by number, of adjacent flows.
 
     FORWARD and BACKWARD [B, 2, H, W] of every step lead t -> t+1 and t+1 -> t. Outwards from T each
     flow is the step to the frame next nearer, then that frame's own flow: N - 1 compositions.
@@ -423,4 +523,4 @@ def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> list[Ten
         flows[i] = forward[i] if i + 1 == t else compose(forward[i], flows[i + 1])
     for i in range(t + 1, window.stop):
         flows[i] = backward[i - 1] if i - 1 == t else compose(backward[i - 1], flows[i - 1])
-    return [flows[i] for i in window]
+    return flows

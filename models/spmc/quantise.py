@@ -1,10 +1,11 @@
-"""The fusion graph in eight bits, for CPUs: QDQ with uint8 activations, per-channel int8 weights.
+"""Motion and fusion in eight bits, for CPUs: uint8 activations, int8 weights per channel.
 
     python -m models.spmc.quantise --clips DIR [--models models] [--name spmc_x4]
 
-Activations are calibrated on the inputs the graph meets when it upscales real clips, recurrence
+Activations are calibrated on the inputs the graphs meet when they upscale real clips, recurrence
 included: the upscaler itself runs on them and every fourth call is kept. Convolutions and the
-additions between them become integers; sampling, splatting and the bicubic skip stay float.
+additions between them become integers; sampling, splatting and the bicubic skip stay float. The
+graphs are QDQ: between a QuantizeLinear and a DequantizeLinear stands what onnxruntime fuses.
 """
 
 from __future__ import annotations
@@ -25,31 +26,47 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from models.spmc.network import LIMIT
 from vsrcli.networks.card import find_model
 from vsrcli.networks.session import CPU, Arrays, Session
 from vsrcli.networks.spmc import SpmcUpscaler
 
+ROLES = ("motion", "fusion")
 FRAMES = 12
 """Frames of each clip that are upscaled."""
 WINDOW, SIDE = 5, 64
 """Frames of a window and LR pixels of a side of what is calibrated on."""
 EVERY = 4
-"""Every so many-th run of the graph is kept for calibration."""
+"""Every so many-th run of a graph is kept for calibration."""
+LEAST_CHANNELS = 8
+"""Convolutions with fewer channels, in or out, stay float: the bicubic skip, which is exact, and
+the ends of the motion levels, where a step of eight bits would be felt and little is computed."""
+MOVES = ("Reshape", "Gather", "Transpose", "Unsqueeze")
+"""Operators that give out what they are given."""
+
+Format = list[dict[str, object]]
 
 
 class Recorder:
-    """Stands in for the fusion session and keeps some of its inputs."""
+    """Stands in for a session and keeps some of its inputs, all of the shape of the largest."""
 
     def __init__(self, session: Session) -> None:
-        self.session, self.kept, self.count = session, [], 0
+        self.session, self.count = session, 0
+        self._kept: list[Arrays] = []
 
     def run(self, inputs: Arrays) -> Arrays:
         """As the session, remembering."""
-        # The calibrator wants runs of one shape: whole windows only.
-        if self.count % EVERY == EVERY - 1 and len(inputs["frames"]) == WINDOW:
-            self.kept.append({name: np.array(value) for name, value in inputs.items()})
+        if self.count % EVERY == EVERY - 1:
+            self._kept.append({name: np.array(value) for name, value in inputs.items()})
         self.count += 1
         return self.session.run(inputs)
+
+    @property
+    def kept(self) -> list[Arrays]:
+        """What was remembered. The calibrator wants runs of one shape: whole windows only."""
+        sizes = [sum(value.size for value in inputs.values()) for inputs in self._kept]
+        pairs = zip(sizes, self._kept, strict=True)
+        return [inputs for size, inputs in pairs if size == max(sizes)]
 
 
 class Inputs(CalibrationDataReader):
@@ -63,47 +80,100 @@ class Inputs(CalibrationDataReader):
         return next(self._left, None)
 
 
-def record(prefix: Path, clips: list[np.ndarray]) -> list[Arrays]:
-    """Inputs of the fusion graph while it upscales CLIPS, luma [T, H, W] uint8."""
+def record(prefix: Path, clips: list[np.ndarray]) -> dict[str, list[Arrays]]:
+    """Inputs of each graph while the network upscales CLIPS, luma [T, H, W] uint8."""
     upscaler = SpmcUpscaler(find_model(prefix, "fp32"), CPU, frames=WINDOW, tile="off")
-    recorder = Recorder(upscaler._fusion)
-    upscaler._fusion = recorder  # type: ignore[assignment]
+    motion, fusion = Recorder(upscaler._motion), Recorder(upscaler._fusion)
+    upscaler._motion, upscaler._fusion = motion, fusion  # type: ignore[assignment]
     for clip in clips:
         for luma in clip[:FRAMES]:
             upscaler.push(luma.astype(np.float32) / 255)
         upscaler.flush()
-    return recorder.kept
+    return {"motion": motion.kept, "fusion": fusion.kept}
 
 
-def keep_float(model: onnx.ModelProto) -> list[str]:
-    """Names of convolutions that stay float: the bicubic skip, the confidence, the merging one.
+class Graph:
+    """A graph about to be quantised: who makes and who reads a tensor."""
 
-    The merging convolution sees the fused window, the reference, the hidden state and the detail
-    side by side. In int8 they would share one step size, which costs 1.1 dB; left in float, it
-    costs 8 % of the arithmetic and the loss is within 0.02 dB.
-    """
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type == "Conv"
-        and (min(shapes.get(node.input[1], (0, 0))[:2]) < 4 or "merge" in node.input[1])
-    ]
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.nodes = list(model.graph.node)
+        self.maker = {output: node for node in self.nodes for output in node.output}
+        self._shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
 
+    def becomes_integer(self, node: onnx.NodeProto) -> bool:
+        """Whether NODE is a convolution of enough channels."""
+        return node.op_type == "Conv" and min(self._shapes[node.input[1]][:2]) >= LEAST_CHANNELS
 
-def additions(model: onnx.ModelProto) -> list[str]:
-    """Names of the residual additions: those of two results that come out of convolutions."""
-    made = {output: node for node in model.graph.node for output in node.output}
+    def makes(self, name: str, *operators: str) -> bool:
+        """Whether tensor NAME comes out of one of OPERATORS."""
+        return name in self.maker and self.maker[name].op_type in operators
 
-    def quantised(name: str) -> bool:
-        node = made.get(name)
-        return node is not None and node.op_type in ("Conv", "Relu", "Add") and bool(node.input)
+    def convolutions(self) -> list[str]:
+        """Names of the convolutions that become integers."""
+        return [node.name for node in self.nodes if self.becomes_integer(node)]
 
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type == "Add" and all(quantised(name) for name in node.input)
-    ]
+    def limits(self) -> list[str]:
+        """Names of what cuts off the results of these: integers do that by themselves."""
+        return [
+            node.name
+            for node in self.nodes
+            if node.op_type in ("Relu", "Clip")
+            and self.makes(node.input[0], "Conv")
+            and self.becomes_integer(self.maker[node.input[0]])
+        ]
+
+    def additions(self) -> list[str]:
+        """Names of the residual additions: those of two results that come out of convolutions."""
+        return [
+            node.name
+            for node in self.nodes
+            if node.op_type == "Add"
+            and all(self.makes(name, "Conv", "Relu", "Add") for name in node.input)
+        ]
+
+    def shared_format(self) -> tuple[dict[str, Format], list[str]]:
+        """What the network holds within -LIMIT..LIMIT: tensors with their format, nodes to move.
+
+        These are the inputs of the concatenations that convolutions read, whatever lies on the way
+        from there back to the last computation and forth to the convolution, and results held
+        within the limits. All of it has one format, so it is moved and joined as bytes.
+        """
+        tensors, moves = [], []
+        for node in self.nodes:
+            if node.op_type == "Concat":
+                forth = self._way_to_convolution(node.output[0])
+                if forth is not None:
+                    back = [part for name in node.input for part in self._way_back(name)]
+                    moves += [node, *forth, *back]
+                    tensors += [*node.input]
+            elif node.op_type == "Clip" and self.makes(node.input[0], "Conv"):
+                tensors.append(node.output[0])
+        tensors += [node.output[0] for node in moves]
+        tensors += [node.input[0] for node in moves if node.op_type in MOVES]
+        step: Format = [
+            {
+                "scale": np.array(LIMIT / 128, np.float32),
+                "zero_point": np.array(128, np.uint8),
+            }
+        ]
+        return dict.fromkeys(tensors, step), [node.name for node in moves]
+
+    def _way_to_convolution(self, name: str) -> list[onnx.NodeProto] | None:
+        """Transpositions between tensor NAME and a convolution; None if it leads to none."""
+        for node in self.nodes:
+            if name in node.input and self.becomes_integer(node):
+                return []
+            if name in node.input and node.op_type == "Transpose":
+                further = self._way_to_convolution(node.output[0])
+                return None if further is None else [node, *further]
+        return None
+
+    def _way_back(self, name: str) -> list[onnx.NodeProto]:
+        """What moves the values of tensor NAME between their computation and here."""
+        if not self.makes(name, *MOVES):
+            return []
+        node = self.maker[name]
+        return [node, *self._way_back(node.input[0])]
 
 
 def quantise(source: Path, target: Path, recorded: list[Arrays]) -> None:
@@ -112,9 +182,8 @@ def quantise(source: Path, target: Path, recorded: list[Arrays]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        model = onnx.load(prepared)
-        convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
-        excluded = set(keep_float(model))
+        graph = Graph(onnx.load(prepared))
+        formats, moves = graph.shared_format()
         quantize_static(
             str(prepared),
             str(target),
@@ -123,9 +192,9 @@ def quantise(source: Path, target: Path, recorded: list[Arrays]) -> None:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_quantize=[n for n in convolutions if n not in excluded] + additions(model),
+            nodes_to_quantize=graph.convolutions() + graph.limits() + graph.additions() + moves,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"ActivationSymmetric": False},
+            extra_options={"ActivationSymmetric": False, "TensorQuantOverrides": formats},
         )
     made = onnx.load(target)
     del made.metadata_props[:]
@@ -133,27 +202,34 @@ def quantise(source: Path, target: Path, recorded: list[Arrays]) -> None:
     target.write_bytes(made.SerializeToString(deterministic=True))
 
 
-def main() -> None:
-    """Calibrate and write NAME.fusion.int8.onnx beside the fp32 file."""
-    parser = argparse.ArgumentParser(prog="python -m models.spmc.quantise", description=__doc__)
-    parser.add_argument("--clips", type=Path, required=True, help="a cache of models.spmc.data")
-    parser.add_argument("--models", type=Path, default=Path(__file__).parents[1])
-    parser.add_argument("--name", default="spmc_x4")
-    parser.add_argument("--count", type=int, default=24, help="clips to calibrate on")
-    given = parser.parse_args()
-    paths = sorted(given.clips.glob("*.npz"))
-    chosen = paths[:: max(1, len(paths) // given.count)][: given.count]
+def load_clips(cache: Path, count: int) -> list[np.ndarray]:
+    """COUNT clips of a CACHE of models.spmc.data, luma [T, SIDE, SIDE]; every third compressed."""
+    paths = sorted(cache.glob("*.npz"))
+    chosen = paths[:: max(1, len(paths) // count)][:count]
     clips = []
     for number, path in enumerate(chosen):
         with np.load(path) as stored:
             clip = stored["contest" if number % 3 == 0 else "bi"][:, :SIDE, :SIDE]
         if clip.shape[1:] == (SIDE, SIDE):
             clips.append(clip)
-    prefix = given.models / given.name
-    recorded = record(prefix, clips)
-    target = given.models / f"{given.name}.fusion.int8.onnx"
-    quantise(given.models / f"{given.name}.fusion.onnx", target, recorded)
-    print(f"{target.name}: {target.stat().st_size} bytes, calibrated on {len(recorded)} runs")
+    return clips
+
+
+def main() -> None:
+    """Calibrate and write NAME.motion.int8.onnx and NAME.fusion.int8.onnx beside the fp32 files."""
+    parser = argparse.ArgumentParser(prog="python -m models.spmc.quantise", description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True, help="a cache of models.spmc.data")
+    parser.add_argument("--models", type=Path, default=Path(__file__).parents[1])
+    parser.add_argument("--name", default="spmc_x4")
+    parser.add_argument("--count", type=int, default=24, help="clips to calibrate on")
+    given = parser.parse_args()
+    recorded = record(given.models / given.name, load_clips(given.clips, given.count))
+    for role in ROLES:
+        source = given.models / f"{given.name}.{role}.onnx"
+        target = source.with_suffix(".int8.onnx")
+        quantise(source, target, recorded[role])
+        size = target.stat().st_size
+        print(f"{target.name}: {size} bytes, calibrated on {len(recorded[role])} runs")
 
 
 if __name__ == "__main__":

@@ -24,11 +24,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.spmc.data import Clips
-from models.spmc.network import Spmc, SpmcConfig, warp
+from models.spmc.network import Spmc, SpmcConfig
 
 AVERAGE = 0.999
 """Decay of the averaged weights, reached in the course of the first steps."""
 CLIP_NORM = 0.5
+RADII = (0, 1, 1, 2, 2)
+"""How far windows reach to each side; every step draws one, so that one model serves any window."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,6 @@ class Recipe:
     """Share of each kind of degraded input."""
     final_rate: float = 0.02
     """Learning rate at the end of the last stage, as a share of its start."""
-    warp_weight: float = 0.005
-    """Weight of the photometric loss of the motion estimation."""
-    motion_rate: float = 0.1
-    """Learning rate of the motion estimation, which has been trained before, as a share; 0
-    leaves it as it is, which saves a sixth of the time."""
     seed: int = 0
 
 
@@ -68,13 +65,6 @@ def stage_at(recipe: Recipe, step: int) -> dict[str, float]:
         if step < 0:
             return stage
     return recipe.stages[-1]
-
-
-def photometric(before: Tensor, after: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
-    """Mean absolute error of each frame against its neighbour warped to it, both ways."""
-    first, second = before.flatten(0, 1).unsqueeze(1), after.flatten(0, 1).unsqueeze(1)
-    there = (warp(second, forward.flatten(0, 1)) - first).abs().mean()
-    return there + (warp(first, backward.flatten(0, 1)) - second).abs().mean()
 
 
 def gain(outputs: Tensor, high: Tensor, low: Tensor) -> tuple[float, float]:
@@ -100,16 +90,9 @@ class Run:
         if motion is not None:
             self.network.motion.load_state_dict(torch.load(motion, weights_only=True))
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.network.learns_motion = recipe.motion_rate > 0
-        groups = [
-            {"params": list(part.parameters()), "share": share}
-            for part, share in (
-                (self.network.fusion, 1.0),
-                (self.network.motion, recipe.motion_rate),
-            )
-            if share > 0
-        ]
-        self.optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        # Motion was trained before, with known flows, and stays as it is.
+        learning = list(self.network.fusion.parameters())
+        self.optimiser = torch.optim.Adam(learning, betas=(0.9, 0.99))
         self.step = 0
         if checkpoint.is_file():
             self.load()
@@ -150,15 +133,12 @@ class Run:
         random.seed(self.recipe.seed * 1_000_003 + self.step)
         stage = stage_at(self.recipe, self.step)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step) * group["share"]
+            group["lr"] = learning_rate(self.recipe, self.step)
         high, low = clips.sample(int(stage["batch"]))
         with torch.autocast("cpu", torch.bfloat16):
-            outputs, flows = self.network(low, radius=random.choice([1, 1, 2]))
+            outputs = self.network(low, radius=random.choice(RADII))
         error = outputs - high
-        picture = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
-        loss = picture
-        if self.network.learns_motion:
-            loss = loss + self.recipe.warp_weight * photometric(low[:, :-1], low[:, 1:], *flows)
+        loss = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)

@@ -5,8 +5,9 @@
 A model that obeys the contract but computes what tests can read back. On frames of one constant
 value v each: motion is (v_neighbour - v_reference, 0), composition adds, so a composed flow tells
 whether its steps were the right ones. The 16 phases of every luma pixel hold
-    0  mean of the window's frames
-    1  mean over the window of frame + x of its flow to the reference = v_reference if all is right
+    0  mean of the neighbours (of the reference, if it has none)
+    1  mean over the neighbours of frame + x of its flow to the reference = v_reference if all is
+       right
     2  0.01 x frames since the states were zero (from the state `count`, one channel)
     3  0.5 + x of the state flow
     4  0.5 + (first channel of the state `memory`, three channels: the reference before) / 2
@@ -37,7 +38,7 @@ def constant(name: str, content: object, dtype: type = np.float32) -> object:
 def save(role: str, nodes: list, inputs: list, outputs: list, constants: list) -> None:
     """Write one graph with a complete card."""
     card = {
-        "contract": "vsr-spmc-1",
+        "contract": "vsr-spmc-2",
         "name": "tiny",
         "role": role,
         "version": "1",

@@ -60,7 +60,7 @@ def test_onnxruntime_computes_what_torch_does(card: ModelCard, net: Any) -> None
 
     module = {"motion": net.motion, "compose": export.Compose(), "fusion": net.fusion}[card.role]
     worst = export.compare(
-        card.role, module, card.path, net, sizes=((1, 1), (5, 7)), windows=(1, 5)
+        card.role, module, card.path, net, sizes=((1, 1), (5, 7)), neighbours=(1, 4)
     )
     assert worst < (1e-4 if card.role == "fusion" else 1e-3)
 
@@ -73,7 +73,7 @@ def test_the_upscaler_computes_what_training_does(net: Any, radius: int) -> None
     wide = generator.random((20, 24)).astype(np.float32).repeat(3, 0).repeat(3, 1)
     frames = [wide[i : i + 40, 2 * i : 2 * i + 48] for i in range(6)]
     with torch.no_grad():
-        pictures, _ = net(torch.from_numpy(np.stack(frames))[None], radius)
+        pictures = net(torch.from_numpy(np.stack(frames))[None], radius)
     upscaler = SpmcUpscaler(MODEL, frames=2 * radius + 1, threads=2, cuts=False)
     found = [picture for frame in frames for picture in upscaler.push(frame)] + upscaler.flush()
     expected = pictures[0].clamp(0, 1).numpy()

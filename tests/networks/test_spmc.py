@@ -38,11 +38,11 @@ def test_windows_flows_and_states(frames: int, length: int) -> None:
     assert len(found) == length
     before, after = frames // 2, (frames - 1) // 2
     for t, picture in enumerate(found):
-        window = values[max(0, t - before) : t + after + 1]
+        neighbours = values[max(0, t - before) : t] + values[t + 1 : t + after + 1]
         previous = values[t - 1] if t else values[t]
         assert picture.shape == (24, 32)
         assert level(picture, REFERENCE) == pytest.approx(values[t], abs=1e-6)
-        assert level(picture, MEAN) == pytest.approx(np.mean(window), abs=1e-6)
+        assert level(picture, MEAN) == pytest.approx(np.mean(neighbours or values[t]), abs=1e-6)
         assert level(picture, MOVED) == pytest.approx(values[t], abs=1e-6)
         assert level(picture, AGE) == pytest.approx(0.01 * (t + 1), abs=1e-6)
         assert level(picture, STATE_FLOW) == pytest.approx(0.5 + previous - values[t], abs=1e-6)

@@ -13,7 +13,7 @@ from vsrcli.errors import ModelError
 from vsrcli.networks.session import CPU, Device, read_metadata
 
 DEFAULT_MODEL = "spmc_x4"
-CONTRACT = "vsr-spmc-1"
+CONTRACT = "vsr-spmc-2"
 """Names and shapes of the graphs' inputs and outputs, see models/README.md."""
 ROLES = ("motion", "compose", "fusion")
 PRECISIONS = ("fp32", "fp16", "int8")

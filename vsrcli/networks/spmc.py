@@ -142,14 +142,17 @@ class SpmcUpscaler:
                 for name, channels in self._model.fusion.states.items()
             }
         still = np.zeros((1, 2, height, width), np.float32)
+        flows = self._flows(window, still)
+        # A frame without neighbours stands for its own.
+        neighbours = [i for i in flows if i != window.reference] or [window.reference]
         inputs = {
-            "frames": np.concatenate([held.luma for held in window.items]),
-            "flows": self._flows(window, still),
+            "frames": np.concatenate([window.items[i].luma for i in neighbours]),
+            "flows": np.concatenate([flows[i] for i in neighbours]),
             "reference": reference.luma,
             "state_flow": still if window.first else _known(reference.to_previous),
             **self._states,
         }
-        outputs = self._tiling.run(self._fusion, self._model.fusion, inputs, len(window.items))
+        outputs = self._tiling.run(self._fusion, self._model.fusion, inputs, len(neighbours))
         self._states = {name: outputs[f"next_{name}"] for name in self._states}
         return self._crop(outputs["luma"])
 
@@ -158,8 +161,8 @@ class SpmcUpscaler:
         rows, columns = (side * self.scale for side in self._size)
         return np.clip(luma[0, 0, :rows, :columns], 0, 1)
 
-    def _flows(self, window: Window[_Held], still: Luma) -> Luma:
-        """Flows [N, 2, H, W] of the frames of WINDOW to its reference, outwards from it."""
+    def _flows(self, window: Window[_Held], still: Luma) -> dict[int, Luma]:
+        """Flow [1, 2, H, W] of every frame of WINDOW to its reference, by place in the window."""
         items, reference = window.items, window.reference
         flows = {reference: still}
         for distance in range(1, max(reference, len(items) - 1 - reference) + 1):
@@ -173,7 +176,7 @@ class SpmcUpscaler:
             if distance > 1:
                 steps = self._composed(steps, {i: flows[_nearer(i, reference)] for i in steps})
             flows |= steps
-        return np.concatenate([flows[i] for i in range(len(items))])
+        return {i: flows[i] for i in range(len(items))}
 
     def _composed(self, first: dict[int, Luma], second: dict[int, Luma]) -> dict[int, Luma]:
         """FIRST and then SECOND, for all keys in one run."""
