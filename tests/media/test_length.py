@@ -54,6 +54,8 @@ def avi_with_empty_chunks(path: Path, empty: set[int]) -> Path:
         ("a.avi", {"codec": "mpeg4", "options": {"bf": "2"}, "audio": ("mp2",)}),
         ("a.mkv", {"options": {"bf": "3"}, "audio": ("flac",), "subtitles": ("Hi",)}),
         ("v.mkv", {"pts": [0, 40, 90, 2000, 2040, 9000], "frames": 6}),
+        ("late.mkv", {"pts": [9000 + 40 * n for n in range(FRAMES)]}),
+        ("camera.mjpg", {"codec": "mjpeg", "pix_fmt": "yuvj420p", "format": "mpjpeg"}),
         ("a.webm", {"codec": "libvpx-vp9", "audio": ("libopus",)}),
         ("a.asf", {"codec": "msmpeg4", "audio": ("mp2",)}),
         ("a.wmv", {"codec": "wmv2"}),

@@ -40,6 +40,8 @@ _LONGEST_GAP_S = 10
 _BEGINS_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "vvc", "mpegvideo")
 """Formats that are recorded from the middle of a broadcast: what is flagged as a key frame there
 may be but the first of several it takes until the picture is whole."""
+_ENDS_IN_AN_ERROR = ("mpjpeg", "smjpeg")
+"""Formats whose demuxers know of no other end."""
 
 _GOING_ON = "--on-error conceal or skip goes on all the same"
 
@@ -151,7 +153,7 @@ class Decoder:
                     self._packets += 1
                     yield packet
         except av.FFmpegError:
-            self.truncated = True
+            self.truncated = self._container.format.name not in _ENDS_IN_AN_ERROR
         yield None
 
     def _await(self, packet: av.Packet[Any]) -> None:

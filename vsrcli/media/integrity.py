@@ -32,7 +32,7 @@ _AVI_STREAMS = 56
 _OPEN_ENDED = (0, 0xFFFFFFFF)
 """Lengths of what was written where nobody could come back to fill them in."""
 _STARTS = {
-    "mjpeg": rb"\xff\xd8",
+    "mjpeg": rb"\xff\xd8|--|\r\n--",  # the latter as web cameras send it
     "h261": rb"\0\x01[\0-\x0f]",
     "h263": rb"\0\0[\x80-\x83]",
     **dict.fromkeys(("h264", "hevc", "vvc", "m4v", "mpegvideo"), rb"\0{2,}\x01"),

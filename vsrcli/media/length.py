@@ -103,4 +103,9 @@ class Length:
 
     @property
     def _start(self) -> Fraction:
-        return Fraction(self._container.start_time or 0, av.time_base)
+        """From when a stated duration counts, in seconds; from 0 in most Matroska that begin later.
+
+        Where it does count from the first packet, its end is stated too early to be missed.
+        """
+        start = Fraction(self._container.start_time or 0, av.time_base)
+        return min(start, Fraction(0)) if "matroska" in self._container.format.name else start
