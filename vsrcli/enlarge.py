@@ -79,20 +79,20 @@ class FrameEnlarger:
         if frame.layout.kind == "rgb":
             planes = self._finish_rgb(frame, luma)
         else:
-            peak = float((1 << frame.layout.depth) - 1)
+            depth = frame.layout.depth
             rest = self._resampler(frame).only(frame.planes, range(1, len(frame.planes)))
-            planes = (to_samples(luma * np.float32(peak), frame.layout.depth), *rest)
+            planes = (to_samples(luma, depth, (1 << depth) - 1), *rest)
         return replace(frame, planes=planes)
 
     def _finish_rgb(self, frame: Frame, luma: Luma) -> tuple[Plane, ...]:
         depth = frame.layout.depth
-        peak = np.float32((1 << depth) - 1)
+        peak = (1 << depth) - 1
         _, cb, cr = rgb_to_ycbcr(*_unit_rgb(frame))
         matrices = self._resampler(frame).full
         chroma = [resample(plane, *matrices) for plane in (cb, cr)]
         red, green, blue = ycbcr_to_rgb(luma, chroma[0], chroma[1])
         alpha = self._resampler(frame).only(frame.planes, range(3, len(frame.planes)))
-        return (*(to_samples(plane * peak, depth) for plane in (green, blue, red)), *alpha)
+        return (*(to_samples(plane, depth, peak) for plane in (green, blue, red)), *alpha)
 
     def _to_size(self, luma: Luma) -> Luma:
         height, width = luma.shape

@@ -184,3 +184,12 @@ def test_samples_are_rounded_and_clipped() -> None:
     assert to_samples(values, 8).tolist() == [[0, 0, 1, 255, 255]]
     assert to_samples(values * 4, 10).tolist() == [[0, 2, 2, 1019, 1023]]
     assert to_samples(values, 10).dtype == np.uint16
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1080, 1920), (3, 70_000), (0, 5)])
+def test_samples_are_those_of_the_plane_in_one_piece(shape: tuple[int, int]) -> None:
+    plane = np.random.default_rng(1).normal(0.5, 0.5, shape).astype(np.float32)
+    for depth in (8, 10, 16):
+        peak = (1 << depth) - 1
+        expected = np.clip(np.rint(plane * np.float32(peak)), 0, peak)
+        assert np.array_equal(to_samples(plane, depth, peak), expected)

@@ -22,6 +22,8 @@ Kernel = Literal["bicubic", "lanczos"]
 Matrix: TypeAlias = Any
 """A scipy.sparse.csr_array of float32, [n_out, n_in]; scipy has no type information."""
 
+_STRIP = 1 << 16
+"""Samples that are rounded at once: few enough to stay in a core's cache."""
 _FULL = 2
 _LEFT, _CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
 
@@ -135,10 +137,23 @@ def _along_columns(plane: NDArray[np.float32], columns: Matrix) -> NDArray[np.fl
     return np.ascontiguousarray((columns @ np.ascontiguousarray(plane.T)).T)
 
 
-def to_samples(plane: NDArray[np.float32], depth: int) -> Plane:
-    """Round samples on the scale of `depth` bits to integers, clipped to what they can hold."""
-    whole = np.clip(np.rint(plane), 0, (1 << depth) - 1)
-    return whole.astype(np.uint8) if depth <= 8 else whole.astype(np.uint16)
+def to_samples(plane: NDArray[np.float32], depth: int, gain: float = 1.0) -> Plane:
+    """Round `gain` times the samples, [h, w], on the scale of `depth` bits, clipped to that scale.
+
+    It goes strip by strip: whole planes in between would cost five times as much, for the memory.
+    """
+    height, width = plane.shape
+    rounded = np.empty((height, width), np.uint8 if depth <= 8 else np.uint16)
+    rows = max(1, _STRIP // max(1, width))
+    strip = np.empty((min(rows, height), width), np.float32)
+    for top in range(0, height, rows):
+        piece = plane[top : top + rows]
+        whole = strip[: len(piece)]
+        np.multiply(piece, np.float32(gain), out=whole)
+        np.rint(whole, out=whole)
+        np.clip(whole, 0, (1 << depth) - 1, out=whole)
+        rounded[top : top + rows] = whole
+    return rounded
 
 
 def chroma_location(tags: ColourTags) -> int:
