@@ -1,7 +1,8 @@
 """What each part of the network brings: networks with parts taken out, trained equally long.
 
-All variants have the same modules, hence the same parameters, and start from the same weights. What
-one of them does not use is replaced by zeros or by the other way to compute it, never removed. Run
+All variants have the same modules, hence the same parameters, and start from the same weights: the
+motion estimation as it is shipped, and a fusion that has learnt nothing. What one of them does not
+use is replaced by zeros or by the other way to compute it, never removed. Run
 by `python -m models.spmc.evaluate CLIPS --tables ablation --cache DIR --work DIR --steps N`.
 """
 
@@ -24,6 +25,7 @@ from models.spmc.network import PRIOR, SCALE, Spmc, as_pixels, pixel_grid, splat
 from models.spmc.train import Recipe, Run, train
 from vsrcli.metrics import distortion
 
+WEIGHTS = Path(__file__).parent / "weights.pt"
 RADIUS = 2
 """Of the windows when the trained networks are measured."""
 STAGE: dict[str, float] = {"rate": 5e-4, "batch": 4, "length": 8, "patch": 32}
@@ -90,7 +92,7 @@ def dress(network: Spmc, variant: Variant) -> None:
     def forgetful(fused: tuple[Tensor, Tensor], reference: Tensor, *rest: Tensor) -> object:
         return advance(fused, reference, *(torch.zeros_like(each) for each in rest))
 
-    def alone(frames: Tensor, radius: int = 0) -> object:
+    def alone(frames: Tensor, radius: int = 0) -> Tensor:
         return forward(frames, 0)
 
     fusion.compensate = variant.compensate
@@ -118,12 +120,17 @@ def ablation(
     recipe = Recipe(network or {}, [{"steps": steps, **STAGE}], MIXTURE)
     shape = int(STAGE["length"]), int(STAGE["patch"])
     clips = {shape: Clips(cache, *shape, MIXTURE)}
+    weights = torch.load(WEIGHTS, weights_only=True)
+    prefix = "motion."
+    motion = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
     records: list[Record] = []
     for variant in variants:
         print(f"training: {variant.name}, {steps} steps", flush=True)
         torch.manual_seed(recipe.seed)
         checkpoint = work / f"{variant.name.replace(', ', '-').replace(' ', '_')}_{steps}.pt"
-        run = Run(recipe, checkpoint, start=None)
+        run = Run(recipe, checkpoint, start=None, motion=None)
+        run.network.motion.load_state_dict(motion)
+        run.average |= {f"motion.{name}": value.clone() for name, value in motion.items()}
         dress(run.network, variant)
         train(run, clips, hours=1e3)
         run.network.load_state_dict(run.average)

@@ -26,7 +26,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from models.spmc.network import LIMIT
+from models.spmc.graph import Graph
 from vsrcli.networks.card import find_model
 from vsrcli.networks.session import CPU, Arrays, Session
 from vsrcli.networks.spmc import SpmcUpscaler
@@ -38,13 +38,6 @@ WINDOW, SIDE = 5, 64
 """Frames of a window and LR pixels of a side of what is calibrated on."""
 EVERY = 4
 """Every so many-th run of a graph is kept for calibration."""
-LEAST_CHANNELS = 8
-"""Convolutions with fewer channels, in or out, stay float: the bicubic skip, which is exact, and
-the ends of the motion levels, where a step of eight bits would be felt and little is computed."""
-MOVES = ("Reshape", "Gather", "Transpose", "Unsqueeze")
-"""Operators that give out what they are given."""
-
-Format = list[dict[str, object]]
 
 
 class Recorder:
@@ -90,90 +83,6 @@ def record(prefix: Path, clips: list[np.ndarray]) -> dict[str, list[Arrays]]:
             upscaler.push(luma.astype(np.float32) / 255)
         upscaler.flush()
     return {"motion": motion.kept, "fusion": fusion.kept}
-
-
-class Graph:
-    """A graph about to be quantised: who makes and who reads a tensor."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.nodes = list(model.graph.node)
-        self.maker = {output: node for node in self.nodes for output in node.output}
-        self._shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-
-    def becomes_integer(self, node: onnx.NodeProto) -> bool:
-        """Whether NODE is a convolution of enough channels."""
-        return node.op_type == "Conv" and min(self._shapes[node.input[1]][:2]) >= LEAST_CHANNELS
-
-    def makes(self, name: str, *operators: str) -> bool:
-        """Whether tensor NAME comes out of one of OPERATORS."""
-        return name in self.maker and self.maker[name].op_type in operators
-
-    def convolutions(self) -> list[str]:
-        """Names of the convolutions that become integers."""
-        return [node.name for node in self.nodes if self.becomes_integer(node)]
-
-    def limits(self) -> list[str]:
-        """Names of what cuts off the results of these: integers do that by themselves."""
-        return [
-            node.name
-            for node in self.nodes
-            if node.op_type in ("Relu", "Clip")
-            and self.makes(node.input[0], "Conv")
-            and self.becomes_integer(self.maker[node.input[0]])
-        ]
-
-    def additions(self) -> list[str]:
-        """Names of the residual additions: those of two results that come out of convolutions."""
-        return [
-            node.name
-            for node in self.nodes
-            if node.op_type == "Add"
-            and all(self.makes(name, "Conv", "Relu", "Add") for name in node.input)
-        ]
-
-    def shared_format(self) -> tuple[dict[str, Format], list[str]]:
-        """What the network holds within -LIMIT..LIMIT: tensors with their format, nodes to move.
-
-        These are the inputs of the concatenations that convolutions read, whatever lies on the way
-        from there back to the last computation and forth to the convolution, and results held
-        within the limits. All of it has one format, so it is moved and joined as bytes.
-        """
-        tensors, moves = [], []
-        for node in self.nodes:
-            if node.op_type == "Concat":
-                forth = self._way_to_convolution(node.output[0])
-                if forth is not None:
-                    back = [part for name in node.input for part in self._way_back(name)]
-                    moves += [node, *forth, *back]
-                    tensors += [*node.input]
-            elif node.op_type == "Clip" and self.makes(node.input[0], "Conv"):
-                tensors.append(node.output[0])
-        tensors += [node.output[0] for node in moves]
-        tensors += [node.input[0] for node in moves if node.op_type in MOVES]
-        step: Format = [
-            {
-                "scale": np.array(LIMIT / 128, np.float32),
-                "zero_point": np.array(128, np.uint8),
-            }
-        ]
-        return dict.fromkeys(tensors, step), [node.name for node in moves]
-
-    def _way_to_convolution(self, name: str) -> list[onnx.NodeProto] | None:
-        """Transpositions between tensor NAME and a convolution; None if it leads to none."""
-        for node in self.nodes:
-            if name in node.input and self.becomes_integer(node):
-                return []
-            if name in node.input and node.op_type == "Transpose":
-                further = self._way_to_convolution(node.output[0])
-                return None if further is None else [node, *further]
-        return None
-
-    def _way_back(self, name: str) -> list[onnx.NodeProto]:
-        """What moves the values of tensor NAME between their computation and here."""
-        if not self.makes(name, *MOVES):
-            return []
-        node = self.maker[name]
-        return [node, *self._way_back(node.input[0])]
 
 
 def quantise(source: Path, target: Path, recorded: list[Arrays]) -> None:

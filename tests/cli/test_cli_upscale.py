@@ -87,7 +87,7 @@ def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
         (["clip.mp4", "out.mp4", "--size", "60x40"], ExitStatus.USAGE, "not an enlargement"),
         (["clip.mp4", "out.mp4", "--device", "tpu"], ExitStatus.USAGE, "not a device"),
         (["clip.mp4", "out.mp4", "--model", "none"], ExitStatus.MODEL, "none"),
-        (["clip.mp4", "out.mp4", "--precision", "fp16"], ExitStatus.MODEL, "fp16"),
+        (["clip.mp4", "out.mp4", "--precision", "fp12"], ExitStatus.MODEL, "no fp12 file"),
         (["clip.mp4", "out/%d.png", "--codec", "ffv1"], ExitStatus.USAGE, "sequence of pictures"),
     ],
 )

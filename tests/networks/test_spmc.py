@@ -194,6 +194,18 @@ def test_a_still_shot_stays_still(
     assert max(changes) < levels
 
 
+@pytest.mark.parametrize(("precision", "loss"), [("fp16", 0.01), ("int8", 0.1)])
+def test_fewer_bits_cost_little(
+    precision: str, loss: float, moving: tuple[list[Luma], list[Luma]]
+) -> None:
+    truth, frames = moving
+    full, less = (
+        psnr(upscale(SpmcUpscaler(find_model(precision=each), threads=2), frames), truth)
+        for each in ("fp32", precision)
+    )
+    assert full - loss < less < full + loss
+
+
 def test_a_cut_forgets_everything(moving: tuple[list[Luma], list[Luma]]) -> None:
     frames = moving[1]
     other = [frame[::-1].copy() for frame in frames[:3]]

@@ -1,0 +1,60 @@
+"""The int8 and fp16 files are the float32 ones, computed in fewer bits where it was meant to be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+import pytest
+
+from vsrcli.networks.card import find_model
+
+FLOAT = find_model(precision="fp32")
+WIDE, NARROW = {"motion": 3 * 7, "fusion": 17}, {"motion": 2 * 7, "fusion": 1}
+"""Convolutions of enough channels for fewer bits, and the others. Motion looks seven times, with five
+each time; fusion has two in the encoder, the merging one, two in each of six blocks, two at the
+end, and the bicubic skip."""
+
+
+@pytest.fixture(scope="module")
+def onnx() -> Any:
+    """The package, which the `train` extra installs, with torch, which models.spmc needs."""
+    pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
+    return pytest.importorskip("onnx", reason="onnx is not installed (pip install 'vsr[train]')")
+
+
+@pytest.mark.parametrize("role", WIDE)
+def test_half_files_are_made_of_the_float_files(onnx: Any, role: str, tmp_path: Path) -> None:
+    from models.spmc import halve
+
+    source = getattr(FLOAT, role).path
+    made = tmp_path / "made.onnx"
+    halve.halve(source, made)
+    assert made.read_bytes() == source.with_suffix(".fp16.onnx").read_bytes()
+    assert halve.difference(source, made, role) < halve.TOLERANCE[role]
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    model = onnx.load(made)
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    kinds = Counter(types[n.input[1]] for n in model.graph.node if n.op_type == "Conv")
+    assert kinds[half] == WIDE[role]
+    interface = [*model.graph.input, *model.graph.output]
+    assert {value.type.tensor_type.elem_type for value in interface} == {single}
+
+
+@pytest.mark.parametrize("role", WIDE)
+def test_wide_convolutions_run_in_integers(onnx: Any, role: str, tmp_path: Path) -> None:
+    """In the graph that onnxruntime makes of the file, after all its fusions."""
+    path = getattr(find_model(precision="int8"), role).path
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    model = onnx.load(tmp_path / "optimised.onnx")
+    counts = Counter(node.op_type for node in model.graph.node)
+    assert counts["QLinearConv"] == WIDE[role]
+    assert counts["Conv"] + counts["FusedConv"] == NARROW[role]
+    if role == "fusion":
+        assert counts["QLinearConcat"] == 2
+        assert counts["QLinearAdd"] == 6
