@@ -13,9 +13,9 @@ from vsrcli.networks.card import find_model
 
 FLOAT = find_model(precision="fp32")
 WIDE, NARROW = {"motion": 3 * 7, "fusion": 17}, {"motion": 2 * 7, "fusion": 1}
-"""Convolutions of enough channels for fewer bits, and the others. Motion looks seven times, with five
-each time; fusion has two in the encoder, the merging one, two in each of six blocks, two at the
-end, and the bicubic skip."""
+"""Convolutions of enough channels for fewer bits, and the others. Motion looks seven times, with
+five each time; fusion has two in the encoder, the merging one, two in each of six blocks, two at
+the end, and the bicubic skip."""
 
 
 @pytest.fixture(scope="module")
