@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import vsrcli
+from vsrcli.networks.cpu import cpu_facts, has_int8
 from vsrcli.networks.session import usable_cores
 
-_CPUINFO = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
 
 
@@ -37,12 +37,10 @@ class Machine:
 
 def this_machine() -> Machine:
     """The machine this runs on."""
-    facts = _cpu_facts()
-    flags = set(facts.get("flags", facts.get("Features", "")).split())
     return Machine(
-        processor=facts.get("model name") or platform.processor() or platform.machine(),
+        processor=cpu_facts().get("model name") or platform.processor() or platform.machine(),
         cores=usable_cores(),
-        int8=bool(flags & {"avx_vnni", "avx512_vnni", "asimddp"}) if flags else None,
+        int8=has_int8(),
         memory=_memory(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
@@ -64,15 +62,6 @@ def peak_memory() -> int | None:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _cpu_facts() -> dict[str, str]:
-    """What Linux says of the first core; empty elsewhere."""
-    if not _CPUINFO.exists():
-        return {}
-    first = _CPUINFO.read_text().split("\n\n")[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _memory() -> int | None:

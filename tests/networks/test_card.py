@@ -102,12 +102,16 @@ def test_something_else_is_refused(tmp_path: Path) -> None:
         find_model(path)
 
 
-def test_precision_follows_the_device(copy: Path) -> None:
+@pytest.mark.parametrize("int8", [True, False, None])
+def test_precision_follows_the_device(
+    copy: Path, int8: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsrcli.networks.card.has_int8", lambda: int8)
     for precision in ("int8", "fp16"):
         path = copy.with_name(f"tiny.fusion.{precision}.onnx")
         content = copy.with_name("tiny.fusion.onnx").read_bytes()
         path.write_bytes(content.replace(b"fp32", precision.encode()))
-    assert find_model(copy).precision == "int8"
+    assert find_model(copy).precision == ("int8" if int8 else "fp32")
     assert find_model(copy, device=Device("cuda")).precision == "fp16"
     assert find_model(copy, "fp32").precision == "fp32"
     assert find_model(copy, "int8").motion.precision == "fp32"

@@ -147,7 +147,9 @@ def upscale_command(
     precision: Annotated[
         str,
         typer.Option(
-            help="auto, fp32, fp16 or int8, as far as the model has it.", rich_help_panel=NETWORK
+            help="auto, fp32, fp16 or int8, as far as the model has it. auto is int8 on a CPU with "
+            "instructions for it, fp16 on CUDA.",
+            rich_help_panel=NETWORK,
         ),
     ] = "auto",
     model: Annotated[
