@@ -24,6 +24,7 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.spool import readable_again
 from vsrcli.media.y4m import Y4mWriter
 from vsrcli.options import UpscaleOptions
+from vsrcli.tile_choice import make_in_tiles
 
 __all__ = ["Job", "Note", "UpscalePlan", "UpscaleResult", "prepare", "run", "upscale"]
 
@@ -123,7 +124,7 @@ def _write_video(job: Job, counter: _Counter, note: Note) -> Reading:
     folder = JobFolder(job.output)
     overwrite = may_replace(job.output, options)
     with folder.open(plan, restart=options.restart):
-        made = list(_segments(job, counter, note))
+        made = make_in_tiles(job, folder, lambda job: _segments(job, counter, note), note)
         if not made[0].frames:
             raise _nothing(job)
         if identity(job.info.path) != plan["input"]:
@@ -147,6 +148,7 @@ def _write_video(job: Job, counter: _Counter, note: Note) -> Reading:
 
 def _segments(job: Job, counter: _Counter, note: Note) -> Iterator[Made]:
     """Make all segments, alone or together; the last one has no frames."""
+    counter.begin()
     if job.options.cluster is not None:
         from vsrcli.cluster import make_on_cluster
 
@@ -205,9 +207,13 @@ class _Counter:
     """Counts the frames of a job and reports them."""
 
     def __init__(self, expected: int | None, progress: Progress) -> None:
-        self.done = 0
+        self.done = self._told = 0
         self._expected, self._progress = expected, progress
         progress(0, expected)
+
+    def begin(self) -> None:
+        """Count from 0, which is not reported again."""
+        self.done = 0
 
     def finish(self) -> None:
         """One more frame is done."""
@@ -215,7 +221,8 @@ class _Counter:
 
     def at_least(self, done: int) -> None:
         """So many frames are done, or more if more were already."""
-        if done > self.done:
-            self.done = done
+        self.done = max(done, self.done)
+        if done > self._told:
+            self._told = done
             total = self._expected
             self._progress(done, None if total is None else max(total, done))

@@ -17,6 +17,8 @@ from vsrcli.media.names import beside, sync_folder
 _PLAN, _LOCK, _JOINING = "plan.json", "lock", "joining"
 _OWN = (_PLAN, "plan.tmp", _JOINING, "segment_*.seg", ".segment_*.part")
 """All that is ever put into the folder, beside the lock. Nothing else is ever removed from it."""
+_DECIDED = "decided"
+"""Part of a plan that is made on the way rather than asked for: not compared, but kept to."""
 _OPAQUE = {"input": "the input has changed", "model": "the model is another"}
 """Parts of a plan that tell nobody anything."""
 
@@ -64,6 +66,26 @@ class JobFolder:
         if self._lock is not None and not self.finished():
             self.remove()
         self._release()
+
+    def decided(self, name: str, value: Any) -> Any:
+        """What was decided under `name` when the job was begun; else decide on `value` now.
+
+        Of JSON's kinds. Raises OutputError when the folder cannot be written.
+        """
+        plan = _read(self.path / _PLAN) or {}
+        if name in plan.get(_DECIDED, {}):
+            return plan[_DECIDED][name]
+        self.decide(name, value)
+        return value
+
+    def decide(self, name: str, value: Any) -> None:
+        """Decide on another value from now on. Raises OutputError as `decided`."""
+        plan = _read(self.path / _PLAN) or {}
+        plan[_DECIDED] = {**plan.get(_DECIDED, {}), name: value}
+        try:
+            self._write_plan(plan)
+        except OSError as failure:
+            raise unwritable(self.path, failure) from None
 
     def segment(self, number: int) -> Path:
         """Where segment `number` is when it is finished."""
@@ -115,8 +137,7 @@ class JobFolder:
                 path.unlink(missing_ok=True)
 
     def _check_plan(self, plan: dict[str, Any]) -> None:
-        file = self.path / _PLAN
-        begun = _read(file)
+        begun = _read(self.path / _PLAN)
         if begun is not None:
             changed = _difference(begun, plan)
             if changed:
@@ -126,12 +147,15 @@ class JobFolder:
                 )
             return
         self._clear()
+        self._write_plan(plan)
+
+    def _write_plan(self, plan: Mapping[str, Any]) -> None:
         temporary = self.path / "plan.tmp"
         with temporary.open("w", encoding="utf-8") as stream:
             json.dump(plan, stream, indent=1)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(file)
+        temporary.replace(self.path / _PLAN)
         sync_folder(self.path)
 
     def _take_lock(self) -> None:
@@ -180,7 +204,8 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 def _difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two plans, for people; empty if nothing does."""
-    changed = [key for key in sorted({*begun, *now}) if begun.get(key) != now.get(key)]
+    keys = sorted({*begun, *now} - {_DECIDED})
+    changed = [key for key in keys if begun.get(key) != now.get(key)]
     return ", ".join(
         _OPAQUE.get(key) or f"{key} {_shown(begun.get(key))}, now {_shown(now.get(key))}"
         for key in changed
