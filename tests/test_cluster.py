@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+import vsrcli.cluster
 from tests.conftest import MakeClip
 from tests.jobs import SEGMENT, do
 from vsrcli.errors import DeviceError, UsageError
+from vsrcli.job import Job, Note
+from vsrcli.making import SourceFrames
 from vsrcli.media.folder import JobFolder
 
 distributed = pytest.importorskip("distributed")
@@ -64,3 +67,35 @@ def test_without_dask_the_extra_is_named(
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install 'vsr\[cluster\]'"):
         do(make_clip("in.mkv", frames=2), tmp_path / "out.mkv", cluster="tcp://127.0.0.1:9")
+
+
+def test_progress_inside_segments_and_a_source_read_once(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, whole, output = make_clip("in.mkv", frames=240), tmp_path / "a.mkv", tmp_path / "b.mkv"
+    do(clip, whole, 120)
+    opened: list[Path] = []
+    begin = SourceFrames.__init__
+
+    def counted(self: SourceFrames, job: Job, note: Note) -> None:
+        opened.append(job.info.path)
+        begin(self, job, note)
+
+    monkeypatch.setattr(SourceFrames, "__init__", counted)
+    monkeypatch.setattr("vsrcli.cluster._REPORT_EVERY_S", 0.0)
+    seen: list[int] = []
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False
+    ) as cluster:
+        result = do(
+            clip,
+            output,
+            120,
+            cluster=cluster.scheduler_address,
+            progress=lambda done, total: seen.append(done),
+        )
+    assert result.frames == 240 and seen == sorted(seen) and seen[-1] == 240
+    assert [done for done in seen if done % 120], "told of whole segments alone"
+    assert len(opened) == 1
+    assert output.read_bytes() == whole.read_bytes()
+    assert vsrcli.cluster._idle == []  # nothing is kept on the workers

@@ -2,6 +2,11 @@
 
 What a segment holds depends on its frames and those around it alone, not on whether the job ran in
 one go or who made it, so a resumed job ends in the same bytes.
+
+Segments have a fixed length and do not end at scene cuts. Where they begin is so known to everybody
+without a look at the pictures before; a search for cuts there takes longer than decoding them, for
+every process that passes over what another makes. Nothing would be gained: the warm-up already
+keeps the frames as they are, and encoders begin anew after about as many frames by themselves.
 """
 
 from __future__ import annotations
