@@ -38,7 +38,9 @@ MEMORY = 800 << 20
 """Bytes a job on a small file may take, interpreter and libraries included."""
 ADDRESSES = 3 << 30
 """Bytes of addresses beyond what the interpreter has: what asks for more gets an error."""
-SECONDS = 30
+CPU_SECONDS = 20
+SECONDS = 120
+"""Of the clock: a case may have to wait for others, but not for ever."""
 FRAMES = 12
 EXPECTED = {0, 3, 4, 5, 7}
 """Exit statuses a damaged input may lead to; 2 would blame the user, 1 is unexpected."""
@@ -92,9 +94,11 @@ def _child(source: Path, output: Path, errors: Path) -> None:
         stream = os.open(errors, os.O_WRONLY | os.O_CREAT)
         os.dup2(stream, 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        spent = int(time.process_time())
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESSES,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS,) * 2)
         signal.alarm(SECONDS)
         arguments = ["--model", str(TINY), "--device", "cpu", "--threads", "1", "--scale", "2"]
         arguments += ["--preset", "ultrafast", "--max-frames", str(FRAMES)]
