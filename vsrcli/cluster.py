@@ -12,7 +12,7 @@ from typing import Any
 
 from vsrcli.errors import DeviceError, UsageError
 from vsrcli.job import Job, Note
-from vsrcli.making import Made, SegmentMaker, once
+from vsrcli.making import Made, Reading, SegmentMaker, once
 from vsrcli.networks.card import Model
 from vsrcli.networks.session import usable_cores
 from vsrcli.workers import gather
@@ -97,6 +97,8 @@ class _Task:
         """Of the job on this cluster, and of the topic its workers report to."""
 
     def __call__(self, number: int) -> Made:
+        if self.name in _over:  # begun ahead, and cancelled too late
+            return Made(0, Reading())
         maker = _taken(self.name, number) or _Maker(self._job, self.name)
         made = maker.make(number)
         _give_back(maker)
@@ -146,6 +148,8 @@ class _Maker:
 
 _idle: list[_Maker] = []
 """Makers of a worker's last job, between two segments: they go on reading where they are."""
+_over: set[str] = set()
+"""Jobs that need nothing any more."""
 _lock = Lock()
 
 
@@ -166,13 +170,14 @@ def _taken(name: str, number: int) -> _Maker | None:
 def _give_back(maker: _Maker) -> None:
     with _lock:
         _idle.append(maker)
-        if len(_idle) > _tasks_at_once():
-            _idle.pop(0).close()
+        if maker.name in _over or len(_idle) > _tasks_at_once():
+            _idle.pop(-1 if maker.name in _over else 0).close()
 
 
 def _forget(name: str) -> None:
     """End the makers of a job; runs on every worker when it is over."""
     with _lock:
+        _over.add(name)
         for maker in [maker for maker in _idle if maker.name == name]:
             _idle.remove(maker)
             maker.close()
