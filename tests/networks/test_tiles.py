@@ -14,6 +14,7 @@ from vsrcli.networks.card import find_model
 from vsrcli.networks.session import CPU, Arrays, Device
 from vsrcli.networks.spmc import SpmcUpscaler
 from vsrcli.networks.tiles import (
+    TILE_MOST,
     Tiling,
     available_memory,
     choose_edge,
@@ -54,11 +55,13 @@ class Counted:
 def test_tiles_cover_every_pixel_once(size: tuple[int, int], edge: int) -> None:
     tiles = plan_tiles(*size, edge, CARD)
     kept = np.zeros(size, int)
+    shape = {(t.rows.stop - t.rows.start, t.columns.stop - t.columns.start) for t in tiles}
+    assert len(shape) == 1
     for tile in tiles:
         for span, length in ((tile.rows, size[0]), (tile.columns, size[1])):
             assert 0 <= span.start <= span.keep_start < span.keep_stop <= span.stop <= length
             assert span.start % CARD.multiple_of == 0
-            assert span.stop - span.start == min(edge, length)
+            assert span.stop - span.start <= min(edge, length)
             assert span.start == 0 or span.keep_start - span.start >= CARD.halo
             assert span.stop == length or span.stop - span.keep_stop >= CARD.halo
         rows, columns = tile.rows, tile.columns
@@ -88,15 +91,44 @@ def test_tiled_equals_whole_within_the_halo(edge: int) -> None:
         np.testing.assert_array_equal(tiled[name], expected)
 
 
+def test_tiles_are_as_small_as_so_many_can_be() -> None:
+    # Three tiles of 50 would cover 130 pixels; 100 and what two pairs share, 2 * 10, make 40 each.
+    spans = [tile.columns for tile in plan_tiles(16, 100, 50, CARD)]
+    assert [span.stop - span.start for span in spans] == [40, 40, 40]
+
+
+def pixels(height: int, width: int, edge: int) -> tuple[int, int]:
+    """Of one tile, and of all of them."""
+    tiles = plan_tiles(height, width, edge, CARD)
+    one = tiles[0].rows.stop * tiles[0].columns.stop
+    return one, one * len(tiles)
+
+
 def test_the_edge_follows_the_memory() -> None:
-    frame = CARD.memory(100, 100, 3)
-    assert choose_edge(CARD, 100, 100, 3, memory=2 * frame) is None
-    assert choose_edge(CARD, 100, 100, 3, memory=None) is None
-    edge = choose_edge(CARD, 100, 100, 3, memory=frame)
+    frame = CARD.memory(100, 140, 3)
+    assert choose_edge(CARD, 100, 140, 3, memory=2 * frame) is None
+    assert choose_edge(CARD, 100, 140, 3, memory=None) is None
+    for part in (1.1, 2, 5, 20):
+        edge = choose_edge(CARD, 100, 140, 3, memory=int(2 * frame / part))
+        assert edge is not None and edge % 2 == 0
+        one, every = pixels(100, 140, edge)
+        assert one <= 100 * 140 / part
+        others = [pixels(100, 140, other) for other in range(smallest_edge(CARD), 140, 2)]
+        assert every == min(total for tile, total in others if tile <= 100 * 140 / part)
+    assert choose_edge(CARD, 100, 140, 3, memory=0) == smallest_edge(CARD)
+
+
+def test_much_memory_is_not_all_taken() -> None:
+    large = {"first": 2000, "further": 400}
+    card = replace(CARD, halo=40, multiple_of=8, bytes_per_pixel=large)
+    edge = choose_edge(card, 1080, 1920, 5, memory=1 << 40)
     assert edge is not None
-    assert edge % 2 == 0
-    assert 0.9 < CARD.memory(edge, edge, 3) / (frame / 2) <= 1
-    assert choose_edge(CARD, 100, 100, 3, memory=0) == smallest_edge(CARD)
+    tiles = plan_tiles(1080, 1920, edge, card)
+    rows, columns = tiles[0].rows.stop, tiles[0].columns.stop
+    assert card.memory(rows, columns, 5) <= TILE_MOST
+    assert len(tiles) * rows * columns <= 1.25 * 1080 * 1920
+    # Frames of a middling size are fastest in one piece.
+    assert choose_edge(card, 720, 1280, 5, memory=1 << 40) is None
 
 
 def test_edges_halve_down_to_the_smallest() -> None:
@@ -154,7 +186,8 @@ def test_a_lighter_graph_gets_larger_tiles() -> None:
     Tiling(32, CARD, 1, CPU).run(
         session, light, {"plane": np.zeros((1, 1, 200, 200), np.float32)}, 1
     )
-    assert set(session.sizes) == {(100, 100)}
+    # 101 x 101 pixels take as much memory as a tile of the other graph; nine of 74 suffice.
+    assert session.sizes == [(74, 74)] * 9
 
 
 def test_available_memory_is_plausible() -> None:

@@ -21,6 +21,9 @@ from vsrcli.networks.session import Arrays, Device, Session, ignore
 MEMORY_SHARE = 0.5
 """Part of the free memory that a run may plan with: the rest is for the frames waiting in the
 decoder, the windows and the encoder, and for what the allocator rounds up."""
+WHOLE_MOST, TILE_MOST = 7 << 29, 3 << 29
+"""And no more than this, however much is free: 3.5 GiB for a frame in one piece, which is fastest,
+else 1.5 GiB for a tile, which takes a fifth more time for the halos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ def smallest_edge(card: ModelCard) -> int:
 def plan_tiles(height: int, width: int, edge: int | None, card: ModelCard) -> list[Tile]:
     """Tiles that cover HEIGHT x WIDTH (multiples of `multiple_of`), row by row, all of one size.
 
-    EDGE is the largest side of a tile with its halo; None: one tile. Raises UsageError if EDGE is
-    less than `smallest_edge`.
+    EDGE is the largest side of a tile with its halo; None: one tile. Tiles are no larger than so
+    many need to be. Raises UsageError if EDGE is less than `smallest_edge`.
     """
     if edge is None:
         edge = max(height, width)
@@ -70,8 +73,9 @@ def _spans(length: int, edge: int, card: ModelCard) -> list[Span]:
     if length <= edge:
         return [Span(0, length, 0, length)]
     # Starts are rounded down to multiples, which may part two tiles by so much more.
-    step = edge - 2 * card.halo - card.multiple_of
-    count = 1 + -(-(length - edge) // step)
+    shared = 2 * card.halo + card.multiple_of
+    count = 1 + -(-(length - edge) // (edge - shared))
+    edge = -(-(length + (count - 1) * shared) // (count * card.multiple_of)) * card.multiple_of
     starts = [
         (length - edge) * i // (count - 1) // card.multiple_of * card.multiple_of
         for i in range(count)
@@ -171,26 +175,42 @@ class Tiling:
         if card is self._card or self.edge is None:
             return self.edge
         memory = self._card.memory(self.edge, self.edge, self._frames)
-        return choose_edge(card, height, width, frames, memory, share=1)
+        return _cheapest_edge(card, height, width, frames, memory)
 
 
 def choose_edge(
-    card: ModelCard,
-    height: int,
-    width: int,
-    frames: int,
-    memory: int | None,
-    share: float = MEMORY_SHARE,
+    card: ModelCard, height: int, width: int, frames: int, memory: int | None
 ) -> int | None:
-    """Edge of the largest tiles that SHARE of MEMORY bytes holds; None if the whole frame fits.
+    """Edge of the tiles for a run where MEMORY bytes are free; None if the whole frame fits.
 
-    Never less than `smallest_edge`. MEMORY None: unknown, so the whole frame is tried.
+    MEMORY_SHARE of it is planned with, WHOLE_MOST and TILE_MOST at most. MEMORY None: unknown, so
+    the whole frame is tried.
     """
-    if memory is None or card.memory(height, width, frames) <= memory * share:
+    if memory is None:
         return None
-    pixels = memory * share / card.memory(1, 1, frames)
-    edge = int(pixels**0.5) // card.multiple_of * card.multiple_of
-    return max(smallest_edge(card), edge)
+    ours = memory * MEMORY_SHARE
+    if card.memory(height, width, frames) <= min(ours, WHOLE_MOST):
+        return None
+    return _cheapest_edge(card, height, width, frames, min(ours, TILE_MOST))
+
+
+def _cheapest_edge(
+    card: ModelCard, height: int, width: int, frames: int, budget: float
+) -> int | None:
+    """Edge of the tiles with least pixels in all, halos included, of those that BUDGET bytes hold.
+
+    None if the whole frame fits; `smallest_edge` if nothing does.
+    """
+    if card.memory(height, width, frames) <= budget:
+        return None
+    least = smallest_edge(card)
+    costs = [(height * width * 10**6, least)]
+    for edge in range(least, max(height, width), card.multiple_of):
+        rows, columns = _spans(height, edge, card), _spans(width, edge, card)
+        tile = rows[0].stop, columns[0].stop
+        if card.memory(*tile, frames) <= budget:
+            costs.append((len(rows) * len(columns) * tile[0] * tile[1], edge))
+    return min(costs)[1]
 
 
 def smaller_edge(card: ModelCard, height: int, width: int, edge: int | None) -> int | None:
