@@ -144,7 +144,7 @@ def test_signals_end_a_job_in_order(
         ({"codec": "libx265"}, "--codec libx264, now libx265"),
         ({"model": None}, "the model is another"),
         ({"on_error": "skip"}, "--on-error conceal, now skip"),
-        ({"threads": 3}, "encoder threads 8, now 3"),
+        ({"threads": 3}, "encoder threads 4, now 3"),
         ({"segment": 13}, "segment length 12, now 13"),
     ],
 )
@@ -250,6 +250,22 @@ def test_workers_make_the_same_bytes(clip: Path, whole: bytes, tmp_path: Path) -
     result = do(clip, output, workers=2, progress=lambda done, total: seen.append(done))
     assert result.frames == FRAMES and seen == sorted(seen) and seen[-1] == FRAMES
     assert output.read_bytes() == whole
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_no_more_workers_than_segments(clip: Path, whole: bytes, tmp_path: Path) -> None:
+    """A process too many would take a core from the others and do nothing with it."""
+    counts = set()
+    for name, segment in (("two.mkv", FRAMES // 2), ("one.mkv", FRAMES)):
+        found = []
+
+        def look(done: int, total: int | None, found: list[int] = found) -> None:
+            if done == 1 or (done and not found):
+                found.append(len(_workers(os.getpid())))
+
+        assert do(clip, tmp_path / name, segment, workers=4, progress=look).frames == FRAMES
+        counts.add((name, found[0]))
+    assert counts == {("two.mkv", 2), ("one.mkv", 0)}
 
 
 def test_workers_go_on_where_one_process_stopped(clip: Path, whole: bytes, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from vsrcli.errors import DeviceError
 from vsrcli.job import Job, Note
-from vsrcli.making import Made, SegmentMaker, once
+from vsrcli.making import Made, SegmentMaker, make_all, once
 from vsrcli.networks.session import usable_cores
 
 _ATTEMPTS = 3
@@ -35,9 +35,15 @@ _POLL_S = 0.2
 def make_in_processes(job: Job, *, note: Note, progress: Callable[[int], None]) -> Iterator[Made]:
     """Make all segments in `job.options.workers` processes; give them in order, an empty one last.
 
-    `progress` is told how many frames are done. Raises as `SegmentMaker.make` does, and
-    DeviceError if processes die again and again.
+    In fewer, if there are fewer segments than that, so that none of the cores is idle. `progress`
+    is told how many frames are done. Raises as `SegmentMaker.make` does, and DeviceError if
+    processes die again and again.
     """
+    job = _shared_out(job)
+    if job.options.workers == 1:
+        ticks = count(1)
+        yield from make_all(job, note=note, tick=lambda: progress(next(ticks)))
+        return
     number = done = lost = 0
     while True:
         try:
@@ -57,6 +63,15 @@ def make_in_processes(job: Job, *, note: Note, progress: Callable[[int], None]) 
                     "use fewer --workers"
                 ) from None
             note("a process was killed; what it was at is made again")
+
+
+def _shared_out(job: Job) -> Job:
+    """The job with no more workers than segments, as far as their number is known."""
+    if job.plan.frames is None:
+        return job
+    segments = max(1, -(-job.plan.frames // job.segment_frames))
+    workers = min(job.options.workers, segments)
+    return replace(job, options=replace(job.options, workers=workers))
 
 
 def _report(progress: Callable[[int], None], before: int, ticks: Any) -> None:

@@ -56,3 +56,16 @@ def test_reads_no_further_than_it_needs() -> None:
 )
 def test_ten_seconds_but_not_too_few_frames(rate: Fraction | None, length: int) -> None:
     assert segment_length(rate) == length
+
+
+@pytest.mark.parametrize("frames", [241, 250, 400, 719, 720, 721, 750, 1000, 5000, 90_001])
+def test_known_frames_are_shared_out_evenly(frames: int) -> None:
+    length = segment_length(Fraction(24), frames)
+    count = -(-frames // length)
+    assert count % 2 == 0 and 120 <= length <= 360
+    assert frames - (count - 1) * length > length - count  # the last is as long as the others
+    assert (count - 1) * WARM_UP / frames < 0.05
+
+
+def test_short_clips_are_one_segment() -> None:
+    assert segment_length(Fraction(25), 250) == 250 and segment_length(Fraction(25), 3) == 250

@@ -22,13 +22,20 @@ WARM_UP = 8
 """Frames before a segment that bring the recurrent state up: what lies further back would change no
 frame by 0.002 dB."""
 _SECONDS = 10
-_LEAST_FRAMES = 240
-"""Ten seconds of film; the shortest segment, so that the warm-up stays below 5 % of the work."""
+_USUAL_FRAMES = 240
+"""Ten seconds of film; shared out, still so many that the warm-up is below 5 % of the work."""
 
 
-def segment_length(rate: Fraction | None) -> int:
-    """Frames in a segment: about ten seconds."""
-    return max(_LEAST_FRAMES, round((rate or 0) * _SECONDS))
+def segment_length(rate: Fraction | None, frames: int | None = None) -> int:
+    """Frames in a segment: about ten seconds.
+
+    If the number of `frames` there will be is known, and more than that, they are shared out evenly
+    over an even number of segments, so that two workers end at the same time.
+    """
+    usual = max(_USUAL_FRAMES, round((rate or 0) * _SECONDS))
+    if frames is None or frames <= usual:
+        return usual
+    return -(-frames // (2 * max(1, round(frames / (2 * usual)))))
 
 
 @dataclass(frozen=True, slots=True)
