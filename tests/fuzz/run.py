@@ -42,6 +42,7 @@ CPU_SECONDS = 20
 SECONDS = 120
 """Of the clock: a case may have to wait for others, but not for ever."""
 FRAMES = 12
+_TOLD_EVERY = 500
 EXPECTED = {0, 3, 4, 5, 7}
 """Exit statuses a damaged input may lead to; 2 would blame the user, 1 is unexpected."""
 
@@ -169,6 +170,8 @@ def fuzz(cases: int, number: int, keep: Path | None) -> tuple[Counter[int], list
             data, how = mutate(contents, which, chance)
             if not data:
                 continue
+            if case and case % _TOLD_EVERY == 0:
+                print(f"{case} cases, {len(bad)} bad", file=sys.stderr, flush=True)
             end = run_case(data, known[which], folder / "case")
             statuses[end.status] += 1
             if end.complaint is not None:
