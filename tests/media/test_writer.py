@@ -18,6 +18,7 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.segments import decode, frames_at, settings, write_segment
 from vsrcli.errors import DeviceError, OutputError, UsageError
+from vsrcli.media.encoders import spare_memory
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.writer import (
@@ -405,3 +406,24 @@ def test_alpha_survives_vp9(tmp_path: Path, info: MediaInfo) -> None:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1"
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "size", "lookahead"),
+    [
+        ("libx264", {"crf": "17"}, (3840, 2160), None),
+        ("libx264", {"crf": "17"}, (7680, 4320), "10"),
+        ("libx264rgb", {}, (7680, 4320), "10"),
+        ("libx264", {"preset": "slow"}, (3840, 2160), "40"),
+        ("libx264", {"preset": "veryfast"}, (7680, 4320), None),
+        ("libx264", {"preset": "ultrafast"}, (7680, 4320), None),
+        ("libx264", {"rc-lookahead": "50"}, (7680, 4320), "50"),
+        ("libx265", {}, (7680, 4320), None),
+    ],
+)
+def test_large_pictures_get_a_short_lookahead(
+    codec: str, options: dict[str, str], size: tuple[int, int], lookahead: str | None
+) -> None:
+    fitted = spare_memory(EncoderSettings(codec, tuple(options.items())), size)
+    assert dict(fitted.options).get("rc-lookahead") == lookahead
+    assert options.items() <= dict(fitted.options).items()

@@ -23,6 +23,18 @@ _MPEG_RATES = (
     *map(Fraction, (24, 25, 30, 50, 60)),
 )
 """ISO/IEC 13818-2, table 6-4."""
+_LOOKAHEAD = {
+    "veryfast": 10,
+    "faster": 20,
+    "fast": 30,
+    "medium": 40,
+    "slow": 50,
+    "slower": 60,
+    "veryslow": 60,
+    "placebo": 60,
+}
+"""Frames that x264's presets look ahead."""
+_LOOKAHEAD_PIXELS = 40 * 3840 * 2160
 _TIMED = ("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9")
 _TIMED_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_v4l2m2m", "_mf")
 
@@ -69,6 +81,22 @@ def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
     if muxer_of(output) == "avi" and reorders and "bf" not in dict(settings.options):
         return replace(settings, options=(*settings.options, ("bf", "0")))
     return settings
+
+
+def spare_memory(settings: EncoderSettings, size: tuple[int, int]) -> EncoderSettings:
+    """Return the settings with a lookahead of no more than 40 frames of 3840x2160; x264's own.
+
+    x264 holds 3 bytes for each pixel of it: at 7680x4320 the 40 frames of its presets would take
+    4 GB. Options the user gave win.
+    """
+    given = dict(settings.options)
+    if settings.codec not in ("libx264", "libx264rgb") or "rc-lookahead" in given:
+        return settings
+    usual = _LOOKAHEAD.get(given.get("preset", "medium"))
+    most = _LOOKAHEAD_PIXELS // (size[0] * size[1])
+    if usual is None or usual <= most:
+        return settings
+    return replace(settings, options=(*settings.options, ("rc-lookahead", str(max(1, most)))))
 
 
 def encoder(name: str) -> av.Codec:
