@@ -47,7 +47,7 @@ class UpscaleResult:
     left_out: int
     """Damaged frames that were not replaced."""
     truncated: bool
-    """Whether the source ended before it said it would."""
+    """Whether the source ended before it said it would, or lacks parts nobody could count."""
     seconds: float
     model: str
     precision: str

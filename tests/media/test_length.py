@@ -194,3 +194,13 @@ def test_a_hole_in_a_nut(make_clip: MakeClip, number: int) -> None:
         assert len(times) == FRAMES and reader.concealed > 0 and not reader.truncated
     else:
         assert len(times) == FRAMES - 1 and reader.concealed == 0 and reader.truncated
+
+
+def test_an_mp4_whose_index_breaks_off(make_clip: MakeClip) -> None:
+    path = make_clip("in.mp4", frames=FRAMES, options={"bf": "2"}, audio=("aac",))
+    content = bytearray(path.read_bytes())
+    sizes = content.index(b"stsz") + 16  # version, one size for all, their number
+    content[sizes + 4 * 9 : sizes + 4 * 9 + 4] = b"\xff\0\0\0"
+    path.write_bytes(content)
+    times, reader = read(path)
+    assert len(times) < FRAMES and reader.truncated

@@ -55,6 +55,7 @@ class Length:
         self._slots = 0  # pictures the video's clock has room for from there to its last packet
         self._end = Fraction(0)  # of the last packet of any stream, in seconds
         self._video_end = self._video_last = Fraction(0)  # end and begin of its last picture
+        self._video_begin: Fraction | None = None
         self._before: int | None = None  # decoding time of the video's last packet
         self._longest = Fraction(0)  # between two packets of the video, in seconds
 
@@ -73,6 +74,9 @@ class Length:
             self._slots = max(self._slots, times[0] + 1 - self._first)
             self._video_end = max(self._video_end, end)
             self._video_last = max(self._video_last, max(times) * base)
+            begin = times[-1] * base
+            known = begin if self._video_begin is None else self._video_begin
+            self._video_begin = min(begin, known)
             if self._before is not None:
                 self._longest = max(self._longest, (times[0] - self._before) * base)
             self._before = times[0]
@@ -81,7 +85,7 @@ class Length:
         """Whether the file states more than has come."""
         name = self._container.format.name
         whole = self._owed is None
-        if "mp4" in name and self._packets < len(self._stream.index_entries):
+        if "mp4" in name and self._index_falls_short():
             return True
         if name == "avi" and self._stream.frames:
             # Its clock counts frames, and those left empty on purpose have a place but no packet.
@@ -100,6 +104,19 @@ class Length:
             return False
         missing = Fraction(duration, av.time_base) - (self._end - self._start)
         return missing > max(Fraction(1, 2), Fraction(duration, av.time_base) / 50)
+
+    def _index_falls_short(self) -> bool:
+        """Whether fewer packets came than the index of an MP4 names, or it names too few.
+
+        An edit list may well hide some of the samples; but then the duration is without them too.
+        """
+        if self._packets < len(self._stream.index_entries):
+            return True
+        if self._packets >= self._stream.frames or not self._stream.duration:
+            return False
+        stated = self._stream.duration * Fraction(self._stream.time_base or 0)
+        span = self._video_end - (self._video_begin or 0)
+        return stated - span > max(self._frame, self._longest) * 3 / 2
 
     @property
     def _start(self) -> Fraction:
