@@ -129,6 +129,19 @@ def test_a_webm_cut_in_its_last_block(make_clip: MakeClip) -> None:
     assert len(times) == FRAMES - 1 and reader.truncated
 
 
+def test_a_matroska_cut_short_after_a_damaged_clock(make_clip: MakeClip) -> None:
+    """Its last block says to be shown long after the end."""
+    path = make_clip("in.mkv", codec="mpeg2video", frames=FRAMES, options={"bf": "0"})
+    with av.open(str(path)) as container:
+        video = [bytes(p) for p in container.demux(video=0) if p.size]
+    content = bytearray(path.read_bytes())
+    block = content.index(video[4])
+    content[block - 3 : block - 1] = (5000).to_bytes(2, "big")
+    path.write_bytes(content[: content.index(video[5]) + 9])
+    times, reader = read(path)
+    assert times[-1] == 5000 and reader.truncated
+
+
 def test_video_that_ends_before_its_sound(make_clip: MakeClip) -> None:
     """The blocks of half the video belong to nobody; the sound reaches the end."""
     path = make_clip("in.mkv", frames=FRAMES, audio=("flac",))

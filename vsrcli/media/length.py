@@ -92,10 +92,7 @@ class Length:
             stated = self._stream.frames
             return self._slots < (stated * 9 // 10 if whole else stated)
         if self._owed is not None:
-            # The rate may be damaged too, and with it the durations.
-            frame = min(self._frame, self._longest or self._frame)
-            end = min(self._video_end, self._video_last + frame)
-            return not self._owed or self._owed + self._start - end > frame * 3 / 4
+            return not self._owed or self._lacks(self._owed)
         tagged = _tagged_duration(self._stream) if "matroska" in name else None
         if tagged and tagged - self._video_end > max(self._frame, self._longest) * 3 / 2:
             return True
@@ -104,6 +101,17 @@ class Length:
             return False
         missing = Fraction(duration, av.time_base) - (self._end - self._start)
         return missing > max(Fraction(1, 2), Fraction(duration, av.time_base) / 50)
+
+    def _lacks(self, owed: Fraction) -> bool:
+        """Whether a damaged container gave less than the `owed` seconds of video."""
+        # The rate may be damaged too, and with it the durations.
+        frame = min(self._frame, self._longest or self._frame)
+        end = min(self._video_end, self._video_last + frame)
+        if owed + self._start - end > frame * 3 / 4:
+            return True
+        # Beyond what is stated, times are damaged themselves: only the number is left to go by.
+        beyond = self._video_last > owed + self._start
+        return beyond and self._packets * self._frame < owed - frame * 3 / 4
 
     def _index_falls_short(self) -> bool:
         """Whether fewer packets came than the index of an MP4 names, or it names too few.
