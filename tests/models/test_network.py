@@ -65,7 +65,7 @@ def test_states_are_read_at_the_nearest_pixel(torch: Any, x: float, y: float) ->
     torch.testing.assert_close(found[:, 2:-2, 3:-3], expected[:, 2:-2, 3:-3])
     torch.testing.assert_close(found[:, 0, 0], state[:, max(0, round(y)), max(0, round(x))])
     off = place(flow)[0, 0, 0] / (2 * LIMIT)
-    torch.testing.assert_close(off, torch.tensor([x - round(x), y - round(y)]))
+    torch.testing.assert_close(off, torch.tensor([float(x - round(x)), float(y - round(y))]))
 
 
 @pytest.mark.parametrize(("x", "y"), [(1, 0), (0.25, -0.5), (-1.2, 0.8)])
