@@ -75,20 +75,20 @@ def test_job_is_done_and_its_stages_cover_it(tmp_path: Path) -> None:
 def test_slow_network_is_what_the_stages_show(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push = SpmcUpscaler.push
+    fuse = SpmcUpscaler.fuse
 
     def slow(self: SpmcUpscaler, *arguments: object, **named: object) -> object:
         time.sleep(0.05)
-        return push(self, *arguments, **named)  # type: ignore[arg-type]
+        return fuse(self, *arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(SpmcUpscaler, "push", slow)
+    monkeypatch.setattr(SpmcUpscaler, "fuse", slow)
     with stage_times() as clock:
         upscale(
             make_clip(frames=4), tmp_path / "out.mp4", UpscaleOptions(model=str(TINY), frames=3)
         )
-    assert clock.seconds["network"] >= 4 * 0.05
+    assert clock.seconds["fusion"] >= 4 * 0.05
     assert clock.seconds["resampling"] < 4 * 0.05  # the network inside is not counted twice
-    assert SpmcUpscaler.push is slow  # everything is put back
+    assert SpmcUpscaler.fuse is slow  # everything is put back
 
 
 def test_threads_may_overlap_and_only_idle_time_is_rest() -> None:
@@ -99,13 +99,13 @@ def test_threads_may_overlap_and_only_idle_time_is_rest() -> None:
             time.sleep(0.2)
 
     thread = threading.Thread(target=work)
-    with clock.during("network"):
+    with clock.during("fusion"):
         thread.start()
         time.sleep(0.2)
         thread.join()
     time.sleep(0.05)
     clock.stop()
-    assert clock.seconds["network"] >= 0.2 and clock.seconds["encode"] >= 0.2
+    assert clock.seconds["fusion"] >= 0.2 and clock.seconds["encode"] >= 0.2
     assert 0.05 <= clock.seconds["rest"] < 0.2
 
 

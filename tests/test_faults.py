@@ -213,14 +213,14 @@ def test_out_of_memory_for_good(
     assert JobFolder(output).finished() and not output.exists()
 
 
-@pytest.mark.parametrize("half", ["advance", "finish"])
+@pytest.mark.parametrize("part", ["look", "advance", "finish"])
 def test_numpy_out_of_memory_is_one_sentence(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     def full(*arguments: Any, **named: Any) -> Any:
         raise np._core._exceptions._ArrayMemoryError((9, 9), np.dtype("u1"))
 
-    monkeypatch.setattr(f"vsrcli.enlarge.FrameEnlarger.{half}", full)
+    monkeypatch.setattr(f"vsrcli.enlarge.FrameEnlarger.{part}", full)
     with pytest.raises(OutOfMemoryError, match="too little memory for frames of 256x192"):
         do(clip, tmp_path / "out.mkv")
 

@@ -166,7 +166,7 @@ def clip(make_clip: MakeClip) -> Path:
     return make_clip("in.mkv", frames=FRAMES)
 
 
-def test_reading_network_and_encoding_have_threads_of_their_own(
+def test_reading_motion_fusion_and_encoding_have_threads_of_their_own(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: dict[str, set[str]] = {}
@@ -181,6 +181,7 @@ def test_reading_network_and_encoding_have_threads_of_their_own(
         monkeypatch.setattr(kind, name, watched)
 
     watch(Reader, "_frame")
+    watch(FrameEnlarger, "look")
     watch(FrameEnlarger, "_matched")
     watch(FrameEnlarger, "finish")
     watch(SegmentWriter, "write")
@@ -189,7 +190,8 @@ def test_reading_network_and_encoding_have_threads_of_their_own(
     own = {threading.current_thread().name}
     assert threads == {
         "_frame": {"vsr-read"} | own,  # whether there is a segment shows its first frame
-        "_matched": {"vsr-network"},
+        "look": {"vsr-motion"},
+        "_matched": {"vsr-fusion"},
         "finish": own,
         "write": own,
     }
@@ -217,8 +219,9 @@ def test_reading_stays_a_few_frames_ahead(
     monkeypatch.setattr(Reader, "_frame", counted)
     monkeypatch.setattr(SegmentWriter, "write", slow)
     do(clip, tmp_path / "out.mkv", segment=FRAMES, frames=3)
-    # 4 read, 1 in the network and 1 it waits for, 2 enlarged, 1 in the encoder, 1 of lookahead.
-    assert written == FRAMES and 6 <= ahead <= 10
+    # 4 read, 2 looked at, 1 in the network and 1 it waits for, 2 enlarged, 1 in the encoder, 1 of
+    # lookahead.
+    assert written == FRAMES and 8 <= ahead <= 12
 
 
 def broken_at(number: int, failure: Exception, own: Callable[..., object]) -> Callable[..., object]:
@@ -239,6 +242,7 @@ def broken_at(number: int, failure: Exception, own: Callable[..., object]) -> Ca
     ("kind", "name", "failure"),
     [
         (Reader, "_frame", InputError("in.mkv is broken here")),
+        (FrameEnlarger, "look", RuntimeError("motion is broken here")),
         (FrameEnlarger, "advance", RuntimeError("the network is broken here")),
         (SegmentWriter, "write", OutputError("out.mkv is broken here")),
     ],

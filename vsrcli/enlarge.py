@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +17,10 @@ from vsrcli.media.resample import (
     resample_matrix,
     to_samples,
 )
+from vsrcli.networks.spmc import Seen, SpmcUpscaler
 
 Luma = NDArray[np.float32]
 NETWORK_SCALE = 4
-
-
-class LumaUpscaler(Protocol):
-    """What turns LR luma [H, W] in 0..1 into HR luma [4H, 4W], possibly some frames later."""
-
-    def push(self, luma: Luma) -> list[Luma]:
-        """Take the next frame; return the HR frames that are finished by it, in order."""
-
-    def flush(self) -> list[Luma]:
-        """End the clip: return the HR frames still due, in order."""
 
 
 class FrameEnlarger:
@@ -40,7 +30,7 @@ class FrameEnlarger:
     floating point for the network and back, since it sees luma alone.
     """
 
-    def __init__(self, upscaler: LumaUpscaler, size: tuple[int, int]) -> None:
+    def __init__(self, upscaler: SpmcUpscaler, size: tuple[int, int]) -> None:
         """`size` is the target (width, height); the luma is resampled to it from four times LR."""
         self._upscaler = upscaler
         self._size = size
@@ -50,23 +40,30 @@ class FrameEnlarger:
 
     def push(self, frame: Frame) -> list[Frame]:
         """Take the next frame; return the enlarged frames that are finished by it, in order."""
-        return [self.finish(*pair) for pair in self.advance(frame)]
+        return [self.finish(*pair) for pair in self.advance(frame, self.look(frame))]
 
     def flush(self) -> list[Frame]:
         """End the clip: return the enlarged frames still due, in order."""
         return [self.finish(*pair) for pair in self.conclude()]
 
-    def advance(self, frame: Frame, *, wanted: bool = True) -> list[tuple[Frame, Luma]]:
-        """The network's half of `push`: frames for `finish`, each with its HR luma, in order.
+    def look(self, frame: Frame) -> Seen:
+        """The first part of `push`: what `advance` has to know of the frame, its motion above all.
+
+        While one thread is here another may be in `advance` and a third in `finish`.
+        """
+        return self._upscaler.look(_luma_of(frame))
+
+    def advance(self, frame: Frame, seen: Seen, *, wanted: bool = True) -> list[tuple[Frame, Luma]]:
+        """The network's part of `push`: frames for `finish`, each with its HR luma, in order.
 
         A frame that is not `wanted` is context: others are made with its help, itself is not
-        returned. While one thread is here another may be in `finish`.
+        returned.
         """
         self._waiting.append((frame, wanted))
-        return self._matched(self._upscaler.push(_luma_of(frame)))
+        return self._matched(self._upscaler.fuse(seen))
 
     def conclude(self) -> list[tuple[Frame, Luma]]:
-        """The network's half of `flush`."""
+        """The network's part of `flush`."""
         return self._matched(self._upscaler.flush())
 
     def _matched(self, lumas: list[Luma]) -> list[tuple[Frame, Luma]]:

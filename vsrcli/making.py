@@ -17,7 +17,7 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
 from vsrcli.media.segments import Segment, cut
 from vsrcli.media.writer import SegmentWriter
-from vsrcli.networks.spmc import SpmcUpscaler
+from vsrcli.networks.spmc import Seen, SpmcUpscaler
 from vsrcli.overlap import Overlap
 from vsrcli.windows import reach
 
@@ -26,6 +26,9 @@ Tick = Callable[[], None]
 
 _READ_AHEAD = 4
 """LR frames: decoders deliver in bursts."""
+_SEEN_AHEAD = 2
+"""LR frames with their flows, the one being looked at included: while motion is estimated, fusion
+runs, and each fills the moments in which the other has work for one core only."""
 _ENLARGED_AHEAD = 2
 """HR frames, the one in the network included: so the encoder finds one waiting, at the least cost
 of memory."""
@@ -196,20 +199,28 @@ def enlarged(
 ) -> Iterator[Iterator[Frame]]:
     """The enlarged frames of one clip, without those that are but context (False).
 
-    Two threads of their own read `frames` and run the network ahead; the rest is done as the frames
-    are taken. Outside the block neither thread runs.
+    Threads of their own read `frames`, estimate motion and fuse ahead; the rest is done as the
+    frames are taken. Outside the block none of them runs.
     """
     with Overlap() as overlap:
         read = overlap.ahead(frames, _READ_AHEAD, "vsr-read")
-        lumas = overlap.ahead(_with_luma(read, enlarger), _ENLARGED_AHEAD, "vsr-network")
+        seen = overlap.ahead(_looked_at(read, enlarger), _SEEN_AHEAD, "vsr-motion")
+        lumas = overlap.ahead(_with_luma(seen, enlarger), _ENLARGED_AHEAD, "vsr-fusion")
         yield starmap(enlarger.finish, lumas)
 
 
-def _with_luma(
+def _looked_at(
     frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger
-) -> Iterator[tuple[Frame, Luma]]:
+) -> Iterator[tuple[Frame, Seen, bool]]:
     for frame, own in frames:
-        yield from enlarger.advance(frame, wanted=own)
+        yield frame, enlarger.look(frame), own
+
+
+def _with_luma(
+    frames: Iterable[tuple[Frame, Seen, bool]], enlarger: FrameEnlarger
+) -> Iterator[tuple[Frame, Luma]]:
+    for frame, seen, own in frames:
+        yield from enlarger.advance(frame, seen, wanted=own)
     yield from enlarger.conclude()
 
 

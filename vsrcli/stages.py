@@ -19,14 +19,16 @@ from vsrcli.media.reader import Reader
 from vsrcli.media.writer import SegmentWriter
 from vsrcli.networks.spmc import SpmcUpscaler
 
-STAGES = ("opening", "decode", "network", "resampling", "encode", "rest")
+STAGES = ("opening", "decode", "motion", "fusion", "resampling", "encode", "rest")
 """opening: loading the network; resampling: everything that is done to planes outside the network;
 rest: what is none of these, as joining the segments and checking the output."""
 
 _CALLS: tuple[tuple[type, str, str], ...] = (
     (SpmcUpscaler, "__init__", "opening"),
-    (SpmcUpscaler, "push", "network"),
-    (SpmcUpscaler, "flush", "network"),
+    (SpmcUpscaler, "look", "motion"),
+    (SpmcUpscaler, "fuse", "fusion"),
+    (SpmcUpscaler, "flush", "fusion"),
+    (FrameEnlarger, "look", "resampling"),
     (FrameEnlarger, "advance", "resampling"),
     (FrameEnlarger, "conclude", "resampling"),
     (FrameEnlarger, "finish", "resampling"),

@@ -40,7 +40,14 @@ def report(**fields: object) -> BenchReport:
         "job_seconds": 0.08,
         "job_frames": 20,
         "job_memory": 512 << 20,
-        "stages": {"opening": 0.004, "decode": 0.004, "network": 0.048, "encode": 0.016},
+        "stages": {
+            "opening": 0.004,
+            "decode": 0.004,
+            "motion": 0.016,
+            "fusion": 0.032,
+            "encode": 0.016,
+            "rest": 0.008,
+        },
     }
     machine = Machine("A CPU", 2, True, 8 << 30, "Linux", "3.11", "0.1.0", "1.31", "18.1")
     row = BenchRow(**(given | fields))  # type: ignore[arg-type]
@@ -77,7 +84,7 @@ def test_table_and_comparison_with_what_json_said(
 def test_figures_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, report())
     (line,) = (line for line in lines if line.startswith("cpu int8"))
-    figures = "1280x720 4 5 0.0500 20.0 0.0800 12.5 512 5 5 60 0 20 10"
+    figures = "1280x720 4 5 0.0500 20.0 0.0800 12.5 512 5 20 40 0 20 15"
     assert line.split()[2:] == figures.split()
     assert max(map(len, lines)) <= 80
 

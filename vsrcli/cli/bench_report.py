@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from vsrcli.bench import BenchReport, BenchRow
     from vsrcli.machine import Machine
 
-_COLUMNS = ("opening", "decode", "network", "resampling", "encode")
+_COLUMNS = ("decode", "motion", "fusion", "resampling", "encode")
 _PAPER_SIZE = (180, 144)
 """Input of the clips the paper measured time on."""
 _LEGEND = (
     "s: seconds per output frame. Network: luma in memory to luma in memory, median. Job: file to "
     "file with the default encoder, all of it by the number of frames. Peak: memory of the job. "
-    "Then the job's time in %: opening the network (once, so less in longer jobs), decoding, "
-    "network, resampling of chroma and everything else done to planes, encoding (what it keeps the "
-    "job waiting), and the rest."
+    "Then the job's time in %: decoding, motion, fusion, resampling of chroma and everything else "
+    "done to planes, encoding (what it keeps the job waiting), and the rest, opening the network "
+    "included (once, so less in longer jobs). They overlap: the sum may exceed 100."
 )
 _PAPER_LEGEND = (
     "Seconds per frame at x4. The paper's figures (Tao et al., Detail-revealing Deep Video "
@@ -66,9 +66,9 @@ def _measured(rows: Sequence[BenchRow]) -> list[list[str]]:
     columns = [["", "Device"], ["", "input"], ["", "x"], ["", "N"]]
     columns += [["network", "s"], ["", "fps"], ["job", "s"], ["", "fps"], ["peak", "MiB"]]
     columns += [
-        ["open", "%"],
         ["dec", "%"],
-        ["net", "%"],
+        ["mot", "%"],
+        ["fus", "%"],
         ["res", "%"],
         ["enc", "%"],
         ["rest", "%"],
@@ -76,11 +76,11 @@ def _measured(rows: Sequence[BenchRow]) -> list[list[str]]:
     found = [list(header) for header in zip(*columns, strict=True)]
     for row in rows:
         shares = row.shares
-        rest = 1 - sum(shares.get(stage, 0) for stage in _COLUMNS)
         figures = [_seconds(row.network_seconds), _rate(row.network_seconds)]
         figures += [_seconds(row.job_seconds), _rate(row.job_seconds), _mebibytes(row.job_memory)]
         figures += [f"{100 * shares.get(stage, 0):.0f}" if shares else "–" for stage in _COLUMNS]
-        figures.append(f"{100 * max(0, rest):.0f}" if shares else "–")
+        rest = shares.get("opening", 0) + shares.get("rest", 0)
+        figures.append(f"{100 * rest:.0f}" if shares else "–")
         size = f"{row.width}x{row.height}"
         found.append(
             [f"{row.device} {row.precision}", size, f"{row.scale:g}", str(row.frames), *figures]

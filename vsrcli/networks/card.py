@@ -97,8 +97,8 @@ def find_model(
     """The model NAME: one that comes with vsr, or the path of any of its files, or their prefix.
 
     PRECISION "auto" takes the fastest there is for DEVICE: int8 on a CPU that has instructions for
-    it, fp16 on CUDA, else fp32. Raises ModelError if a file is missing, damaged or not of a vsr model, and if there is no
-    file of the PRECISION asked for.
+    it, fp16 on CUDA, else fp32. Raises ModelError if a file is missing, damaged or not of a vsr
+    model, and if there is no file of the PRECISION asked for.
     """
     prefix = _prefix(str(name))
     chosen = _choose_precision(prefix, precision, device)

@@ -21,11 +21,15 @@ Luma = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class Seen:
     """A frame while windows need it, with the flows between it and the frame before."""
 
     luma: Luma
     """[1, 1, H, W], padded."""
+    size: tuple[int, int]
+    """Height and width before that."""
+    cut: bool
+    """Whether a scene begins with it."""
     from_previous: Luma | None
     """Flow [1, 2, H, W] from the previous frame to this one; None where nobody needs it."""
     to_previous: Luma | None
@@ -38,6 +42,9 @@ class SpmcUpscaler:
     Every flow between adjacent frames is computed once, flows to farther neighbours are composed
     of those, one step per neighbour. Recurrent states go from frame to frame and are forgotten at
     scene cuts. Frames held: a window's.
+
+    `push` is `look`, which needs the frame before only, and then `fuse`: while one thread fuses,
+    another may look at the frames that follow.
     """
 
     def __init__(
@@ -67,7 +74,7 @@ class SpmcUpscaler:
         self._start()
 
     def _start(self) -> None:
-        self._windows: SlidingWindows[_Held] = SlidingWindows(self._frames)
+        self._windows: SlidingWindows[Seen] = SlidingWindows(self._frames)
         self._cuts = SceneCuts()
         self._previous: Luma | None = None
         self._states: Arrays = {}
@@ -91,6 +98,13 @@ class SpmcUpscaler:
     def push(self, luma: ArrayLike, *, cut: bool | None = None) -> list[Luma]:
         """Take the next frame [H, W], 0..1; return the HR frames [4H, 4W], 0..1, now finished.
 
+        As `look` and `fuse`, with what they raise.
+        """
+        return self.fuse(self.look(luma, cut=cut))
+
+    def look(self, luma: ArrayLike, *, cut: bool | None = None) -> Seen:
+        """Take the next frame [H, W], 0..1, and estimate the motion from and to the one before.
+
         CUT says whether a new scene begins with this frame; None: find out. Raises
         OutOfMemoryError and ModelError; ValueError if the size differs from the frame before.
         """
@@ -104,8 +118,16 @@ class SpmcUpscaler:
             cut = self._look_for_cuts and self._cuts.push(plane)
         if cut:
             self._previous = None
-        held = self._hold(self._pad(plane))
-        return [self._enlarge(window) for window in self._windows.push(held, cut=cut)]
+        padded = self._pad(plane)
+        to_previous, from_previous = self._flows_between(padded)
+        return Seen(padded, plane.shape, bool(cut), from_previous, to_previous)
+
+    def fuse(self, seen: Seen) -> list[Luma]:
+        """Take the next frame looked at; return the HR frames [4H, 4W], 0..1, now finished.
+
+        Raises OutOfMemoryError and ModelError.
+        """
+        return [self._enlarge(window) for window in self._windows.push(seen, cut=seen.cut)]
 
     def flush(self) -> list[Luma]:
         """End the clip: return the HR frames still due. The next push begins another clip."""
@@ -119,10 +141,11 @@ class SpmcUpscaler:
         extra = [(0, -side % multiple) for side in plane.shape]
         return np.ascontiguousarray(np.pad(plane, extra, mode="edge"))[None, None]
 
-    def _hold(self, luma: Luma) -> _Held:
+    def _flows_between(self, luma: Luma) -> tuple[Luma | None, Luma | None]:
+        """Flow [1, 2, H, W] from LUMA to the frame before, and back; None where nobody needs it."""
         before, self._previous = self._previous, luma
         if before is None:
-            return _Held(luma, None, None)
+            return None, None
         pair = [luma, before]
         # Without neighbours only the state moves: from the previous frame, hence one flow.
         count = 1 if self._frames == 1 else 2
@@ -131,9 +154,9 @@ class SpmcUpscaler:
             "neighbour": np.concatenate(pair[::-1][:count]),
         }
         flow = self._tiling.run(self._motion, self._model.motion, inputs, count)["flow"]
-        return _Held(luma, flow[1:] if count == 2 else None, flow[:1])
+        return flow[:1], flow[1:] if count == 2 else None
 
-    def _enlarge(self, window: Window[_Held]) -> Luma:
+    def _enlarge(self, window: Window[Seen]) -> Luma:
         reference = window.items[window.reference]
         height, width = reference.luma.shape[2:]
         if window.first:
@@ -154,14 +177,13 @@ class SpmcUpscaler:
         }
         outputs = self._tiling.run(self._fusion, self._model.fusion, inputs, len(neighbours))
         self._states = {name: outputs[f"next_{name}"] for name in self._states}
-        return self._crop(outputs["luma"])
+        return self._crop(outputs["luma"], reference.size)
 
-    def _crop(self, luma: Luma) -> Luma:
-        assert self._size is not None
-        rows, columns = (side * self.scale for side in self._size)
+    def _crop(self, luma: Luma, size: tuple[int, int]) -> Luma:
+        rows, columns = (side * self.scale for side in size)
         return np.clip(luma[0, 0, :rows, :columns], 0, 1)
 
-    def _flows(self, window: Window[_Held], still: Luma) -> dict[int, Luma]:
+    def _flows(self, window: Window[Seen], still: Luma) -> dict[int, Luma]:
         """Flow [1, 2, H, W] of every frame of WINDOW to its reference, by place in the window."""
         items, reference = window.items, window.reference
         flows = {reference: still}
