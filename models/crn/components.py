@@ -78,9 +78,14 @@ class Components:
 
 def split(discrepancy: Tensor, kernels: Tensor) -> Tensor:
     """DISCREPANCY [n, 3, h, w] as [n, groups, 3, h, w], which adds up to it."""
-    parts = F.conv2d(discrepancy, kernels, padding=BORDER)
-    parts = parts.unflatten(1, (-1, 3))
-    return torch.cat([parts, (discrepancy - parts.sum(1)).unsqueeze(1)], dim=1)
+    return split_inside(F.pad(discrepancy, [BORDER] * 4), kernels)
+
+
+def split_inside(discrepancy: Tensor, kernels: Tensor) -> Tensor:
+    """The same where components are defined: [n, groups, 3, h - 20, w - 20]."""
+    parts = F.conv2d(discrepancy, kernels).unflatten(1, (-1, 3))
+    inner = discrepancy[..., BORDER:-BORDER, BORDER:-BORDER]
+    return torch.cat([parts, (inner - parts.sum(1)).unsqueeze(1)], dim=1)
 
 
 def fit(discrepancies: NDArray[np.float32]) -> Components:
@@ -115,8 +120,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=1500)
     given = parser.parse_args()
-    edited, truth, _, _ = Faces(given.cache, 128).batch(given.pairs, seed=1)
-    found = fit((truth - edited).numpy())
+    batch = Faces(given.cache, 128).batch(given.pairs, seed=1)
+    found = fit((batch.truth - batch.edited).numpy())
     np.savez_compressed(
         STORE,
         directions=found.directions.numpy(),

@@ -1,10 +1,11 @@
 """Portraits -> a cache of faces with smoothed versions -> training pairs, toned on the fly.
 
-    python -m models.crn.data --portraits DIR --cache DIR [--versions 4] [--processes 2]
+    python -m models.crn.data --portraits DIR --cache DIR [--versions 5] [--apps 2] [--processes 2]
 
 DIR holds portraits and manifest.csv (file, group, split, face_height, licence ...). Only split
 "train" is read. Every face stands on a canvas as `vsr unmakeup` makes it, found by the same finder.
-Smoothing is slow and is kept; tone, sharpening, JPEG and the blend are drawn anew for every step.
+Smoothing is slow and is kept; tone, sharpening, JPEG, the blend and the light on the photo are
+drawn anew for every step.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from __future__ import annotations
 import argparse
 import csv
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,19 @@ COARSE = 4
 """Tone for that view is computed on the canvas reduced by this: it is not linear."""
 LEAST_FACE = 250
 """Smaller faces are enlarged more than twice and teach nothing about skin."""
+NEAR = (slice(288, 608), slice(256, 512))
+"""The part of the canvas whose texture is evidence of an edit: eyes to chin."""
+KINDS: Mapping[str, float] = {
+    "untouched": 0.22,
+    "app": 0.30,
+    "tone": 0.06,
+    "smoothing": 0.09,
+    "both": 0.33,
+}
+"""What a training pair is. Half of the untouched are saved again as JPEG; "app" is near a phone
+app's default, the others are drawn from all that apps do."""
+LIT = 0.35
+"""How often the photo is lit otherwise first."""
 
 
 @dataclass(frozen=True)
@@ -106,34 +120,99 @@ def skin_of(picture: filters.Picture) -> filters.Plane:
     return np.clip(filters.blur(skin.astype(np.float32), 5) * 1.4 - 0.2, 0, 1)
 
 
-def keep(folder: Path, cache: Path, versions: int, row: dict[str, str]) -> str:
-    """Write the canvas of ROW with VERSIONS smoothings to CACHE; returns the name or ""."""
+def keep(folder: Path, cache: Path, versions: int, apps: int, row: dict[str, str]) -> str:
+    """Write the canvas of ROW with VERSIONS and APPS smoothings to CACHE; the name or ""."""
     target = cache / f"{Path(row['file']).stem}.npz"
     if target.exists():
         return row["file"]
     portrait = canvas(folder, row)
     if portrait is None:
         return ""
-    random = np.random.default_rng(zlib.crc32(row["file"].encode()))
     truth = portrait.truth.astype(np.float32) / 255
-    smoothed = [
-        edits.quantise(edits.draw_smoothing(random)(truth, FACE_HEIGHT)) for _ in range(versions)
-    ]
+    smoothed = []
+    for count, draw, seed in (
+        (versions, edits.draw_smoothing, row["file"]),
+        (apps, edits.draw_app_smoothing, f"app {row['file']}"),
+    ):
+        random = np.random.default_rng(zlib.crc32(seed.encode()))
+        smoothed += [edits.quantise(draw(random)(truth, FACE_HEIGHT)) for _ in range(count)]
     temporary = target.with_suffix(".tmp.npz")
     np.savez(
         temporary,
         pictures=np.stack([portrait.truth, *smoothed]),
         skin=portrait.skin,
         sharp=portrait.sharp,
+        apps=apps,
     )
     temporary.replace(target)
     return row["file"]
 
 
+@dataclass(frozen=True)
+class Draw:
+    """A random training pair, before its pixels are made."""
+
+    face: int
+    version: int
+    """Of the smoothed pictures, 0 for none."""
+    blend: float
+    finish: edits.Finish
+    skin_only: bool
+    light: NDArray[np.uint8] | None
+    """A table [256, 3] for truth and edited alike."""
+
+    @property
+    def edited(self) -> bool:
+        """Whether anything but the file was changed."""
+        finish = self.finish
+        plain = edits.Finish(quality=finish.quality, subsampling=finish.subsampling)
+        return self.version > 0 or replace(finish, amount=0.0, second_amount=0.0) != plain
+
+    def __call__(
+        self,
+        truth: NDArray[np.uint8],
+        smooth: NDArray[np.uint8],
+        skin: NDArray[np.uint8],
+        *,
+        fine: bool,
+    ) -> tuple[filters.Picture, filters.Picture]:
+        """TRUTH [h, w, 3] as lit, and edited; FINE: at full size, with sharpening and JPEG."""
+        before = reduced(self.lit(truth), 1)
+        after = before
+        if self.version:
+            after = filters.mix(before, reduced(self.lit(smooth), 1), self.blend)
+        if fine and self.finish.sharpening:
+            after = edits.sharpen(after, self.finish.sharpening)
+        after = self.finish.colour(after)
+        if self.skin_only:
+            after = filters.mix(before, after, reduced(skin[..., None], 1)[..., 0])
+        return before, edits.saved(np.clip(after, 0, 1), self.finish) if fine else after
+
+    def lit(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """PICTURE in this pair's light."""
+        if self.light is None:
+            return picture
+        return np.stack([self.light[picture[..., c], c] for c in range(3)], axis=2)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network's head sees of a pair."""
+
+    small: filters.Picture
+    """[56, 48, 3], the edited canvas reduced by 16."""
+    truth: filters.Picture
+    """The same of the truth."""
+    near: filters.Picture
+    """[320, 256, 3], the edited face (NEAR)."""
+
+
 class Faces:
     """Training pairs from a cache."""
 
-    def __init__(self, cache: Path, crop: int, every: int = 1) -> None:
+    def __init__(
+        self, cache: Path, crop: int, every: int = 1, kinds: Mapping[str, float] = KINDS
+    ) -> None:
         """Crops of CROP pixels of the faces in CACHE, or of one in EVERY of them."""
         files = sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)[::every]
         if not files:
@@ -143,53 +222,61 @@ class Faces:
             with np.load(file) as stored:
                 self.pictures.append(stored["pictures"])
                 self.skins.append(stored["skin"])
-                both = [*self.pictures[-1], self.skins[-1][..., None]]
-                self.coarse.append([edits.quantise(reduced(each, COARSE)) for each in both])
+                both = [*self.pictures[-1], self.skins[-1]]
+                self.coarse.append([np.asarray(Image.fromarray(e).reduce(COARSE)) for e in both])
                 sharp.append(float(stored["sharp"]))
+                self.apps = int(stored["apps"])
         weights = np.array(sharp) * 0.7 + 0.3
         self.weights = weights / weights.sum()
-        self.crop = crop
+        self.crop, self.kinds = crop, kinds
 
-    def pair(
-        self, random: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], tuple[int, int]]:
-        """Edited crop, true crop (both [crop, crop, 3]), edited context and the crop's corner."""
-        index = int(random.choice(len(self.pictures), p=self.weights))
-        pictures, skin = self.pictures[index], self.skins[index]
-        margin = 8
-        kind = random.random()  # 10 % untouched, 8 % tone alone, 12 % smoothing alone
-        version = 1 + int(random.integers(len(pictures) - 1)) if kind >= 0.18 else 0
-        finish = edits.draw_finish(random, toned=kind >= 0.10 and not 0.18 <= kind < 0.30)
-        if kind < 0.05:
+    def draw(self, random: np.random.Generator) -> Draw:
+        """What the next pair is made of."""
+        face = int(random.choice(len(self.pictures), p=self.weights))
+        kind = str(random.choice(list(self.kinds), p=list(self.kinds.values())))
+        drawn = len(self.pictures[face]) - 1 - self.apps
+        version, blend, skin_only = 0, 1.0, random.random() < 0.5
+        light = edits.draw_light(random) if random.random() < LIT else None
+        if kind == "app":
+            finish = edits.draw_app_finish(random)
+            version, blend = 1 + drawn + int(random.integers(self.apps)), random.uniform(0.8, 1)
+            skin_only = random.random() < 0.1
+        else:
+            finish = edits.draw_finish(random, toned=kind in ("tone", "both"))
+            if kind in ("smoothing", "both"):
+                version, blend = 1 + int(random.integers(drawn)), random.uniform(0.5, 1)
+        if kind == "untouched" and random.random() < 0.5:
             finish = edits.Finish()  # untouched to the last bit; the other half is saved again
-        blend = float(random.uniform(0.5, 1.0))
-        skin_only = random.random() < 0.5
-        top, left = self.corner(random, skin)
+        return Draw(face, version, float(blend), finish, skin_only, light)
 
-        def edit(
-            truth: filters.Picture, smooth: filters.Picture, on: filters.Picture
-        ) -> filters.Picture:
-            edited = filters.mix(truth, smooth, blend)
-            if truth.shape[0] <= self.crop + 2 * margin:
-                edited = edits.sharpen(edited, finish.sharpening)
-            edited = finish.colour(edited)
-            return filters.mix(truth, edited, on[..., 0]) if skin_only else edited
+    def near_an_app(self, drawn: Draw) -> bool:
+        """Whether DRAWN is of the kind "app"."""
+        return drawn.version > len(self.pictures[drawn.face]) - 1 - self.apps
 
+    def cut(
+        self, drawn: Draw, rows: slice, columns: slice
+    ) -> tuple[filters.Picture, filters.Picture]:
+        """Truth and edited picture of DRAWN at ROWS and COLUMNS of the canvas."""
+        pictures = self.pictures[drawn.face]
+        near = (pictures[0], pictures[drawn.version], self.skins[drawn.face])
+        return drawn(*(each[rows, columns] for each in near), fine=True)
+
+    def view(self, drawn: Draw) -> View:
+        """What the head sees of DRAWN."""
+        wide = self.coarse[drawn.face]
+        truth, edited = drawn(wide[0], wide[drawn.version], wide[-1], fine=False)
+        small = [reduced(each, CONTEXT // COARSE) for each in (edited, truth)]
+        return View(*small, self.cut(drawn, *NEAR)[1])
+
+    def pair(self, drawn: Draw, top: int, left: int) -> tuple[filters.Picture, filters.Picture]:
+        """Edited and true crop [crop, crop, 3] at TOP, LEFT."""
+        margin = 8
         rows = slice(max(0, top - margin), min(CANVAS[0], top + self.crop + margin))
         columns = slice(max(0, left - margin), min(CANVAS[1], left + self.crop + margin))
         inner = (slice(top - rows.start, top - rows.start + self.crop),)
         inner += (slice(left - columns.start, left - columns.start + self.crop),)
-        near = [pictures[0], pictures[version], skin[..., None]]
-        crop = edit(*(reduced(each[rows, columns], 1) for each in near))
-        wide = self.coarse[index]
-        whole = edit(*(reduced(each, 1) for each in (wide[0], wide[version], wide[-1])))
-        truth = pictures[0, top : top + self.crop, left : left + self.crop]
-        return (
-            edits.saved(np.clip(crop, 0, 1), finish)[inner],
-            reduced(truth, 1),
-            reduced(whole, CONTEXT // COARSE),
-            (top, left),
-        )
+        truth, edited = self.cut(drawn, rows, columns)
+        return edited[inner], truth[inner]
 
     def corner(self, random: np.random.Generator, skin: NDArray[np.uint8]) -> tuple[int, int]:
         """Top left corner of a crop, on CONTEXT's grid; mostly of skin."""
@@ -201,21 +288,43 @@ class Faces:
                 break
         return top, left
 
-    def batch(
-        self, count: int, seed: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[tuple[int, int]]]:
-        """COUNT pairs [n, 3, crop, crop], contexts [n, 3, 56, 48], corners; flipped at random."""
+    def batch(self, count: int, seed: int) -> Batch:
+        """COUNT pairs, flipped at random; the same for the same SEED."""
         random = np.random.default_rng(seed)
-        edited, truth, context, corners = [], [], [], []
+        columns: list[list[torch.Tensor]] = [[], [], [], []]
+        corners = []
         for _ in range(count):
-            one, two, wide, (top, left) = self.pair(random)
+            drawn = self.draw(random)
+            top, left = self.corner(random, self.skins[drawn.face])
+            view = self.view(drawn)
+            pictures = [*self.pair(drawn, top, left), view.small, view.near]
             if random.random() < 0.5:
-                one, two, wide = (each[:, ::-1] for each in (one, two, wide))
+                pictures = [each[:, ::-1] for each in pictures]
                 left = CANVAS[1] - self.crop - left
-            for each, to in ((one, edited), (two, truth), (wide, context)):
-                to.append(torch.from_numpy(np.ascontiguousarray(each.transpose(2, 0, 1))))
+            for picture, column in zip(pictures, columns, strict=True):
+                column.append(tensor(picture))
             corners.append((top, left))
-        return torch.stack(edited), torch.stack(truth), torch.stack(context), corners
+        return Batch(*(torch.stack(column) for column in columns), corners)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training pairs."""
+
+    edited: torch.Tensor
+    """[n, 3, crop, crop]."""
+    truth: torch.Tensor
+    small: torch.Tensor
+    """[n, 3, 56, 48], the edited canvas reduced by 16."""
+    near: torch.Tensor
+    """[n, 3, 320, 256], the edited face."""
+    corners: list[tuple[int, int]]
+    """Top and left of the crops on the canvas."""
+
+
+def tensor(picture: NDArray[np.float32]) -> torch.Tensor:
+    """PICTURE [h, w, c] as [c, h, w]."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
 def reduced(picture: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
@@ -233,12 +342,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.crn.data", description=__doc__)
     parser.add_argument("--portraits", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--versions", type=int, default=4, help="smoothings of each face")
+    parser.add_argument("--versions", type=int, default=5, help="smoothings of each face")
+    parser.add_argument("--apps", type=int, default=2, help="more of them, near a phone app's")
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
     rows = list(portraits(given.portraits, "train"))
-    work = partial(keep, given.portraits, given.cache, given.versions)
+    work = partial(keep, given.portraits, given.cache, given.versions, given.apps)
     with ProcessPoolExecutor(given.processes) as pool:
         done = [name for name in pool.map(work, rows, chunksize=4) if name]
     print(f"{len(done)} of {len(rows)} portraits; no face was found in the others")

@@ -21,6 +21,9 @@ TRAINED = ("variance", "highpass", "guided")
 HELD_OUT = "range"
 SHARES = (0.55, 0.25, 0.20)
 """How often each trained family is drawn: the first is closest to what apps on sale do."""
+APP_SMOOTHING = {"radius": (0.010, 0.024), "amount": (0.3, 0.75), "variant": (0.0, 0.5)}
+APP_BASE = (2.0, 4.5)
+"""Around a phone app's default, as its pictures show it: see `draw_app_finish`."""
 
 
 # Tone: picture, amount 0..1 -> picture. None looks at neighbours.
@@ -206,3 +209,46 @@ def draw_finish(random: np.random.Generator, toned: bool = True) -> Finish:
         quality=int(random.integers(75, 96)) if random.random() < 0.75 else 0,
         subsampling=2 if random.random() < 0.7 else 0,
     )
+
+
+def draw_app_smoothing(random: np.random.Generator) -> Smoothing:
+    """A smoothing near a phone app's default: the variance-guided mean, 1 to 2.4 % of the face.
+
+    Such an app leaves about 3/4 of the skin's texture in every band; so does amount 0.5 here.
+    """
+    radius, amount, variant = (float(random.uniform(*span)) for span in APP_SMOOTHING.values())
+    return Smoothing("variance", radius, amount, variant)
+
+
+def draw_app_finish(random: np.random.Generator) -> Finish:
+    """A finish near a phone app's default.
+
+    Of 10 pairs of one app the tone was known as a table: shadows up to level 24 as they are, 72
+    becomes 90, 120 becomes 142, 200 becomes 212, 248 stays. A log curve of base 3 in proportion to
+    luma is close to it, and is drawn here with bases 2 to 4.5; 3 of 10 times a plain log curve of
+    base 1.5 to 2.2 takes its place. Edges come out 12 % sharper, and a JPEG is what one gets.
+    """
+    if random.random() < 0.7:
+        tone, base = "light log", float(np.exp(random.uniform(*np.log(APP_BASE))))
+    else:
+        tone, base = "log", float(random.uniform(1.5, 2.2))
+    tinted = random.random() < 0.3
+    return Finish(
+        tone=tone,
+        amount=float(np.log(base / 1.3) / np.log(4 / 1.3)),
+        tint=tuple(random.uniform(0.985, 1.015, 3).tolist()) if tinted else (1.0, 1.0, 1.0),
+        sharpening=float(random.uniform(0, 0.3)) if random.random() < 0.6 else 0.0,
+        quality=int(random.integers(82, 97)) if random.random() < 0.9 else 0,
+        subsampling=2 if random.random() < 0.7 else 0,
+    )
+
+
+def draw_light(random: np.random.Generator) -> NDArray[np.uint8]:
+    """A table [256, 3] that lights a photo a little otherwise: gamma 0.87 to 1.15, tint 4 %.
+
+    Photos come in every light; faces of a few studios must not be what tells an edited photo.
+    """
+    power = np.float32(0.87 * (1.15 / 0.87) ** random.random())
+    tint = random.uniform(0.96, 1.04, 3).astype(np.float32)
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+    return quantise(ramp**power * tint)

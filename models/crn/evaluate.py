@@ -87,9 +87,12 @@ class Reverter:
         """The picture the network makes, in 8 bits as a file would have it."""
         given = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
         with torch.no_grad():
-            found = self.network(given)[0]
+            parts, evidence = self.network(given)
+        found = parts[0]
         if self.detector is not None:
-            chance = edited(figures(picture, found), tuple(self.detector["weights"]))
+            chance = edited(
+                figures(picture, found, float(evidence)), tuple(self.detector["weights"])
+            )
             self.unedited.append(chance <= self.detector["edited_above"])
         change = found.sum(0).numpy().transpose(1, 2, 0)
         return edits.quantise(picture + change).astype(np.float32) / 255
@@ -176,8 +179,8 @@ def fitted(faces: Faces, count: int = 600) -> Curve:
     """The best global curve over COUNT training pairs."""
     curve, random = Curve(), np.random.default_rng(5)
     for _ in range(count):
-        edited, truth, _, _ = faces.pair(random)
-        curve.add(edited, truth)
+        drawn = faces.draw(random)
+        curve.add(*faces.pair(drawn, *faces.corner(random, faces.skins[drawn.face])))
     return curve
 
 
@@ -269,7 +272,8 @@ def main() -> None:
             methods[name] = Reverter(load(path), judge)
     rows = list(portraits(given.portraits, "test"))[: given.people]
     people = [face for row in rows if (face := canvas(given.portraits, row)) is not None]
-    curve = fitted(Faces(given.cache, 128, every=4))
+    # Of edits drawn as those of "people" are, so that the curve knows that set's mean edit.
+    curve = fitted(Faces(given.cache, 128, every=4, kinds={"both": 1.0}))
     reports = {}
     for name in given.sets.split(","):
         for method in methods.values():

@@ -2,8 +2,9 @@
 
     python -m models.crn.export [--weights models/crn/weights.pt] [--out models/crn.onnx]
 
-picture [1, 3, H, W], RGB 0..1 -> components [groups, 3, H, W]: the predicted discrepancy by
-component. H and W are dynamic multiples of 16.
+picture [1, 3, H, W], RGB 0..1 -> components [groups, 3, H, W]: the predicted discrepancy, first
+what the head's curves add, then by component; and evidence [1], the log odds that it was edited. H
+and W are dynamic multiples of 32.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from torch.export import Dim
 
 from models.crn.components import TONE, Components, names
 from models.crn.data import CANVAS, FACE_HEIGHT
-from models.crn.network import REDUCE, Crn
+from models.crn.network import MULTIPLE, Crn
 
 HERE = Path(__file__).parent
 DETECTOR = HERE / "detector.json"
 """Of models.crn.detector: the regression that tells whether a photo was edited."""
-VERSION = "1"
+VERSION = "2"
 TRAINING_DATA = (
     "365 portraits: Face Research Lab London Set (DeBruine and Jones, CC BY 4.0), its Canada set "
     "(CC BY 4.0) and Lisa set (CC0); Presidential Innovation Fellows and cio.gov (public domain of "
@@ -41,7 +42,7 @@ TRAINING_DATA = (
 PAPER = "Chen, Shen, Jia: Makeup-Go: Blind Reversion of Portrait Edit, ICCV 2017"
 TOLERANCE = 1e-4
 """Largest difference between PyTorch and onnxruntime, of a picture 0..1."""
-SIZES = ((16, 16), (240, 176), (512, 448))
+SIZES = ((32, 32), (224, 160), (512, 448))
 
 
 class Single(nn.Module):
@@ -51,9 +52,10 @@ class Single(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """PICTURE [1, 3, H, W] -> [groups, 3, H, W]."""
-        return self.network(picture)[0]
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """PICTURE [1, 3, H, W] -> components [groups, 3, H, W] and evidence [1]."""
+        found, evidence = self.network(picture)
+        return found[0], evidence
 
 
 def sample(height: int, width: int) -> Tensor:
@@ -81,8 +83,8 @@ def export(network: Crn, path: Path, card: dict[str, str]) -> None:
         dynamo=True,
         external_data=False,
         input_names=["picture"],
-        output_names=["components"],
-        dynamic_shapes={"picture": {2: REDUCE * Dim("rows"), 3: REDUCE * Dim("columns")}},
+        output_names=["components", "evidence"],
+        dynamic_shapes={"picture": {2: MULTIPLE * Dim("rows"), 3: MULTIPLE * Dim("columns")}},
         opset_version=20,
         verbose=False,
     )
@@ -114,10 +116,11 @@ def compare(network: Crn, path: Path) -> float:
     for size in SIZES:
         picture = sample(*size)
         with torch.no_grad():
-            expected = Single(network)(picture).numpy()
-        (found,) = session.run(None, {"picture": picture.numpy()})
-        assert expected.shape == found.shape
-        worst = max(worst, float(np.abs(expected - found).max()))
+            expected = Single(network)(picture)
+        found = session.run(None, {"picture": picture.numpy()})
+        for ours, theirs in zip(expected, found, strict=True):
+            assert ours.shape == theirs.shape
+            worst = max(worst, float(np.abs(ours.numpy() - theirs).max()))
     assert worst < TOLERANCE, f"onnxruntime differs from PyTorch by {worst:.2e}"
     return worst
 
@@ -128,16 +131,16 @@ def model_card(
     """What the file says of itself; read back by vsrcli.networks.crn."""
     variances = [float(f"{value:.4g}") for value in Components.load().variances.tolist()]
     return {
-        "contract": "vsr-crn-1",
+        "contract": "vsr-crn-2",
         "name": name,
         "version": VERSION,
-        "components": json.dumps(names()),
-        "tone": str(TONE),
+        "components": json.dumps(["curve", *names()]),
+        "tone": str(1 + TONE),
         "variances": json.dumps(variances),
         "face_height": str(FACE_HEIGHT),
         "canvas": json.dumps(CANVAS),
-        "multiple_of": str(REDUCE),
-        "halo": str(-(-network.config.halo // REDUCE) * REDUCE),
+        "multiple_of": str(MULTIPLE),
+        "halo": str(-(-network.config.halo // MULTIPLE) * MULTIPLE),
         "detector": json.dumps(detector["weights"]),
         "edited_above": json.dumps(detector["edited_above"]),
         "training_data": TRAINING_DATA,

@@ -1,9 +1,12 @@
 """The component regression network: one shared trunk, one branch for every component.
 
-After Chen, Shen, Jia: Makeup-Go: Blind Reversion of Portrait Edit, ICCV 2017. Three differences:
+After Chen, Shen, Jia: Makeup-Go: Blind Reversion of Portrait Edit, ICCV 2017. Four differences:
 
-- A trunk that sees 19 pixels cannot tell a fair face from a whitened one. A second, wide view works
-  on the picture reduced by 16, with its mean and spread over the whole, and is handed to the trunk.
+- A trunk that sees 19 pixels cannot tell a fair face from a whitened one. The head
+  (models.crn.tone) looks at the whole picture first and undoes its tone; the components regress
+  what is left, and count as much as the head takes the picture for edited.
+- A second, wide view works on the picture reduced by 16, with its mean and spread over the whole,
+  and is handed to the trunk.
 - The trunk works on 2 x 2 blocks of pixels, at a quarter of the cost.
 - The many smallest components are grouped into three branches instead of one.
 """
@@ -17,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.crn.components import GROUPS
+from models.crn.tone import MULTIPLE, REDUCE, Tone, Verdict, change, looked_at, textures
 
-REDUCE = 16
-"""The wide view is the picture reduced by this; H and W are multiples of it."""
+__all__ = ["MULTIPLE", "REDUCE", "Crn", "CrnConfig"]
 BLOCK = 2
 
 
@@ -41,12 +44,15 @@ class CrnConfig:
 
 
 class Wide(nn.Module):
-    """The picture reduced by 16 -> hints, also from its mean and spread over the whole."""
+    """The picture reduced by 16, and what the head adds to it -> hints for every place.
+
+    Also from the mean and the spread over the whole.
+    """
 
     def __init__(self, config: CrnConfig) -> None:
         super().__init__()
         width = config.wide
-        self.enter = nn.Conv2d(3, width, 3, padding=1)
+        self.enter = nn.Conv2d(6, width, 3, padding=1)
         self.near = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=reach, dilation=reach) for reach in (1, 2, 4)
         )
@@ -54,9 +60,9 @@ class Wide(nn.Module):
         self.last = nn.Conv2d(width, width, 3, padding=1)
         self.leave = nn.Conv2d(width, config.hint, 1)
 
-    def forward(self, small: Tensor) -> Tensor:
-        """SMALL [n, 3, h, w] -> hints [n, hint, h, w]."""
-        seen = F.relu(self.enter(small * 4 - 2))
+    def forward(self, small: Tensor, added: Tensor) -> Tensor:
+        """SMALL and ADDED [n, 3, h, w] -> hints [n, hint, h, w]."""
+        seen = F.relu(self.enter(torch.cat([small * 4 - 2, added * 8], dim=1)))
         for layer in self.near:
             seen = seen + F.relu(layer(seen))
         mean = seen.mean((2, 3))
@@ -67,7 +73,11 @@ class Wide(nn.Module):
 
 
 class Crn(nn.Module):
-    """RGB [n, 3, H, W], 0..1 -> the predicted discrepancy by component [n, groups, 3, H, W]."""
+    """RGB [n, 3, H, W], 0..1 -> the predicted discrepancy [n, 1 + groups, 3, H, W], and evidence.
+
+    First what the head adds, then the components of what is left. Evidence [n] is the log odds that
+    the picture was edited at all.
+    """
 
     scales: Tensor
 
@@ -77,6 +87,7 @@ class Crn(nn.Module):
         self.config = config
         width, narrow, groups = config.channels, config.branch, len(GROUPS)
         self.register_buffer("scales", scales.clone())
+        self.tone = Tone()
         self.wide = Wide(config)
         self.enter = nn.Conv2d(3 * BLOCK**2 + config.hint, width, 3, padding=1)
         self.enter_slope = nn.PReLU(width)
@@ -94,24 +105,49 @@ class Crn(nn.Module):
         nn.init.zeros_(self.leave.bias)
         nn.init.normal_(self.leave.weight, std=0.01)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """PICTURE [n, 3, H, W], H and W multiples of 16 -> [n, groups, 3, H, W]."""
-        return self.branches(picture, spread_out(self.wide(F.avg_pool2d(picture, REDUCE))))
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """PICTURE [n, 3, H, W], H and W multiples of 32."""
+        small = F.avg_pool2d(picture, REDUCE)
+        verdict = self.tone(small, textures(picture), looked_at(small))
+        hints = enlarged(around(self.hints(small, verdict)), REDUCE // BLOCK)
+        maps = enlarged(around(torch.cat([verdict.where, verdict.rest], dim=1)), REDUCE)
+        return self.both(picture, verdict, maps, hints), verdict.evidence
 
-    def on_crops(self, crops: Tensor, small: Tensor, corners: list[tuple[int, int]]) -> Tensor:
+    def on_crops(
+        self, crops: Tensor, small: Tensor, traces: Tensor, corners: list[tuple[int, int]]
+    ) -> Tensor:
         """As `forward`, of CROPS whose whole pictures, reduced by 16, are SMALL.
 
-        CORNERS are the crops' top left pixels, multiples of 16.
+        TRACES [n, 8, h, w] is the texture of the faces on them, 0 elsewhere. CORNERS are the crops'
+        top left pixels, multiples of 16. The head is not trained by this.
         """
-        hints = F.pad(self.wide(small), [1] * 4, mode="replicate")
+        with torch.no_grad():
+            at = looked_at(small).expand(len(small), -1, -1, -1)
+            verdict = self.tone(small, traces, at)
+        whole = (self.hints(small, verdict), torch.cat([verdict.where, verdict.rest], dim=1))
         rows, columns = (extent // REDUCE + 2 for extent in crops.shape[2:])
-        cut = torch.stack(
-            [
-                hint[:, top // REDUCE :, left // REDUCE :][:, :rows, :columns]
-                for hint, (top, left) in zip(hints, corners, strict=True)
-            ]
+        hints, maps = (
+            torch.stack(
+                [
+                    each[:, top // REDUCE :, left // REDUCE :][:, :rows, :columns]
+                    for each, (top, left) in zip(around(view), corners, strict=True)
+                ]
+            )
+            for view in whole
         )
-        return self.branches(crops, enlarged(cut))
+        return self.both(crops, verdict, enlarged(maps, REDUCE), enlarged(hints, REDUCE // BLOCK))
+
+    def hints(self, small: Tensor, verdict: Verdict) -> Tensor:
+        """What the wide view hands over [n, hint, h, w]."""
+        added = change(small, verdict.curves, verdict.where, verdict.rest)
+        return self.wide(small, added)
+
+    def both(self, picture: Tensor, verdict: Verdict, maps: Tensor, hints: Tensor) -> Tensor:
+        """[n, 1 + groups, 3, H, W]; MAPS are the head's, at PICTURE's size."""
+        added = change(picture, verdict.curves.float(), maps[:, :1].float(), maps[:, 1:].float())
+        share = torch.sigmoid(verdict.evidence.float())[:, None, None, None, None]
+        left = self.branches(picture + added, hints) * share
+        return torch.cat([added[:, None], left], dim=1)
 
     def branches(self, picture: Tensor, hints: Tensor) -> Tensor:
         """The trunk and its branches; HINTS [n, hint, H/2, W/2]."""
@@ -126,13 +162,12 @@ class Crn(nn.Module):
         return parts.unflatten(1, (len(GROUPS), 3)) * self.scales[:, None, None, None]
 
 
-def spread_out(hints: Tensor) -> Tensor:
-    """HINTS [n, c, h, w] on the trunk's grid, 8 times finer."""
-    return enlarged(F.pad(hints, [1] * 4, mode="replicate"))
+def around(view: Tensor) -> Tensor:
+    """VIEW [n, c, h, w] with a margin of one."""
+    return F.pad(view, [1] * 4, mode="replicate")
 
 
-def enlarged(padded: Tensor) -> Tensor:
-    """PADDED [n, c, h + 2, w + 2], bilinear to [n, c, 8 h, 8 w] without its margin."""
-    factor = REDUCE // BLOCK
+def enlarged(padded: Tensor, factor: int) -> Tensor:
+    """PADDED [n, c, h + 2, w + 2], bilinear to FACTOR times the size, without its margin."""
     fine = F.interpolate(padded, scale_factor=factor, mode="bilinear", align_corners=False)
     return fine[:, :, factor:-factor, factor:-factor]

@@ -2,9 +2,10 @@
 
     python -m models.crn.train models/crn/config/crn.toml --cache DIR [--hours H]
 
-Started again it goes on from its checkpoint: weights, their average, optimiser, step. The random
-numbers of every step follow from the seed and the step, so a resumed run sees the data an
-uninterrupted one would have seen. `--hours` ends a session, not the schedule.
+The head (models.crn.train_tone) comes first and stays as it is. Started again, training goes on
+from its checkpoint: weights, their average, optimiser, step. The random numbers of every step
+follow from the seed and the step, so a resumed run sees the data an uninterrupted one would have
+seen. `--hours` ends a session, not the schedule.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from models.crn.components import BORDER, Components, split
+from models.crn.components import BORDER, TONE, Components, split_inside
 from models.crn.data import Faces
 from models.crn.network import Crn
+from models.crn.tone import textures
+from models.crn.train_tone import WEIGHTS, placed
 
 AVERAGE = 0.998
 """Decay of the averaged weights, reached in the course of the first steps."""
@@ -31,6 +35,12 @@ CLIP_NORM = 1.0
 WEIGHT_POWER = 0.5
 """A component's loss counts with its rms to this power: 0 would have all alike, 2 is the plain
 squared error. Alike, tone, which is the hardest to guess, got a tenth of the attention."""
+AMPLITUDE = 0.5
+"""What it counts, beside a texture component's own error, that a place ends up with more or less
+texture than it had. The least squares estimate of what is in doubt is too weak; this costs little
+error and gives most of the amplitude back."""
+PLACE = 27
+"""Side of such a place in pixels; a quarter of a crop without its border."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +58,17 @@ class Recipe:
     final_rate: float
     """At the end, as a share of the start."""
     seed: int = 0
+    head: str = str(WEIGHTS)
+    """The head's weights, of models.crn.train_tone."""
+    start: str = ""
+    """Weights of the trunk to begin with, if any; of the first version or of this."""
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Cosine, warmed up over 200 steps."""
+    """Cosine, warmed up over 200 steps or a tenth of them all."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / recipe.steps)))
     share = recipe.final_rate + (1 - recipe.final_rate) * cosine
-    return recipe.rate * share * min(1.0, (step + 1) / 200)
+    return recipe.rate * share * min(1.0, (step + 1) / min(200, 1 + recipe.steps // 10))
 
 
 class Run:
@@ -66,11 +80,33 @@ class Run:
         self.kernels, self.scales = components.kernels(), components.scales
         torch.manual_seed(recipe.seed)
         self.network = Crn(components.scales).to(memory_format=torch.channels_last)
+        head = torch.load(recipe.head, weights_only=True)
+        self.network.tone.load_state_dict(head)
+        self.network.tone.eval().requires_grad_(False)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
+        trained = [each for each in self.network.parameters() if each.requires_grad]
+        self.optimiser = torch.optim.Adam(trained, betas=(0.9, 0.99))
         self.step = 0
         if checkpoint.is_file():
             self.load()
+        elif recipe.start:
+            self.warm_up(Path(recipe.start))
+
+    def warm_up(self, path: Path) -> None:
+        """Take over the trunk in PATH, of this network or of the first version, without a head."""
+        stored = torch.load(path, weights_only=True)
+        trunk = stored.get("average", stored)
+        weights = self.network.state_dict()
+        weights |= {name: each for name, each in trunk.items() if not name.startswith("tone.")}
+        if weights["wide.enter.weight"].shape[1] == 3:  # the first: saw nothing of a head ...
+            seen = weights["wide.enter.weight"]
+            weights["wide.enter.weight"] = torch.cat([seen, torch.zeros_like(seen)], dim=1)
+            for name in ("leave.weight", "leave.bias"):  # ... and had to see to tone
+                kept = weights[name].clone()
+                kept[: len(kept) * TONE // len(self.scales)] = 0
+                weights[name] = kept
+        self.network.load_state_dict(weights)
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def save(self) -> None:
         """Replace the checkpoint."""
@@ -91,30 +127,37 @@ class Run:
         self.optimiser.load_state_dict(stored["optimiser"])
         self.average, self.step = stored["average"], stored["step"]
 
-    def losses(self, found: Tensor, discrepancy: Tensor) -> tuple[Tensor, Tensor]:
-        """What is minimised, and 1 - d of every component [groups] of this batch."""
+    def losses(self, found: Tensor, edited: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """What is minimised, and 1 - d of every component [groups] of this batch.
+
+        FOUND [n, 1 + groups, 3, h, w] is what the network says of EDITED [n, 3, h, w].
+        """
         inner = slice(BORDER, -BORDER)
-        wanted = split(discrepancy, self.kernels)[..., inner, inner]
-        error = found[..., inner, inner] - wanted
+        toned, parts = edited + found[:, 0], found[:, 1:, :, inner, inner]
+        wanted = split_inside(truth - toned, self.kernels)
+        error = parts - wanted
         each = error.square().mean((0, 2, 3, 4)) / self.scales.square()
         if self.recipe.loss == "components":
             weights = self.scales**WEIGHT_POWER
-            return (each * weights).sum() / weights.sum(), each
-        whole = error.sum(1).square().mean() / self.scales.square().sum()
-        return whole, each
+            whole = split_inside(truth, self.kernels)[:, TONE:]
+            uneven = amplitude(whole + error[:, TONE:]) - amplitude(whole)
+            balance = uneven.square().mean((0, 2, 3)) / self.scales[TONE:].square()
+            loss = (each * weights).sum() + AMPLITUDE * (balance * weights[TONE:]).sum()
+            return loss / weights.sum(), each
+        whole_error = error.sum(1).square().mean() / self.scales.square().sum()
+        return whole_error, each
 
     def advance(self, faces: Faces) -> Tensor:
         """One step; returns the remaining share of every component and of their sum."""
         recipe = self.recipe
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(recipe, self.step)
-        edited, truth, context, corners = faces.batch(
-            recipe.batch, recipe.seed * 1_000_003 + self.step
-        )
-        edited = edited.to(memory_format=torch.channels_last)
+        batch = faces.batch(recipe.batch, recipe.seed * 1_000_003 + self.step)
+        edited = batch.edited.to(memory_format=torch.channels_last)
+        traces = placed(textures(batch.near), batch.small)
         with torch.autocast("cpu", torch.bfloat16):
-            found = self.network.on_crops(edited, context, corners)
-        loss, each = self.losses(found, truth - edited)
+            found = self.network.on_crops(edited, batch.small, traces, batch.corners)
+        loss, each = self.losses(found, edited, batch.truth)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
@@ -124,8 +167,13 @@ class Run:
             decay = min(AVERAGE, (self.step + 1) / (self.step + 50))
             for name, value in self.network.state_dict().items():
                 self.average[name].lerp_(value, 1 - decay)
-            left = (found.sum(1) - (truth - edited)).square().mean()
+            left = (found.sum(1) - (batch.truth - edited)).square().mean()
             return torch.cat([each, left[None] / self.scales.square().sum()]).detach()
+
+
+def amplitude(parts: Tensor) -> Tensor:
+    """Root mean square of PARTS [n, groups, 3, h, w] at every place [n, groups, h', w']."""
+    return (F.avg_pool2d(parts.square().mean(2), PLACE) + 1e-8).sqrt()
 
 
 def train(run: Run, faces: Faces, hours: float) -> None:

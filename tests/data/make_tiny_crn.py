@@ -4,7 +4,7 @@
 
 A model that obeys the contract of `vsr unmakeup` but computes what tests can read back: component
 1, the tone, is -0.1 x picture; component 2-363, the texture, is half of what a 3 x 3 mean takes
-away.
+away. Its evidence is the mean of the picture.
 """
 
 from __future__ import annotations
@@ -30,19 +30,22 @@ def main() -> None:
         helper.make_node("Sub", ["picture", "soft"], ["detail"]),
         helper.make_node("Mul", ["detail", "half"], ["texture"]),
         helper.make_node("Concat", ["tone", "texture"], ["components"], axis=0),
+        helper.make_node("ReduceMean", ["picture", "all"], ["evidence"], keepdims=0),
     ]
     constants = [
         numpy_helper.from_array(np.float32(-0.1), "tenth"),
         numpy_helper.from_array(np.float32(0.5), "half"),
         numpy_helper.from_array(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), "margins"),
         numpy_helper.from_array(mean, "mean"),
+        numpy_helper.from_array(np.array([1, 2, 3], np.int64), "all"),
     ]
     given = helper.make_tensor_value_info("picture", TensorProto.FLOAT, (1, 3, "H", "W"))
     made = helper.make_tensor_value_info("components", TensorProto.FLOAT, (2, 3, "H", "W"))
-    graph = helper.make_graph(nodes, "crn", [given], [made], constants)
+    judged = helper.make_tensor_value_info("evidence", TensorProto.FLOAT, (1,))
+    graph = helper.make_graph(nodes, "crn", [given], [made, judged], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     card = {
-        "contract": "vsr-crn-1",
+        "contract": "vsr-crn-2",
         "name": "tiny_crn",
         "version": "1",
         "components": json.dumps(["1", "2-363"]),
@@ -53,7 +56,7 @@ def main() -> None:
         "multiple_of": "16",
         "halo": "16",
         # Edited where the tone predicted is above 0.01, whatever else.
-        "detector": json.dumps([0, 0, 0, 0, 0, 0, 0, 10, 0, 20]),
+        "detector": json.dumps([0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 20]),
         "edited_above": "0.5",
         "training_data": "none",
         "licence": "MIT",

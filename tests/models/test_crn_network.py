@@ -61,7 +61,8 @@ def test_the_export_can_be_repeated(network: Any, tmp_path: Path) -> None:
     assert export.compare(network, path) < 1e-4
     picture = np.random.default_rng(0).random((64, 48, 3)).astype(np.float32)
     ours, theirs = (CrnReverter(find_crn(p), threads=1).predict(picture) for p in (path, "crn"))
-    assert np.abs(ours - theirs).max() < 1e-6
+    assert np.abs(ours.components - theirs.components).max() < 1e-6
+    assert ours.evidence == pytest.approx(theirs.evidence, abs=1e-5)
 
 
 def test_components_are_orthonormal_and_sorted(torch: Any) -> None:
@@ -92,15 +93,20 @@ def test_groups_add_up_and_are_the_projections(torch: Any) -> None:
 
 def test_crops_see_what_the_whole_picture_sees(torch: Any) -> None:
     from models.crn.network import REDUCE, Crn
+    from models.crn.tone import looked_at, textures
 
+    torch.manual_seed(0)
     net = Crn(torch.ones(10)).eval()
+    torch.nn.init.normal_(net.tone.leave.weight, std=0.1)  # so that the head has its say
     picture = torch.rand(1, 3, 320, 288, generator=torch.Generator().manual_seed(1))
     top, left = 96, 80
     crop = picture[..., top : top + 128, left : left + 128]
     with torch.no_grad():
-        whole = net(picture)[..., top : top + 128, left : left + 128]
+        whole = net(picture)[0][..., top : top + 128, left : left + 128]
         small = torch.nn.functional.avg_pool2d(picture, REDUCE)
-        cut = net.on_crops(crop, small, [(top, left)])
+        traces = textures(picture) * looked_at(small)
+        cut = net.on_crops(crop, small, traces, [(top, left)])
+    assert cut[:, 0].std() > 0.01
     halo = net.config.halo
     inner = slice(halo, 128 - halo)
     assert 128 - 2 * halo > 8
@@ -114,7 +120,9 @@ def test_every_branch_learns_from_its_own_component_alone(torch: Any) -> None:
 
     net = Crn(torch.ones(len(GROUPS)))
     picture = torch.rand(1, 3, 32, 32)
-    net(picture)[:, 3].square().sum().backward()
+    found, evidence = net(picture)
+    assert evidence.shape == (1,)
+    found[:, 1 + 3].square().sum().backward()
     gradients = net.leave.weight.grad.flatten(1).abs().sum(1).reshape(len(GROUPS), -1).sum(1)
     assert gradients[3] > 0 and gradients.count_nonzero() == 1
     assert net.trunk[0].weight.grad.abs().sum() > 0

@@ -24,10 +24,10 @@ def test_the_default_model_comes_with_vsr() -> None:
     card = find_crn()
     assert (card.name, card.licence, card.face_height) == ("crn", "MIT", 512)
     assert len(card.weights_sha256) == 64
-    assert card.components[:3] == ("1", "2", "3") and 0 < card.tone < len(card.components)
+    assert card.components[:4] == ("curve", "1", "2", "3") and card.tone == 4
     assert len(card.variances) == 363 and list(card.variances) == sorted(card.variances)[::-1]
     assert "CC BY 4.0" in card.training_data
-    assert len(card.detector) == 10 and 0 < card.edited_above < 1
+    assert len(card.detector) == 11 and 0 < card.edited_above < 1
 
 
 def test_all_facts_are_read() -> None:
@@ -41,8 +41,11 @@ def test_all_facts_are_read() -> None:
 @pytest.mark.parametrize("size", [(16, 16), (33, 50), (112, 96)])
 def test_any_size_is_predicted_component_by_component(size: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).random((*size, 3)).astype(np.float32)
-    found = CrnReverter(read_crn_card(TINY), threads=1).predict(picture)
+    said = CrnReverter(read_crn_card(TINY), threads=1).predict(picture)
+    found = said.components
     assert found.shape == (2, *size, 3)
+    # Of the picture as padded, that is mirrored to a multiple of 16.
+    assert said.evidence == pytest.approx(float(picture.mean()), abs=0.02)
     assert np.abs(found[0] + 0.1 * picture).max() < 1e-6
     middle = picture[1:4, 1:4].mean(axis=(0, 1))
     assert found[1, 2, 2] == pytest.approx(0.5 * (picture[2, 2] - middle), abs=1e-6)
@@ -51,10 +54,13 @@ def test_any_size_is_predicted_component_by_component(size: tuple[int, int]) -> 
 def test_the_shipped_network_takes_any_size_and_repeats() -> None:
     reverter = CrnReverter(find_crn(), threads=1)
     picture = np.random.default_rng(1).random((70, 45, 3)).astype(np.float32)
-    found = reverter.predict(picture)
+    said = reverter.predict(picture)
+    found = said.components
     assert found.shape == (len(reverter.card.components), 70, 45, 3)
     assert np.isfinite(found).all() and 0 < np.abs(found).max() < 1
-    assert (reverter.predict(picture) == found).all()
+    assert np.isfinite(said.evidence)
+    again = reverter.predict(picture)
+    assert (again.components == found).all() and again.evidence == said.evidence
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
@@ -71,7 +77,7 @@ def test_a_damaged_model_is_named(copy: Path) -> None:
 
 
 def test_a_foreign_model_is_refused(copy: Path) -> None:
-    copy.write_bytes(copy.read_bytes().replace(b"vsr-crn-1", b"vsr-crn-9"))
+    copy.write_bytes(copy.read_bytes().replace(b"vsr-crn-2", b"vsr-crn-9"))
     with pytest.raises(ModelError, match="not a model for this version"):
         read_crn_card(copy)
 

@@ -13,8 +13,9 @@ from vsrcli.errors import ModelError
 from vsrcli.networks.card import shipped_folder
 from vsrcli.networks.session import CPU, Device, open_session, read_metadata
 
-CONTRACT = "vsr-crn-1"
-"""picture [1, 3, H, W], RGB 0..1 -> components [groups, 3, H, W], whose sum is truth - picture."""
+CONTRACT = "vsr-crn-2"
+"""picture [1, 3, H, W], RGB 0..1 -> components [groups, 3, H, W], whose sum is truth - picture, and
+evidence [1], the log odds that the picture was edited."""
 DEFAULT_MODEL = "crn"
 
 
@@ -26,7 +27,7 @@ class CrnCard:
     name: str
     version: str
     components: tuple[str, ...]
-    """What every group of components is called: "1" ... "8-20" ..."""
+    """What every group is called: "curve" (of tone), components "1" ... "8-20" ..."""
     tone: int
     """The first so many groups are tone and colour, the rest texture."""
     variances: tuple[float, ...]
@@ -90,6 +91,16 @@ def find_crn(name: str | Path = DEFAULT_MODEL) -> CrnCard:
     return read_crn_card(path)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the network says of a picture."""
+
+    components: NDArray[np.float32]
+    """[groups, H, W, 3]: the discrepancy by component, RGB 0..1."""
+    evidence: float
+    """Log odds that the picture was edited at all."""
+
+
 class CrnReverter:
     """Predicts what an edit took from a portrait."""
 
@@ -98,16 +109,17 @@ class CrnReverter:
         self.card = card
         self._session = open_session(card.path, device, threads)
 
-    def predict(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """PICTURE [H, W, 3], RGB 0..1 -> the discrepancy [groups, H, W, 3] by component.
+    def predict(self, picture: NDArray[np.float32]) -> Found:
+        """What was taken from PICTURE [H, W, 3], RGB 0..1, by component.
 
-        Any size: padded by mirroring to what the network takes, and cropped. Their sum, added to
-        PICTURE, is the estimate of the photo. Raises OutOfMemoryError.
+        Any size: padded by mirroring to what the network takes, and cropped. The components' sum,
+        added to PICTURE, is the estimate of the photo. Raises OutOfMemoryError.
         """
         height, width = picture.shape[:2]
         step = self.card.multiple_of
         margins = ((0, -height % step), (0, -width % step), (0, 0))
         padded = np.pad(picture, margins, mode="symmetric")
         feed = {"picture": np.ascontiguousarray(padded.transpose(2, 0, 1)[None])}
-        found = self._session.run(feed)["components"]
-        return found[:, :, :height, :width].transpose(0, 2, 3, 1)
+        found = self._session.run(feed)
+        parts = found["components"][:, :, :height, :width].transpose(0, 2, 3, 1)
+        return Found(parts, float(found["evidence"][0]))

@@ -78,12 +78,13 @@ def predict(reverter: CrnReverter, still: Still, window: Window, faces: list[Fac
     matrix = colour.to_srgb(still.icc)
     if matrix is not None:
         canvas = colour.convert(canvas, matrix)
-    found, card = reverter.predict(canvas), reverter.card
+    said, card = reverter.predict(canvas), reverter.card
+    found = said.components
     oval = ovals(window, faces)
     tone, texture = (
         _rms(part.sum(axis=0), oval) for part in (found[: card.tone], found[card.tone :])
     )
-    figures = traces(canvas, oval, window.scale, tone, texture)
+    figures = traces(canvas, oval, window.scale, tone, texture, said.evidence)
     return Prediction(
         window=window,
         canvas=canvas,
