@@ -20,12 +20,14 @@ def flip_bits(data: bytearray, chance: Random, others: Sequence[bytes]) -> None:
 
 def truncate(data: bytearray, chance: Random, others: Sequence[bytes]) -> None:
     """Cut the end off."""
-    del data[chance.randrange(1, len(data)) :]
+    if len(data) > 1:
+        del data[chance.randrange(1, len(data)) :]
 
 
 def behead(data: bytearray, chance: Random, others: Sequence[bytes]) -> None:
     """Cut the beginning off."""
-    del data[: chance.randrange(1, len(data))]
+    if len(data) > 1:
+        del data[: chance.randrange(1, len(data))]
 
 
 def splice(data: bytearray, chance: Random, others: Sequence[bytes]) -> None:
