@@ -4,8 +4,8 @@ What a segment holds depends on its frames and those around it alone, not on whe
 one go or who made it, so a resumed job ends in the same bytes.
 
 Segments have a fixed length and do not end at scene cuts. Where they begin is so known to everybody
-without a look at the pictures before; a search for cuts there takes longer than decoding them, for
-every process that passes over what another makes. Nothing would be gained: the warm-up already
+without a look at the pictures before; a search for cuts there would cost every process that passes
+over what another makes about ten milliseconds a frame. Nothing would be gained: the warm-up already
 keeps the frames as they are, and encoders begin anew after about as many frames by themselves.
 """
 
@@ -20,7 +20,7 @@ from vsrcli.media.planes import Frame
 
 WARM_UP = 8
 """Frames before a segment that bring the recurrent state up: what lies further back would change no
-frame by 0.002 dB."""
+frame by 0.02 dB (on three clips, in int8 and float32, by 0.012 at most)."""
 _SECONDS = 10
 _USUAL_FRAMES = 240
 """Ten seconds of film; shared out, still so many that the warm-up is below 5 % of the work."""
