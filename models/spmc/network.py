@@ -178,13 +178,11 @@ def splat(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Ten
     rows, columns = pixel_grid(picture)
     x = (columns + flow[:, 0] + 0.5) * SCALE - 0.5
     y = (rows + flow[:, 1] + 0.5) * SCALE - 0.5
-    across = [_corner(x, end, width, PHASES, 1) for end in (0, 1)]
-    down = [_corner(y, end, height, PHASES * width, SCALE) for end in (0, 1)]
-    corners = [(row, column) for row in down for column in across]
-    index = torch.cat([row[0] + column[0] for row, column in corners], 1)
-    index = index.reshape(batch, -1).long()
-    weight = torch.cat([row[1] * column[1] for row, column in corners], 1)
-    value = torch.cat([picture[:, 0].float()] * len(corners), 1) * weight
+    across, across_share = _corners(x, width, PHASES, 1)
+    down, down_share = _corners(y, height, PHASES * width, SCALE)
+    index = (down.unsqueeze(2) + across.unsqueeze(1)).reshape(batch, -1).long()
+    weight = down_share.unsqueeze(2) * across_share.unsqueeze(1)
+    value = weight * picture.float().unsqueeze(1)
     shape = (batch, height, width, PHASES)
     weights = torch.full(shape, PRIOR, device=flow.device)
     values = as_pixels(reference) * weights[0, 0, 0]
@@ -194,15 +192,17 @@ def splat(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Ten
     )
 
 
-def _corner(
-    position: Tensor, end: int, length: int, stride: int, phase_stride: int
+def _corners(
+    position: Tensor, length: int, stride: int, phase_stride: int
 ) -> tuple[Tensor, Tensor]:
-    """Along one axis, the canvas pixel below (END 0) or above (1) POSITION [B, H, W].
+    """Along one axis, the canvas pixels below and above POSITION [B, H, W].
 
-    Returns its `canvas_index` in a canvas of LENGTH low-resolution pixels and its share of the
-    value, 0 outside.
+    Returns the `canvas_index` of both [B, 2, H, W] in a canvas of LENGTH low-resolution pixels and
+    their shares of the value, 0 outside.
     """
-    place = torch.floor(position) + end
+    below = torch.floor(position)
+    place = torch.stack([below, below + 1], 1)
+    position = position.unsqueeze(1)
     inside = (place >= 0) & (place < length * SCALE)
     share = (1 - (position - place).abs()) * inside
     place = place.clamp(0, length * SCALE - 1)
@@ -277,14 +277,28 @@ def conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
+def box(picture: Tensor, axis: int) -> Tensor:
+    """Sums of PICTURE [B, 1, H, W] over the 7 pixels around each along AXIS (2, 3); 0 outside.
+
+    Pairs, fours, sevens: a third of the time of a pooling operator, which is made for channels.
+    """
+
+    def piece(x: Tensor, start: int, end: int | None) -> Tensor:
+        return x[:, :, start:end] if axis == 2 else x[:, :, :, start:end]
+
+    ones = F.pad(picture, (0, 0, 3, 3) if axis == 2 else (3, 3, 0, 0))
+    twos = piece(ones, 0, -1) + piece(ones, 1, None)
+    fours = piece(twos, 0, -2) + piece(twos, 2, None)
+    return piece(fours, 0, -3) + piece(twos, 4, -1) + piece(ones, 6, None)
+
+
 def contrast(picture: Tensor) -> Tensor:
     """PICTURE [B, 1, H, W] less its local mean, over its local deviation: motion is seen by it."""
+    rows, columns = (torch.ones_like(picture[:1, :, :1]), torch.ones_like(picture[:1, :, :, :1]))
+    whole = box(rows, 3) * box(columns, 2)  # fewer at the edges
 
     def local(x: Tensor) -> Tensor:
-        # Along one axis after the other: 14 samples instead of 49 for the same mean.
-        for size, padding in (((7, 1), (3, 0)), ((1, 7), (0, 3))):
-            x = F.avg_pool2d(x, size, stride=1, padding=padding, count_include_pad=False)
-        return x
+        return box(box(x, 2), 3) / whole
 
     difference = picture - local(picture)
     return difference / (local(difference * difference) + 4e-4).sqrt()
@@ -317,13 +331,15 @@ class Motion(nn.Module):
 
     def pyramid(self, reference: Tensor, neighbour: Tensor) -> list[Tensor]:
         """The flow after every look, coarsest level first, each in pixels of its level."""
-        pairs = [(reference, neighbour)]
+        pictures = [torch.cat([reference, neighbour])]
         for _ in range(len(self.levels) - 1):
-            pairs.append((F.avg_pool2d(pairs[-1][0], 2), F.avg_pool2d(pairs[-1][1], 2)))
-        flow = torch.cat([torch.zeros_like(pairs[-1][0])] * 2, 1)
-        pairs = [(contrast(first), contrast(second)) for first, second in pairs]
+            pictures.append(F.avg_pool2d(pictures[-1], 2))
+        count = reference.shape[0]
+        flow = torch.cat([torch.zeros_like(pictures[-1][:count])] * 2, 1)
+        pictures = [contrast(picture) for picture in reversed(pictures)]
         flows: list[Tensor] = []
-        for number, (level, pair) in enumerate(zip(self.levels, reversed(pairs), strict=True)):
+        for number, (level, both) in enumerate(zip(self.levels, pictures, strict=True)):
+            pair = both[:count], both[count:]
             if flows:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
             for _ in range(1 if number == len(self.levels) - 1 else 2):

@@ -26,7 +26,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from models.spmc.graph import Graph
+from models.spmc.graph import Graph, widen
 from vsrcli.networks.card import find_model
 from vsrcli.networks.session import CPU, Arrays, Session
 from vsrcli.networks.spmc import SpmcUpscaler
@@ -94,7 +94,10 @@ def quantise(source: Path, target: Path, recorded: list[Arrays], averaged: bool)
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        graph = Graph(onnx.load(prepared))
+        model = onnx.load(prepared)
+        widen(model)
+        onnx.save(model, prepared)
+        graph = Graph(model)
         formats, moves = graph.shared_format()
         quantize_static(
             str(prepared),
