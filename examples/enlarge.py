@@ -3,6 +3,7 @@
 python examples/enlarge.py examples/bunny.mp4 bunny_x2.mp4
 """
 
+import argparse
 import sys
 from fractions import Fraction
 
@@ -26,4 +27,7 @@ def main(source: str, output: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source")
+    parser.add_argument("output")
+    main(**vars(parser.parse_args()))

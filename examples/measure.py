@@ -3,7 +3,7 @@
 python examples/measure.py original.mp4 folder
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from vsrcli import DegradeOptions, Protocol, UpscaleOptions, degrade, psnr, upscale
@@ -20,4 +20,7 @@ def main(original: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("original")
+    parser.add_argument("folder", help="for what is made on the way; it must be there")
+    main(**vars(parser.parse_args()))

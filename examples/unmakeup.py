@@ -7,6 +7,7 @@ edit is a mild version of what models/crn/edits.py knows, written out: the mean 
 where they are calm, then a curve that whitens.
 """
 
+import argparse
 import sys
 from importlib import resources
 from pathlib import Path
@@ -62,4 +63,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="for the pictures; it is made")
+    main(**vars(parser.parse_args()))

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count, starmap
 from threading import Lock
-from types import TracebackType
 
 from vsrcli.enlarge import FrameEnlarger, Luma
 from vsrcli.errors import CheckError
@@ -76,13 +75,8 @@ class SourceFrames:
     def __enter__(self) -> SourceFrames:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._reader.__exit__(kind, value, trace)
+    def __exit__(self, *_: object) -> None:
+        self._reader.__exit__()
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._reader:
@@ -118,12 +112,7 @@ class SegmentMaker:
     def __enter__(self) -> SegmentMaker:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def make(self, number: int) -> Made:

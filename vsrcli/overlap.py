@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
 from threading import Thread
-from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,12 +28,7 @@ class Overlap:
     def __enter__(self) -> Overlap:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for channel in self._channels:  # all of them first: a thread may wait for another
             channel.stop()
         for thread in self._threads:
