@@ -72,6 +72,7 @@ def _read(path: Path) -> _Found:
     found = _Found()
     with opened(path) as container:
         video = main_video(container, str(path))
+        video.thread_type = "AUTO"
         found.time_base = Fraction(video.time_base or 1)
         for stream in container.streams:
             picture = stream.disposition & Disposition.attached_pic
