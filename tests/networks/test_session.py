@@ -78,6 +78,17 @@ def test_outputs_come_by_name() -> None:
     np.testing.assert_allclose(found["flow"], 3 * first, rtol=1e-6)
 
 
+def test_outputs_may_stay_on_the_device() -> None:
+    session = open_session(COMPOSE, CPU, threads=1)
+    first = np.random.default_rng(0).random((1, 2, 3, 5), np.float32)
+    kept = session.run({"first": first, "second": first}, stay=["flow"])["flow"]
+    assert kept.device_name() == "cpu" and kept.shape() == [1, 2, 3, 5]
+    found = session.run({"first": kept, "second": first})["flow"]
+    again = session.run({"first": kept.numpy(), "second": first})["flow"]
+    np.testing.assert_array_equal(found, again)
+    np.testing.assert_allclose(kept.numpy(), 2 * first, rtol=1e-6)  # untouched by later runs
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"none\.onnx does not exist"):
         open_session(tmp_path / "none.onnx")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vsrcli.media.resample import resample, resample_matrix
 from vsrcli.networks import spmc as module
 from vsrcli.networks.card import find_model
-from vsrcli.networks.session import CPU, Arrays, Device, Session, open_session
+from vsrcli.networks.session import CPU, Device, Session, Values, open_session
 from vsrcli.networks.spmc import SpmcUpscaler
 
 from .tiny import AGE, MEAN, MEMORY, MOVED, REFERENCE, STATE_FLOW, flat, level, phase, tiny_model
@@ -48,6 +48,32 @@ def test_windows_flows_and_states(frames: int, length: int) -> None:
         assert level(picture, STATE_FLOW) == pytest.approx(0.5 + previous - values[t], abs=1e-6)
         remembered = previous if t else 0
         assert level(picture, MEMORY) == pytest.approx(0.5 + remembered / 2, abs=1e-6)
+
+
+def test_states_stay_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole frames: only at a scene's start do states come from here. Tiles are cut here."""
+    seen: dict[str, list[set[bool]]] = {"off": [], "32": []}
+
+    class Watched(Session):
+        def run(self, inputs: Mapping[str, Luma], stay: Collection[str] = ()) -> Values:
+            if "reference" in inputs and "frames" in inputs:
+                seen[tile].append({isinstance(inputs[name], np.ndarray) for name in states})
+            return super().run(inputs, stay)
+
+    def watched(path: Path, device: Device, threads: int) -> Session:
+        opened = open_session(path, device, threads)
+        return Watched(path, device, opened._session)
+
+    monkeypatch.setattr(module, "open_session", watched)
+    frames = [np.random.default_rng(i).random((48, 48), np.float32) for i in range(5)]
+    found, states = {}, list(tiny_model().fusion.states)
+    for tile in seen:
+        upscaler = SpmcUpscaler(tiny_model(), frames=3, tile=int(tile) if tile != "off" else tile)
+        found[tile] = upscale(upscaler, frames, cuts=(3,))
+    assert seen["off"] == [{True}, {False}, {False}, {True}, {False}]
+    assert seen["32"] == [{True}] * len(seen["32"]) and len(seen["32"]) > 5
+    for whole, tiled in zip(found["off"], found["32"], strict=True):
+        np.testing.assert_allclose(whole, tiled, atol=1e-6)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
@@ -87,10 +113,10 @@ class Counting(Session):
 
     batches: dict[str, list[int]] = {}
 
-    def run(self, inputs: Mapping[str, Luma]) -> Arrays:
+    def run(self, inputs: Mapping[str, Luma], stay: Collection[str] = ()) -> Values:
         role = self.path.name.split(".")[1]
         self.batches.setdefault(role, []).append(len(next(iter(inputs.values()))))
-        return super().run(inputs)
+        return super().run(inputs, stay)
 
 
 @pytest.mark.parametrize(

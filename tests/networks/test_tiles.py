@@ -36,7 +36,7 @@ class Counted:
         self.pixels = pixels
         self.sizes: list[tuple[int, int]] = []
 
-    def run(self, inputs: Arrays) -> Arrays:
+    def run(self, inputs: Arrays, stay: object = ()) -> Arrays:
         plane = inputs["plane"]
         height, width = plane.shape[-2:]
         if height * width > self.pixels:

@@ -6,11 +6,11 @@ import ctypes
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
@@ -20,6 +20,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from vsrcli.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
 
 Arrays = dict[str, NDArray[np.float32]]
+Resident: TypeAlias = Any
+"""An onnxruntime.OrtValue: float32 in the memory of the device; onnxruntime has no types."""
+Values = dict[str, NDArray[np.float32] | Resident]
 
 # onnxruntime writes its warnings to stderr, in colour; what matters comes back as an exception.
 ort.set_default_logger_severity(4)
@@ -125,20 +128,38 @@ class Session:
         self.inputs = tuple(value.name for value in session.get_inputs())
         self.outputs = tuple(value.name for value in session.get_outputs())
 
-    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> Arrays:
+    def run(
+        self, inputs: Mapping[str, NDArray[np.float32] | Resident], stay: Collection[str] = ()
+    ) -> Values:
         """Outputs by name of INPUTS by name, all float32.
 
-        Raises OutOfMemoryError, or ModelError if the graph fails for another reason.
+        Those named in STAY are left in the device's memory, for a run to come; the others are
+        arrays. Raises OutOfMemoryError, or ModelError if the graph fails for another reason.
         """
         try:
-            found = self._session.run(None, dict(inputs))
+            return self._run(inputs, stay)
         except MemoryError as error:
             raise _out_of_memory(self.device) from error
-        except _RUN_ERRORS as error:
+        except (*_RUN_ERRORS, RuntimeError) as error:  # bound to memory, it raises the latter
             if _OUT_OF_MEMORY.search(str(error)):
                 raise _out_of_memory(self.device) from error
             raise ModelError(f"{self.path} fails on {self.device}: {_first_line(error)}") from error
-        return dict(zip(self.outputs, found, strict=True))
+
+    def _run(
+        self, inputs: Mapping[str, NDArray[np.float32] | Resident], stay: Collection[str]
+    ) -> Values:
+        binding = self._session.io_binding()
+        for name, value in inputs.items():
+            if isinstance(value, np.ndarray):
+                binding.bind_cpu_input(name, value)
+            else:
+                binding.bind_ortvalue_input(name, value)
+        for name in self.outputs:
+            place = self.device if name in stay else CPU
+            binding.bind_output(name, place.kind, place.index)
+        self._session.run_with_iobinding(binding)
+        found = zip(self.outputs, binding.get_outputs(), strict=True)
+        return {name: value if name in stay else value.numpy() for name, value in found}
 
 
 def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:

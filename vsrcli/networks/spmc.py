@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vsrcli.networks.card import Model
-from vsrcli.networks.session import CPU, Arrays, Device, ignore, open_session
+from vsrcli.networks.session import CPU, Device, Values, ignore, open_session
 from vsrcli.networks.tiles import Tiling
 from vsrcli.scenes import SceneCuts
 from vsrcli.windows import SlidingWindows, Window, reach
@@ -41,7 +41,8 @@ class SpmcUpscaler:
 
     Every flow between adjacent frames is computed once, flows to farther neighbours are composed
     of those, one step per neighbour. Recurrent states go from frame to frame and are forgotten at
-    scene cuts. Frames held: a window's.
+    scene cuts. In between they stay on the device: they are three times what a frame needs there
+    besides. Frames held: a window's.
 
     `push` is `look`, which needs the frame before only, and then `fuse`: while one thread fuses,
     another may look at the frames that follow.
@@ -77,7 +78,7 @@ class SpmcUpscaler:
         self._windows: SlidingWindows[Seen] = SlidingWindows(self._frames)
         self._cuts = SceneCuts()
         self._previous: Luma | None = None
-        self._states: Arrays = {}
+        self._states: Values = {}
         self._size: tuple[int, int] | None = None
 
     @property
@@ -175,8 +176,11 @@ class SpmcUpscaler:
             "state_flow": still if window.first else _known(reference.to_previous),
             **self._states,
         }
-        outputs = self._tiling.run(self._fusion, self._model.fusion, inputs, len(neighbours))
-        self._states = {name: outputs[f"next_{name}"] for name in self._states}
+        following = {name: f"next_{name}" for name in self._states}
+        outputs = self._tiling.run(
+            self._fusion, self._model.fusion, inputs, len(neighbours), stay=following.values()
+        )
+        self._states = {name: outputs[each] for name, each in following.items()}
         return self._crop(outputs["luma"], reference.size)
 
     def _crop(self, luma: Luma, size: tuple[int, int]) -> Luma:

@@ -8,7 +8,7 @@ smaller tiles, and what lies in the halo was computed by the neighbouring tile.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from vsrcli.errors import OutOfMemoryError, UsageError
 from vsrcli.networks.card import ModelCard
-from vsrcli.networks.session import Arrays, Device, Session, ignore
+from vsrcli.networks.session import Arrays, Device, Session, Values, ignore
 
 MEMORY_SHARE = 0.5
 """Part of the free memory that a run may plan with: the rest is for the frames waiting in the
@@ -86,13 +86,19 @@ def _spans(length: int, edge: int, card: ModelCard) -> list[Span]:
     return [Span(start, start + edge, *keep) for start, keep in zip(starts, keeps, strict=True)]
 
 
+def arrays(values: Values) -> Arrays:
+    """VALUES, fetched from the device where they are there."""
+    return {
+        name: each if isinstance(each, np.ndarray) else each.numpy()
+        for name, each in values.items()
+    }
+
+
 def run_tiled(run: Callable[[Arrays], Arrays], inputs: Arrays, tiles: list[Tile]) -> Arrays:
     """Outputs of RUN on INPUTS, every array [..., H, W], computed tile by tile.
 
     An output may be larger than the inputs by a whole factor.
     """
-    if len(tiles) == 1:
-        return run(inputs)
     height, width = next(iter(inputs.values())).shape[-2:]
     outputs: Arrays = {}
     for tile in tiles:
@@ -149,10 +155,18 @@ class Tiling:
         self.edge = choice if isinstance(choice, int) else None
         """Edge of the tiles in pixels with their halo; None: the frame in one piece."""
 
-    def run(self, session: Session, card: ModelCard, inputs: Arrays, frames: int) -> Arrays:
+    def run(
+        self,
+        session: Session,
+        card: ModelCard,
+        inputs: Values,
+        frames: int,
+        stay: Collection[str] = (),
+    ) -> Values:
         """Outputs of SESSION, whose graph is CARD's, on INPUTS [..., H, W] with FRAMES frames.
 
-        Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
+        Those named in STAY may be left on the device; the first of INPUTS is an array. Raises
+        OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
         """
         height, width = next(iter(inputs.values())).shape[-2:]
         if self._automatic and self._decided_for != (height, width):
@@ -161,8 +175,11 @@ class Tiling:
             self._decided_for = (height, width)
         while True:
             edge = self._edge_for(card, height, width, frames)
+            tiles = plan_tiles(height, width, edge, card)
             try:
-                return run_tiled(session.run, inputs, plan_tiles(height, width, edge, card))
+                if len(tiles) == 1:
+                    return session.run(inputs, stay)
+                return run_tiled(session.run, arrays(inputs), tiles)
             except OutOfMemoryError:
                 edge = smaller_edge(self._card, height, width, self.edge)
                 if not self._automatic or edge is None:
