@@ -140,6 +140,30 @@ def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:
         assert -16 < corner.mean() < -9
 
 
+def test_whole_carries_the_faces_tone_on(tmp_path: Path) -> None:
+    """In the face's window nothing changes; beyond it a curve does what happens there."""
+    ramp = np.linspace(40, 220, 4 * WIDTH).astype(np.uint8)
+    photo = save(tmp_path / "ramp.png", np.repeat(np.tile(ramp, (HEIGHT, 1))[..., None], 3, 2))
+    box = (440, 60, 40, 64)
+    run(photo, tmp_path / "face.png", box=box, texture=0.0)
+    run(photo, tmp_path / "whole.png", box=box, texture=0.0, whole=True)
+    before, face, whole = (load(tmp_path / f"{n}.png") for n in ("ramp", "face", "whole"))
+    middle = (slice(80, 105), slice(450, 470))
+    np.testing.assert_array_equal(face[middle], whole[middle])
+    assert (face[:, :300] == before[:, :300]).all()
+    seen = np.abs(whole - 0.9 * before) <= 1  # levels in the window, and those between
+    assert seen[:, 420:500].all() and not (whole[:, 300:420] == before[:, 300:420]).any()
+    # Levels that the window does not show are changed as the nearest that it does.
+    assert np.ptp((before - whole)[:, :200]) <= 1 and (before - whole)[0, 0, 0] > 5
+
+
+def test_whole_restores_texture_beyond_the_face(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "out.png", whole=True, tone=0.0)
+    before, after = load(source)[:40, :40], load(tmp_path / "out.png")[:40, :40]
+    assert abs(after.mean() - before.mean()) < 1
+    assert 1.3 * before.std() < after.std() < 1.6 * before.std()
+
+
 def test_grey_stays_grey(tmp_path: Path) -> None:
     photo = save(tmp_path / "grey.png", np.full((HEIGHT, WIDTH, 1), 100, np.uint8))
     run(photo, tmp_path / "out.png")

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
 from vsrcli.networks.crn import CrnReverter, find_crn
@@ -32,7 +31,15 @@ from vsrcli.portraits.pictures import (
     with_pixels,
     write_still,
 )
-from vsrcli.portraits.reversal import Prediction, apply, predict, windows
+from vsrcli.portraits.reversal import (
+    Prediction,
+    Weights,
+    apply,
+    around_faces,
+    over_all,
+    predict,
+    reaches_all,
+)
 
 Note = Callable[[str], None]
 MARK = "vsr unmakeup: an estimate, not evidence"
@@ -97,8 +104,7 @@ class Unmaker:
                 f"{source.name}: looks unedited, left alone (--force to treat it all the same)"
             )
         if predictions and not unedited:
-            weights = self._weights()
-            pixels = apply(still, predictions, weights)
+            pixels = apply(still, predictions, self._weights(), self._rest(still, faces))
             write_still(with_pixels(still, pixels), output, overwrite=options.overwrite, mark=MARK)
         else:
             pixels = still.pixels
@@ -123,18 +129,34 @@ class Unmaker:
         )
 
     def _predict(self, still: Still, faces: list[Face]) -> list[Prediction]:
-        card, whole = self._reverter.card, self.options.whole
-        extent = (still.pixels.shape[0], still.pixels.shape[1])
-        return [
-            predict(self._reverter, still, window, ovals)
-            for window, ovals in windows(card, extent, faces, whole=whole, note=self._note)
-        ]
+        """Of every face, or of the whole picture if there is none."""
+        if not faces:
+            return [self._predict_all(still, faces)]
+        windows = around_faces(self._reverter.card, faces)
+        return [predict(self._reverter, still, window, [face]) for window, face in windows]
 
-    def _weights(self) -> NDArray[np.float32]:
+    def _predict_all(self, still: Still, faces: list[Face]) -> Prediction:
+        window = over_all(self._reverter.card, _extent(still), faces, self._note)
+        return predict(self._reverter, still, window, faces)
+
+    def _rest(self, still: Still, faces: list[Face]) -> Prediction | None:
+        """What is said of a whole picture, if it is wanted and faces do not reach all of it."""
+        windows = around_faces(self._reverter.card, faces)
+        reached = any(reaches_all(window, _extent(still)) for window, _ in windows)
+        if not self.options.whole or not faces or reached:
+            return None
+        return self._predict_all(still, faces)
+
+    def _weights(self) -> Weights:
         """Share of every group of components."""
         options, card = self.options, self._reverter.card
-        shares = [options.tone] * card.tone + [options.texture] * (len(card.components) - card.tone)
-        return np.array(shares, np.float32) * np.float32(options.strength)
+        is_tone = np.arange(len(card.components)) < card.tone
+        return Weights(
+            tone=np.where(is_tone, np.float32(options.tone * options.strength), np.float32(0)),
+            texture=np.where(
+                is_tone, np.float32(0), np.float32(options.texture * options.strength)
+            ),
+        )
 
     def _warn(self, source: Path, faces: list[Face]) -> None:
         for face in faces:
@@ -260,6 +282,11 @@ def faces_of(source: Path, still: Still, options: UnmakeupOptions) -> list[Face]
             "picture with --whole"
         )
     return faces
+
+
+def _extent(still: Still) -> tuple[int, int]:
+    """Height and width."""
+    return still.pixels.shape[0], still.pixels.shape[1]
 
 
 def _levels(value: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from vsrcli.networks.crn import CrnCard, CrnReverter
 from vsrcli.portraits import colour
+from vsrcli.portraits.curve import ToneCurve
 from vsrcli.portraits.faces import Face
 from vsrcli.portraits.pictures import Samples, Still
 from vsrcli.portraits.traces import edited, traces
@@ -43,19 +45,15 @@ class Prediction:
     """Probability that the photo was edited at all."""
 
 
-def windows(
-    card: CrnCard,
-    extent: tuple[int, int],
-    faces: list[Face],
-    *,
-    whole: bool,
-    note: Callable[[str], None],
-) -> list[tuple[Window, list[Face]]]:
-    """The windows to look at and the faces in each: one a face, or one WHOLE picture of EXTENT."""
-    if not whole:
-        return [
-            (Window.around(f.x, f.y, f.height, card.face_height, card.canvas), [f]) for f in faces
-        ]
+def around_faces(card: CrnCard, faces: list[Face]) -> list[tuple[Window, Face]]:
+    """A window for every face, with the face in its middle."""
+    return [(Window.around(f.x, f.y, f.height, card.face_height, card.canvas), f) for f in faces]
+
+
+def over_all(
+    card: CrnCard, extent: tuple[int, int], faces: list[Face], note: Callable[[str], None]
+) -> Window:
+    """The window of a whole picture of EXTENT, at the scale of the first of FACES, if any."""
     height, width = extent
     # Without a face the picture is taken for a portrait as the training's are framed.
     expected = min(height / card.canvas[0], width / card.canvas[1]) * card.face_height
@@ -66,9 +64,9 @@ def windows(
             "the picture is large for its faces: texture finer than the network sees is left alone"
         )
         scale = most
-    size = max(16, round(height * scale)), max(16, round(width * scale))
+    size = max(16, math.ceil(height * scale)), max(16, math.ceil(width * scale))
     # One scale for both axes, so that a pixel of the canvas may stick out at the far edges.
-    return [(Window(0.0, 0.0, scale, size), faces)]
+    return Window(0.0, 0.0, scale, size)
 
 
 def predict(reverter: CrnReverter, still: Still, window: Window, faces: list[Face]) -> Prediction:
@@ -96,30 +94,82 @@ def predict(reverter: CrnReverter, still: Still, window: Window, faces: list[Fac
     )
 
 
-def apply(still: Still, predictions: list[Prediction], weights: Floats) -> Samples:
-    """STILL's pixels with every prediction added, its groups times WEIGHTS."""
-    height, width = still.pixels.shape[:2]
-    changes = [(p, _in_the_files_colours(p, weights, still)) for p in predictions]
+@dataclass(frozen=True)
+class Weights:
+    """How much every group counts, [groups] each: 0 where it is of the other kind."""
+
+    tone: Floats
+    texture: Floats
+
+    @property
+    def both(self) -> Floats:
+        """Of all groups."""
+        return self.tone + self.texture
+
+
+def apply(
+    still: Still, predictions: list[Prediction], weights: Weights, rest: Prediction | None = None
+) -> Samples:
+    """STILL's pixels with every prediction added, its groups times WEIGHTS.
+
+    REST, of the whole picture, stands in where none of PREDICTIONS reaches, but with its texture
+    alone: tone comes from a curve that does what PREDICTIONS do to the levels they see. The network
+    knows tone best with a face in the middle.
+    """
+    extent = (still.pixels.shape[0], still.pixels.shape[1])
     result = still.pixels.copy()
-    if len(changes) == 1:
-        prediction, change = changes[0]
-        rows, columns = prediction.window.place((height, width))
-        down, across = _mask(prediction.window, (height, width))
-        added = prediction.window.give_back(change, (height, width))
-        _add(result[rows, columns], added, down[:, None] * across[None, :], still.peak)
+    if len(predictions) == 1 and rest is None:
+        (prediction,) = predictions
+        place, mask = _reach(prediction.window, extent)
+        change = _in_the_files_colours(prediction, weights.both, still)
+        _add(result[place], prediction.window.give_back(change, extent), mask, still.peak)
         return result
     total = np.zeros(still.pixels.shape, np.float32)
-    share = np.zeros((height, width), np.float32)
-    for prediction, change in changes:
-        rows, columns = place = prediction.window.place((height, width))
-        down, across = _mask(prediction.window, (height, width))
-        mask = down[:, None] * across[None, :]
-        total[place] += prediction.window.give_back(change, (height, width)) * mask[..., None]
-        share[rows, columns] += mask
+    share = np.zeros(extent, np.float32)
+    for prediction in predictions:
+        place, mask = _reach(prediction.window, extent)
+        change = _in_the_files_colours(prediction, weights.both, still)
+        total[place] += prediction.window.give_back(change, extent) * mask[..., None]
+        share[place] += mask
     # Where faces are close, each has its say.
-    evened: Floats = np.reciprocal(np.maximum(share, np.float32(1)))
-    _add(result, total, evened, still.peak)
+    total *= np.reciprocal(np.maximum(share, np.float32(1)))[..., None]
+    if rest is not None:
+        change = _in_the_files_colours(rest, weights.texture, still)
+        texture = rest.window.give_back(change, extent)
+        curve = _curve(still, predictions, weights.tone)
+        _fill(total, 1 - np.minimum(share, np.float32(1)), texture, curve, still)
+    _add(result, total, np.ones_like(share), still.peak)
     return result
+
+
+def _reach(window: Window, extent: tuple[int, int]) -> tuple[tuple[slice, slice], Floats]:
+    """The part of a picture of EXTENT that WINDOW covers, and its mask there."""
+    down, across = _mask(window, extent)
+    return window.place(extent), down[:, None] * across[None, :]
+
+
+def reaches_all(window: Window, extent: tuple[int, int]) -> bool:
+    """Whether WINDOW is over all of a picture of EXTENT, with no soft edge in it."""
+    _, mask = _reach(window, extent)
+    return mask.shape == extent and bool((mask == 1).all())
+
+
+def _curve(still: Still, predictions: list[Prediction], weights: Floats) -> ToneCurve:
+    """What PREDICTIONS, their groups times WEIGHTS, do to the levels of STILL, in its colours."""
+    curve = ToneCurve(still.pixels.shape[2])
+    for prediction in predictions:
+        seen = np.clip(prediction.window.take(still.pixels) / np.float32(still.peak), 0, 1)
+        curve.learn(seen, _in_the_files_colours(prediction, weights, still))
+    return curve
+
+
+def _fill(total: Floats, left: Floats, texture: Floats, curve: ToneCurve, still: Still) -> None:
+    """Add TEXTURE and what CURVE says of STILL to TOTAL [h, w, c], times LEFT [h, w], in place."""
+    for top in range(0, len(total), _ROWS):
+        part = slice(top, top + _ROWS)
+        levels = still.pixels[part].astype(np.float32) / np.float32(still.peak)
+        added = curve(levels) + texture[part]
+        total[part] += left[part, :, None] * added
 
 
 def _add(pixels: Samples, change: Floats, mask: Floats, peak: int) -> None:
