@@ -1,9 +1,9 @@
 """Train the head (models.crn.tone) by itself: views of pairs are drawn once, then seen many times.
 
-    python -m models.crn.train_tone --cache DIR --views FILE.npz ... [--count 12000] [--steps 5000]
+    python -m models.crn.train_tone --cache DIR --views FILE.npz [--count 12000] [--steps 5000]
 
-Drawing a view takes as long as learning from it, so files keep them; those missing are made first,
-and nothing else with `--steps 0`. Writes tone.pt beside this file, the weights' running average.
+Drawing a view takes as long as learning from it, so VIEWS keeps them; it is made if it is missing,
+or only made with `--steps 0`. Writes tone.pt beside this file, the running average of the weights.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,6 @@ JUDGING = 0.3
 """What the verdict's cross-entropy counts beside the error."""
 APP_WEIGHT = 1.6
 """How much oftener the views of edits near a phone app's default are seen."""
-SEED = 23
-"""Of the views in the first file; those in the second are of the next."""
 HELD_BACK = 12
 """One face in so many is kept for the log."""
 
@@ -52,16 +49,16 @@ class Views:
     traces: Tensor
     """[n, 8, 20, 16]: texture of the face."""
     edited: Tensor
-    """[n]: whether it was."""
+    """[n], 1 or 0."""
     face: Tensor
     """[n]: which."""
     app: Tensor
-    """[n]: whether the edit is near a phone app's default."""
+    """[n]: 1 for an edit near a phone app's default, else 0."""
 
 
-def draw(cache: Path, count: int, path: Path, seed: int) -> None:
-    """COUNT views of the faces in CACHE, stored as PATH; others for another SEED."""
-    faces, random = Faces(cache, 128), np.random.default_rng(seed)
+def draw(cache: Path, count: int, path: Path) -> None:
+    """COUNT views of the faces in CACHE, stored as PATH."""
+    faces, random = Faces(cache, 128), np.random.default_rng(23)
     rows: list[tuple[NDArray[np.float16], ...]] = []
     edited, face, app = [], [], []
     with torch.no_grad():
@@ -78,15 +75,16 @@ def draw(cache: Path, count: int, path: Path, seed: int) -> None:
     np.savez(path, small=small, truth=truth, traces=traces, edited=edited, face=face, app=app)
 
 
-def load(paths: Sequence[Path]) -> Views:
-    """The views in PATHS."""
-    names = [field.name for field in fields(Views)]
-    columns: dict[str, list[Tensor]] = {name: [] for name in names}
-    for path in paths:
-        with np.load(path) as stored:
-            for name, parts in columns.items():
-                parts.append(torch.from_numpy(stored[name]))
-    return Views(**{name: torch.cat(parts) for name, parts in columns.items()})
+def load(path: Path) -> Views:
+    """The views in PATH."""
+    with np.load(path) as stored:
+        found = [torch.from_numpy(stored[name]) for name in ("small", "truth", "traces")]
+        return Views(
+            *found,
+            torch.from_numpy(stored["edited"]).float(),
+            torch.from_numpy(stored["face"]),
+            torch.from_numpy(stored["app"]).float(),
+        )
 
 
 def placed(traces: Tensor, small: Tensor) -> Tensor:
@@ -97,13 +95,10 @@ def placed(traces: Tensor, small: Tensor) -> Tensor:
     return result.contiguous(memory_format=torch.channels_last)
 
 
-def losses(
-    head: Tone, views: Views, chosen: Tensor, *, mirrored: bool = False
-) -> tuple[Tensor, Tensor, Tensor]:
+def losses(head: Tone, views: Views, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Squared error [n] of views CHOSEN, the same of the input, and cross-entropy [n]."""
-    seen = [part[chosen].float() for part in (views.small, views.truth, views.traces)]
-    small, truth, traces = [part.flip(3) for part in seen] if mirrored else seen
-    traces = placed(traces, small)
+    small, truth = views.small[chosen].float(), views.truth[chosen].float()
+    traces = placed(views.traces[chosen].float(), small)
     with torch.autocast("cpu", torch.bfloat16):
         verdict = head(small, traces, looked_at(small).expand(len(small), -1, -1, -1))
     parts = (verdict.curves, verdict.where, verdict.rest)
@@ -111,7 +106,7 @@ def losses(
     error = (small + added - truth).square().mean((1, 2, 3))
     before = (small - truth).square().mean((1, 2, 3))
     judged = F.binary_cross_entropy_with_logits(
-        verdict.evidence.float(), views.edited[chosen].float(), reduction="none"
+        verdict.evidence.float(), views.edited[chosen], reduction="none"
     )
     return error, before, judged
 
@@ -128,7 +123,7 @@ def report(head: Tone, views: Views, chosen: Tensor) -> dict[str, float]:
     parts = [losses(head, views, piece) for piece in chosen.split(64)]
     error, before, judged = (torch.cat(column) for column in zip(*parts, strict=True))
     head.train()
-    edited = views.edited[chosen]
+    edited = views.edited[chosen] > 0
     right = judged < math.log(2)
     return {
         "input": round(decibels(before[edited]), 2),
@@ -149,7 +144,7 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=0.02)
     held = views.face % HELD_BACK == 0
     learnt, kept = torch.nonzero(~held)[:, 0], torch.nonzero(held)[:, 0]
-    shares = 1 + (APP_WEIGHT - 1) * views.app[learnt].float()
+    shares = 1 + (APP_WEIGHT - 1) * views.app[learnt]
     started = time.monotonic()
     for step in range(steps):
         share = min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
@@ -157,7 +152,7 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
             group["lr"] = RATE * (0.005 + 0.995 * share)
         generator = torch.Generator().manual_seed(step)
         chosen = learnt[torch.multinomial(shares, BATCH, replacement=True, generator=generator)]
-        error, _, judged = losses(head, views, chosen, mirrored=step % 2 == 1)
+        error, _, judged = losses(head, views, chosen)
         # The root: the logarithm, as PSNR has it, prefers a likely guess to the mean of all
         # guesses, and doing nothing is right often enough for it to stay with that.
         loss = 60 * (error + FLOOR**2).sqrt().mean() + JUDGING * judged.mean()
@@ -183,22 +178,15 @@ def main() -> None:
     """Draw views if there are none, and train."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.train_tone", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="faces of models.crn.data")
-    parser.add_argument(
-        "--views",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="made if missing, each of its own",
-    )
-    parser.add_argument("--count", type=int, default=12000, help="views of a file that is made")
+    parser.add_argument("--views", type=Path, required=True, help="made if missing")
+    parser.add_argument("--count", type=int, default=12000)
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--start", type=Path, help="weights to begin with")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    for number, path in enumerate(given.views):
-        if not path.exists():
-            draw(given.cache, given.count, path, SEED + number)
+    if not given.views.exists():
+        draw(given.cache, given.count, given.views)
     if given.steps:
         torch.save(train(load(given.views), given.steps, given.start), given.out)
 
