@@ -20,8 +20,9 @@ from torch import Tensor
 
 from models.spmc.analysis import Record
 from models.spmc.data import Clips
+from models.spmc.geometry import PRIOR, SCALE, as_pixels, pixel_grid, splat, warp
 from models.spmc.inputs import Truth, make_low
-from models.spmc.network import PRIOR, SCALE, Spmc, as_pixels, pixel_grid, splat, warp
+from models.spmc.network import Spmc
 from models.spmc.train import Recipe, Run, train
 from vsrcli.metrics import distortion
 

@@ -29,8 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
+from models.spmc.geometry import SCALE, compose
 from models.spmc.measure import bytes_per_pixel
-from models.spmc.network import SCALE, Spmc, SpmcConfig, compose
+from models.spmc.network import Spmc, SpmcConfig
 
 HERE = Path(__file__).parent
 VERSION = "3"

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from models.spmc.network import LIMIT
+from models.spmc.geometry import LIMIT
 
 LEAST_CHANNELS = 8
 """Convolutions with fewer channels, in or out, stay float: the bicubic skip, which is exact, and

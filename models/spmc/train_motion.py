@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.spmc.data import photo_luma, unit
-from models.spmc.network import Motion, SpmcConfig
+from models.spmc.motion import Motion
+from models.spmc.network import SpmcConfig
 
 PATCH = 64
 """Side of the frames, LR pixels."""

@@ -232,7 +232,7 @@ def test_an_unknown_table_and_a_missing_folder_are_refused(tmp_path: Path) -> No
 
 def test_backward_warping_and_splatting_agree_on_a_known_motion(torch: Any) -> None:
     from models.spmc.ablation import backward_warped, uncompensated
-    from models.spmc.network import PRIOR, as_pixels, splat
+    from models.spmc.geometry import PRIOR, as_pixels, splat
 
     luma = gaussian_filter(inputs.luma_plane(texture()).astype(np.float32) / 255, 3)
     picture = torch.from_numpy(luma)[None, None]

@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from vsrcli.networks.card import ModelCard, find_model
-from vsrcli.networks.spmc import SpmcUpscaler
+from vsrcli.networks.spmc import Luma, Seen, SpmcUpscaler
 
 SPMC = Path(__file__).parents[2] / "models" / "spmc"
 MODEL = find_model(precision="fp32")
@@ -65,6 +65,14 @@ def test_onnxruntime_computes_what_torch_does(card: ModelCard, net: Any) -> None
     assert worst < (1e-4 if card.role == "fusion" else 1e-3)
 
 
+class Unprepared(SpmcUpscaler):
+    """Begins a scene as training does, with no history at all."""
+
+    def _begin(self, items: tuple[Seen, ...]) -> Luma:
+        self._forget(items[0])
+        return self._fuse(items, 0, np.zeros((1, 2, *items[0].luma.shape[2:]), np.float32))
+
+
 @pytest.mark.parametrize("radius", [0, 1, 2])
 def test_the_upscaler_computes_what_training_does(net: Any, radius: int) -> None:
     import torch
@@ -74,11 +82,16 @@ def test_the_upscaler_computes_what_training_does(net: Any, radius: int) -> None
     frames = [wide[i : i + 40, 2 * i : 2 * i + 48] for i in range(6)]
     with torch.no_grad():
         pictures = net(torch.from_numpy(np.stack(frames))[None], radius)
-    upscaler = SpmcUpscaler(MODEL, frames=2 * radius + 1, threads=2, cuts=False)
+    upscaler = Unprepared(MODEL, frames=2 * radius + 1, threads=2, cuts=False)
     found = [picture for frame in frames for picture in upscaler.push(frame)] + upscaler.flush()
     expected = pictures[0].clamp(0, 1).numpy()
     assert np.abs(np.stack(found) - expected).max() < 1e-3
     assert np.abs(np.stack(found) - expected).mean() < 1e-5
+    # Prepared, it differs at the beginning and less and less.
+    prepared = SpmcUpscaler(MODEL, frames=2 * radius + 1, threads=2, cuts=False)
+    better = [picture for frame in frames for picture in prepared.push(frame)] + prepared.flush()
+    apart = np.abs(np.stack(better) - expected).mean((1, 2))
+    assert (apart[0] > 2 * apart[-1]) if radius else (apart < 1e-5).all()
 
 
 def test_an_export_can_be_read_back(net: Any, tmp_path: Path) -> None:

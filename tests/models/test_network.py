@@ -19,7 +19,7 @@ def moved(torch: Any, x: float, y: float, height: int = 9, width: int = 12) -> A
 
 
 def test_a_picture_at_rest_lies_in_the_middle_of_its_pixels(torch: Any) -> None:
-    from models.spmc.network import PRIOR, splat
+    from models.spmc.geometry import PRIOR, splat
 
     picture = torch.rand(1, 1, 9, 12)
     values, weights = splat(picture, moved(torch, 0, 0), torch.zeros_like(picture))
@@ -33,7 +33,7 @@ def test_a_picture_at_rest_lies_in_the_middle_of_its_pixels(torch: Any) -> None:
 @pytest.mark.parametrize(("x", "y"), [(0.375, 0.125), (0.125, -0.125), (-1.375, 2.625)])
 def test_a_moved_pixel_hits_the_canvas_where_it_belongs(torch: Any, x: float, y: float) -> None:
     """An odd number of eighths puts the centre of a pixel on the centre of a canvas pixel."""
-    from models.spmc.network import splat
+    from models.spmc.geometry import splat
 
     picture = torch.zeros(1, 1, 9, 12)
     picture[0, 0, 4, 5] = 1
@@ -45,7 +45,7 @@ def test_a_moved_pixel_hits_the_canvas_where_it_belongs(torch: Any, x: float, y:
 
 
 def test_the_reference_lies_on_the_canvas_beforehand(torch: Any) -> None:
-    from models.spmc.network import PRIOR, splat
+    from models.spmc.geometry import PRIOR, splat
 
     picture, reference = torch.zeros(1, 1, 9, 12), torch.rand(1, 1, 9, 12)
     values, weights = splat(picture, moved(torch, 100, 100), reference)
@@ -56,7 +56,7 @@ def test_the_reference_lies_on_the_canvas_beforehand(torch: Any) -> None:
 
 @pytest.mark.parametrize(("x", "y"), [(2, -1), (2.4, -1.4), (-0.3, 0.45)])
 def test_states_are_read_at_the_nearest_pixel(torch: Any, x: float, y: float) -> None:
-    from models.spmc.network import LIMIT, nearest, place
+    from models.spmc.geometry import LIMIT, nearest, place
 
     state = torch.rand(2, 9, 12, 3)
     flow = moved(torch, x, y).expand(2, 2, 9, 12)
@@ -70,7 +70,7 @@ def test_states_are_read_at_the_nearest_pixel(torch: Any, x: float, y: float) ->
 
 @pytest.mark.parametrize(("x", "y"), [(1, 0), (0.25, -0.5), (-1.2, 0.8)])
 def test_detail_is_read_on_its_own_fine_grid(torch: Any, x: float, y: float) -> None:
-    from models.spmc.network import nearest_detail
+    from models.spmc.geometry import nearest_detail
 
     fine = torch.rand(2, 1, 36, 48)
     detail = torch.pixel_unshuffle(fine, 4).permute(0, 2, 3, 1)

@@ -171,15 +171,18 @@ class SpmcUpscaler:
         What a frame remembers of those before it, the first one has from those that follow: they
         are gone through backwards. It gains 0.2 dB by that.
         """
-        height, width = items[0].luma.shape[2:]
+        self._forget(items[0])
+        luma = self._fuse(items, len(items) - 1, _still(items[0]))
+        for i in reversed(range(len(items) - 1)):
+            luma = self._fuse(items, i, _known(items[i + 1].from_previous))
+        return luma
+
+    def _forget(self, like: Seen) -> None:
+        height, width = like.luma.shape[2:]
         self._states = {
             name: np.zeros((1, channels, height, width), np.float32)
             for name, channels in self._model.fusion.states.items()
         }
-        luma = self._fuse(items, len(items) - 1, np.zeros((1, 2, height, width), np.float32))
-        for i in reversed(range(len(items) - 1)):
-            luma = self._fuse(items, i, _known(items[i + 1].from_previous))
-        return luma
 
     def _fuse(self, items: tuple[Seen, ...], reference: int, state_flow: Luma) -> Luma:
         """HR luma [1, 1, 4H, 4W] of frame REFERENCE of ITEMS; the states become its own.
@@ -210,7 +213,7 @@ class SpmcUpscaler:
 
     def _flows(self, items: tuple[Seen, ...], reference: int) -> dict[int, Luma]:
         """Flow [1, 2, H, W] of every one of ITEMS to the frame REFERENCE, by number."""
-        flows = {reference: np.zeros((1, 2, *items[reference].luma.shape[2:]), np.float32)}
+        flows = {reference: _still(items[reference])}
         for distance in range(1, max(reference, len(items) - 1 - reference) + 1):
             steps: dict[int, Luma] = {}
             if distance <= reference:
@@ -232,6 +235,11 @@ class SpmcUpscaler:
         }
         flow = self._compose.run(inputs)["flow"]
         return {key: flow[row : row + 1] for row, key in enumerate(first)}
+
+
+def _still(seen: Seen) -> Luma:
+    """The flow [1, 2, H, W] of a frame to itself."""
+    return np.zeros((1, 2, *seen.luma.shape[2:]), np.float32)
 
 
 def _nearer(i: int, reference: int) -> int:
