@@ -51,6 +51,23 @@ def texture(
     return np.clip(0.5 + waves, 0.0, 1.0)
 
 
+def detailed(height: int, width: int) -> NDArray[np.float32]:
+    """[height, width]: stripes, blobs and edges of several sizes, in 0.1..0.9.
+
+    Other than `texture`, whose gratings may look the same a period further, it tells how it moves.
+    """
+    rows, columns = np.mgrid[:height, :width].astype(np.float64)
+    generator = np.random.default_rng(7)
+    picture = np.zeros((height, width))
+    for _ in range(24):
+        angle, period = generator.uniform(0, np.pi), generator.uniform(7, 40)
+        phase_shift = generator.uniform(0, 6)
+        wave = np.sin((rows * np.sin(angle) + columns * np.cos(angle)) * 2 * np.pi / period)
+        picture += np.tanh(3 * wave * np.cos(phase_shift + rows * columns / height / 400))
+    picture = (picture - picture.min()) / np.ptp(picture)
+    return (0.1 + 0.8 * picture).astype(np.float32)
+
+
 def make_frame(
     pix_fmt: str,
     width: int,

@@ -131,12 +131,12 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, runs: set[int]) -> None:
     calls = 0
     run = Session.run
 
-    def failing(self: Session, inputs: Any) -> Any:
+    def failing(self: Session, inputs: Any, stay: Any = ()) -> Any:
         nonlocal calls
         calls += "fusion" in self.path.name
         if "fusion" in self.path.name and calls in runs:
             raise OutOfMemoryError("none left")
-        return run(self, inputs)
+        return run(self, inputs, stay)
 
     monkeypatch.setattr(Session, "run", failing)
 

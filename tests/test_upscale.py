@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.clips import make_frame
+from tests.clips import detailed, make_frame
 from tests.conftest import MakeClip
 from tests.lossless import write_frames
 from vsrcli import UpscaleOptions, psnr, upscale
@@ -52,9 +52,12 @@ def payload(path: Path, kind: str) -> list[tuple[int | None, bytes]]:
 
 @pytest.fixture(scope="module")
 def moving(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A textured clip that moves by fractions of a pixel, and the same reduced four times (BI)."""
+    """A detailed clip that moves by fractions of a pixel, and the same reduced four times (BI)."""
     folder = tmp_path_factory.mktemp("moving")
-    frames = [make_frame("yuv420p", 192, 160, time=8.0 * i, seed=2) for i in range(9)]
+    wide = detailed(200, 270) * 219 + 16
+    views = [wide[2 * i : 2 * i + 160, 5 * i : 5 * i + 192] for i in range(9)]
+    grey = np.full((80, 96), 128, np.uint8)
+    frames = [picture((np.rint(v).astype(np.uint8), grey, grey), i) for i, v in enumerate(views)]
     reduce = Degradation(frames[0].layout, (192, 160), scale=4, kind="bi")
     small = [picture(reduce(frame.planes), i) for i, frame in enumerate(frames)]
     return write_frames(folder / "hr.mkv", frames), write_frames(folder / "lr.mkv", small)

@@ -15,6 +15,7 @@ from vsrcli.networks.card import find_model
 from vsrcli.networks.session import CPU, Device, Session, Values, open_session
 from vsrcli.networks.spmc import SpmcUpscaler
 
+from ..clips import detailed
 from .tiny import AGE, MEAN, MEMORY, MOVED, REFERENCE, STATE_FLOW, flat, level, phase, tiny_model
 
 Luma = NDArray[np.float32]
@@ -167,24 +168,10 @@ def test_frames_of_another_size_are_refused() -> None:
 # --- the shipped model ----------------------------------------------------------------------------
 
 
-def texture(height: int, width: int) -> Luma:
-    """Stripes, blobs and edges of several sizes, in 0.1..0.9."""
-    rows, columns = np.mgrid[:height, :width].astype(np.float64)
-    generator = np.random.default_rng(7)
-    picture = np.zeros((height, width))
-    for _ in range(24):
-        angle, period = generator.uniform(0, np.pi), generator.uniform(7, 40)
-        phase_shift = generator.uniform(0, 6)
-        wave = np.sin((rows * np.sin(angle) + columns * np.cos(angle)) * 2 * np.pi / period)
-        picture += np.tanh(3 * wave * np.cos(phase_shift + rows * columns / height / 400))
-    picture = (picture - picture.min()) / np.ptp(picture)
-    return (0.1 + 0.8 * picture).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def moving() -> tuple[list[Luma], list[Luma]]:
     """HR frames [192, 256] of a texture that moves by fractions of an LR pixel, and LR frames."""
-    wide = texture(240, 330)
+    wide = detailed(240, 330)
     truth = [wide[2 * i : 2 * i + 192, 5 * i : 5 * i + 256] for i in range(9)]
     rows, columns = resample_matrix(192, 48), resample_matrix(256, 64)
     return truth, [np.clip(resample(frame, rows, columns), 0, 1) for frame in truth]
