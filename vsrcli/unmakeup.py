@@ -104,7 +104,9 @@ class Unmaker:
                 f"{source.name}: looks unedited, left alone (--force to treat it all the same)"
             )
         if predictions and not unedited:
-            pixels = apply(still, predictions, self._weights(), self._rest(still, faces))
+            beyond = self._reaches_beyond(still, faces)
+            rest = self._rest(source, still, faces) if beyond else None
+            pixels = apply(still, predictions, self._weights(), beyond=beyond, rest=rest)
             write_still(with_pixels(still, pixels), output, overwrite=options.overwrite, mark=MARK)
         else:
             pixels = still.pixels
@@ -130,22 +132,27 @@ class Unmaker:
 
     def _predict(self, still: Still, faces: list[Face]) -> list[Prediction]:
         """Of every face, or of the whole picture if there is none."""
-        if not faces:
-            return [self._predict_all(still, faces)]
-        windows = around_faces(self._reverter.card, faces)
-        return [predict(self._reverter, still, window, [face]) for window, face in windows]
+        if faces:
+            windows = around_faces(self._reverter.card, faces)
+            return [predict(self._reverter, still, window, [face]) for window, face in windows]
+        window, reduced = over_all(self._reverter.card, _extent(still), faces)
+        if reduced:
+            self._note("texture finer than the network sees in so large a picture is left alone")
+        return [predict(self._reverter, still, window, faces)]
 
-    def _predict_all(self, still: Still, faces: list[Face]) -> Prediction:
-        window = over_all(self._reverter.card, _extent(still), faces, self._note)
-        return predict(self._reverter, still, window, faces)
-
-    def _rest(self, still: Still, faces: list[Face]) -> Prediction | None:
-        """What is said of a whole picture, if it is wanted and faces do not reach all of it."""
+    def _reaches_beyond(self, still: Still, faces: list[Face]) -> bool:
+        """Whether what is asked for is more than the windows around FACES."""
         windows = around_faces(self._reverter.card, faces)
         reached = any(reaches_all(window, _extent(still)) for window, _ in windows)
-        if not self.options.whole or not faces or reached:
+        return self.options.whole and bool(faces) and not reached
+
+    def _rest(self, source: Path, still: Still, faces: list[Face]) -> Prediction | None:
+        """What is said of a whole picture; None if it is too large for its faces."""
+        window, reduced = over_all(self._reverter.card, _extent(still), faces)
+        if reduced:
+            self._note(f"{source.name}: large for its faces: away from them, texture is left alone")
             return None
-        return self._predict_all(still, faces)
+        return predict(self._reverter, still, window, faces)
 
     def _weights(self) -> Weights:
         """Share of every group of components."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,23 +49,21 @@ def around_faces(card: CrnCard, faces: list[Face]) -> list[tuple[Window, Face]]:
     return [(Window.around(f.x, f.y, f.height, card.face_height, card.canvas), f) for f in faces]
 
 
-def over_all(
-    card: CrnCard, extent: tuple[int, int], faces: list[Face], note: Callable[[str], None]
-) -> Window:
-    """The window of a whole picture of EXTENT, at the scale of the first of FACES, if any."""
+def over_all(card: CrnCard, extent: tuple[int, int], faces: list[Face]) -> tuple[Window, bool]:
+    """The window of a whole picture of EXTENT, at the scale of the first of FACES, if any.
+
+    And whether that would be too large, so that its scale is smaller: the network then sees none of
+    the texture it knows.
+    """
     height, width = extent
     # Without a face the picture is taken for a portrait as the training's are framed.
     expected = min(height / card.canvas[0], width / card.canvas[1]) * card.face_height
     scale = card.face_height / (faces[0].height if faces else expected)
     most = (_MOST_PIXELS / (height * width)) ** 0.5
-    if scale > most:
-        note(
-            "the picture is large for its faces: texture finer than the network sees is left alone"
-        )
-        scale = most
+    reduced, scale = scale > most, min(scale, most)
     size = max(16, math.ceil(height * scale)), max(16, math.ceil(width * scale))
     # One scale for both axes, so that a pixel of the canvas may stick out at the far edges.
-    return Window(0.0, 0.0, scale, size)
+    return Window(0.0, 0.0, scale, size), reduced
 
 
 def predict(reverter: CrnReverter, still: Still, window: Window, faces: list[Face]) -> Prediction:
@@ -108,17 +105,22 @@ class Weights:
 
 
 def apply(
-    still: Still, predictions: list[Prediction], weights: Weights, rest: Prediction | None = None
+    still: Still,
+    predictions: list[Prediction],
+    weights: Weights,
+    *,
+    beyond: bool = False,
+    rest: Prediction | None = None,
 ) -> Samples:
     """STILL's pixels with every prediction added, its groups times WEIGHTS.
 
-    REST, of the whole picture, stands in where none of PREDICTIONS reaches, but with its texture
-    alone: tone comes from a curve that does what PREDICTIONS do to the levels they see. The network
-    knows tone best with a face in the middle.
+    BEYOND: also where none of PREDICTIONS reaches. Tone comes there from a curve that does what
+    PREDICTIONS do to the levels they see, since the network knows it best with a face in the
+    middle; texture from REST, of the whole picture, if there is such a prediction.
     """
     extent = (still.pixels.shape[0], still.pixels.shape[1])
     result = still.pixels.copy()
-    if len(predictions) == 1 and rest is None:
+    if len(predictions) == 1 and not beyond:
         (prediction,) = predictions
         place, mask = _reach(prediction.window, extent)
         change = _in_the_files_colours(prediction, weights.both, still)
@@ -133,11 +135,12 @@ def apply(
         share[place] += mask
     # Where faces are close, each has its say.
     total *= np.reciprocal(np.maximum(share, np.float32(1)))[..., None]
-    if rest is not None:
-        change = _in_the_files_colours(rest, weights.texture, still)
-        texture = rest.window.give_back(change, extent)
-        curve = _curve(still, predictions, weights.tone)
-        _fill(total, 1 - np.minimum(share, np.float32(1)), texture, curve, still)
+    if beyond:
+        left = 1 - np.minimum(share, np.float32(1))
+        _fill(total, left, _curve(still, predictions, weights.tone), still)
+        if rest is not None:
+            change = _in_the_files_colours(rest, weights.texture, still)
+            total += rest.window.give_back(change, extent) * left[..., None]
     _add(result, total, np.ones_like(share), still.peak)
     return result
 
@@ -163,13 +166,12 @@ def _curve(still: Still, predictions: list[Prediction], weights: Floats) -> Tone
     return curve
 
 
-def _fill(total: Floats, left: Floats, texture: Floats, curve: ToneCurve, still: Still) -> None:
-    """Add TEXTURE and what CURVE says of STILL to TOTAL [h, w, c], times LEFT [h, w], in place."""
+def _fill(total: Floats, left: Floats, curve: ToneCurve, still: Still) -> None:
+    """Add what CURVE says of STILL to TOTAL [h, w, c], times LEFT [h, w], in place."""
     for top in range(0, len(total), _ROWS):
         part = slice(top, top + _ROWS)
         levels = still.pixels[part].astype(np.float32) / np.float32(still.peak)
-        added = curve(levels) + texture[part]
-        total[part] += left[part, :, None] * added
+        total[part] += left[part, :, None] * curve(levels)
 
 
 def _add(pixels: Samples, change: Floats, mask: Floats, peak: int) -> None:
