@@ -96,7 +96,7 @@ class Unmaker:
         faces = faces_of(source, still, options)
         self._warn(source, faces)
         card = self._reverter.card
-        predictions = [] if options.idle else self._predict(still, faces)
+        predictions = [] if options.idle else self._predict(source, still, faces)
         edited = max((prediction.edited for prediction in predictions), default=0.0)
         unedited = bool(predictions) and not options.force and edited <= card.edited_above
         if unedited:
@@ -130,14 +130,17 @@ class Unmaker:
             seconds=round(time.monotonic() - started, 2),
         )
 
-    def _predict(self, still: Still, faces: list[Face]) -> list[Prediction]:
+    def _predict(self, source: Path, still: Still, faces: list[Face]) -> list[Prediction]:
         """Of every face, or of the whole picture if there is none."""
         if faces:
             windows = around_faces(self._reverter.card, faces)
             return [predict(self._reverter, still, window, [face]) for window, face in windows]
         window, reduced = over_all(self._reverter.card, _extent(still), faces)
         if reduced:
-            self._note("texture finer than the network sees in so large a picture is left alone")
+            self._note(
+                f"{source.name}: large for a portrait: texture finer than the network sees is left "
+                "alone"
+            )
         return [predict(self._reverter, still, window, faces)]
 
     def _reaches_beyond(self, still: Still, faces: list[Face]) -> bool:

@@ -153,8 +153,8 @@ def _reach(window: Window, extent: tuple[int, int]) -> tuple[tuple[slice, slice]
 
 def reaches_all(window: Window, extent: tuple[int, int]) -> bool:
     """Whether WINDOW is over all of a picture of EXTENT, with no soft edge in it."""
-    _, mask = _reach(window, extent)
-    return mask.shape == extent and bool((mask == 1).all())
+    down, across = _mask(window, extent)
+    return (len(down), len(across)) == extent and bool((down == 1).all() and (across == 1).all())
 
 
 def _curve(still: Still, predictions: list[Prediction], weights: Floats) -> ToneCurve:
