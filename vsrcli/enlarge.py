@@ -1,4 +1,4 @@
-"""LR frames in, HR frames out: luma through the network, chroma and alpha through the resampler."""
+"""LR frames in, HR frames out: luma through the network, chroma after it, alpha resampled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vsrcli.media.chroma import ChromaFromLuma, follows_luma
 from vsrcli.media.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from vsrcli.media.planes import Frame, Plane
 from vsrcli.media.resample import (
@@ -37,6 +38,7 @@ class FrameEnlarger:
         self._waiting: deque[tuple[Frame, bool]] = deque()
         self._luma: tuple[object, object] | None = None
         self._others: PlanesResampler | None = None
+        self._chroma: ChromaFromLuma | None = None
 
     def push(self, frame: Frame) -> list[Frame]:
         """Take the next frame; return the enlarged frames that are finished by it, in order."""
@@ -77,9 +79,19 @@ class FrameEnlarger:
             planes = self._finish_rgb(frame, luma)
         else:
             depth = frame.layout.depth
-            rest = self._resampler(frame).only(frame.planes, range(1, len(frame.planes)))
+            rest = self._finish_rest(frame, luma)
             planes = (to_samples(luma, depth, (1 << depth) - 1), *rest)
         return replace(frame, planes=planes)
+
+    def _finish_rest(self, frame: Frame, luma: Luma) -> tuple[Plane, ...]:
+        """Chroma and alpha of a Y'CbCr FRAME, beside its finished LUMA."""
+        resampler, count = self._resampler(frame), len(frame.planes)
+        if not follows_luma(frame.layout):
+            return resampler.only(frame.planes, range(1, count))
+        if self._chroma is None:
+            self._chroma = ChromaFromLuma(frame.layout, chroma_location(frame.tags), resampler)
+        chroma = self._chroma(frame.planes, luma)
+        return (*chroma, *resampler.only(frame.planes, range(3, count)))
 
     def _finish_rgb(self, frame: Frame, luma: Luma) -> tuple[Plane, ...]:
         depth = frame.layout.depth

@@ -18,7 +18,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from vsrcli.media.planes import ColourTags, PixelLayout, Plane
 
-Kernel = Literal["bicubic", "lanczos"]
+Kernel = Literal["bicubic", "bilinear", "lanczos"]
 Matrix: TypeAlias = Any
 """A scipy.sparse.csr_array of float32, [n_out, n_in]; scipy has no type information."""
 
@@ -42,6 +42,7 @@ def _lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 _KERNELS: dict[Kernel, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], float]] = {
     "bicubic": (_bicubic, 2.0),
+    "bilinear": (lambda x: np.maximum(0.0, 1 - np.abs(x)), 1.0),
     "lanczos": (_lanczos3, 3.0),
 }
 
@@ -176,13 +177,18 @@ def chroma_shift(layout: PixelLayout, scale: float, location: int) -> tuple[floa
     i then lies at output chroma position 4*i + 0.75.
     """
     horizontal, vertical = layout.log2_chroma
-    cosited = location in (_LEFT, _TOP_LEFT, _BOTTOM_LEFT)
-    columns = _siting_shift(horizontal, scale, 0.0 if cosited else None)
+    rows, columns = chroma_offsets(layout, location)
+    return _siting_shift(vertical, scale, rows), _siting_shift(horizontal, scale, columns)
+
+
+def chroma_offsets(layout: PixelLayout, location: int) -> tuple[float | None, float | None]:
+    """(row, column) of the luma sample that the first chroma sample lies on; None: amid them."""
+    column = 0.0 if location in (_LEFT, _TOP_LEFT, _BOTTOM_LEFT) else None
     if location in (_TOP_LEFT, _TOP):
-        return _siting_shift(vertical, scale, 0.0), columns
+        return 0.0, column
     if location in (_BOTTOM_LEFT, _BOTTOM):
-        return _siting_shift(vertical, scale, (1 << vertical) - 1.0), columns
-    return _siting_shift(vertical, scale, None), columns
+        return (1 << layout.log2_chroma[1]) - 1.0, column
+    return None, column
 
 
 def _siting_shift(log2: int, scale: float, offset: float | None) -> float:
@@ -257,6 +263,11 @@ class PlanesResampler:
     def full(self) -> tuple[Matrix, Matrix]:
         """The matrices (rows, columns) for a plane of the picture's full size."""
         return self._full
+
+    @property
+    def chroma(self) -> tuple[Matrix, Matrix]:
+        """The matrices (rows, columns) for a chroma plane."""
+        return self._chroma
 
     def _matrices(self, index: int) -> tuple[Matrix, Matrix]:
         return self._chroma if index in (1, 2) else self._full
