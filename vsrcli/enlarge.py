@@ -123,10 +123,12 @@ class FrameEnlarger:
         return self._others
 
 
-def _luma_of(frame: Frame) -> Luma:
-    """Luma [H, W] in 0..1: the Y plane as it is, or BT.601 luma of an RGB picture."""
+def _luma_of(frame: Frame) -> Luma | Plane:
+    """Luma [H, W]: the Y plane if it is of bytes, else in 0..1; BT.601 luma of an RGB picture."""
     if frame.layout.kind == "rgb":
         return rgb_to_ycbcr(*_unit_rgb(frame))[0]
+    if frame.layout.depth == 8:
+        return frame.planes[0]
     scale = np.float32(1.0 / ((1 << frame.layout.depth) - 1))
     return frame.planes[0].astype(np.float32) * scale
 

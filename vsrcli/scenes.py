@@ -38,7 +38,10 @@ class SceneCuts:
         self._recent: deque[float] = deque(maxlen=RECENT)
 
     def push(self, luma: NDArray[Any]) -> bool:
-        """Whether the frame LUMA [H, W] in 0..1 begins a new scene; the first frame does not."""
+        """Whether the frame LUMA [H, W] begins a new scene; the first frame does not.
+
+        LUMA is 0..255 if it is uint8, else 0..1.
+        """
         current = thumbnail(luma)
         if not self._scene:
             self._scene.append(current)
@@ -56,14 +59,15 @@ class SceneCuts:
 
 
 def thumbnail(luma: NDArray[Any]) -> Thumbnail:
-    """LUMA [H, W] in 0..1, averaged over squares until no side exceeds LONG_SIDE."""
+    """LUMA [H, W], as `SceneCuts.push` takes it, as 0..1 in squares: LONG_SIDE of them at most."""
     height, width = luma.shape
     side = -(-max(height, width) // LONG_SIDE)
     rows, columns = max(1, height // side), max(1, width // side)
     squares = luma[: rows * side, : columns * side].astype(np.float32, copy=False)
     down, right = squares.shape[0] // rows, squares.shape[1] // columns
     squares = squares.reshape(rows, down, columns, right)
-    return np.asarray(squares.mean(axis=(1, 3)), dtype=np.float32)
+    unit = 1 / 255 if luma.dtype == np.uint8 else 1.0
+    return np.asarray(squares.mean(axis=(1, 3)) * unit, dtype=np.float32)
 
 
 def novelty(current: Thumbnail, previous: Thumbnail) -> float:

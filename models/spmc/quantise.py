@@ -28,7 +28,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from models.spmc.graph import Graph, widen
 from vsrcli.networks.card import find_model
-from vsrcli.networks.session import CPU, Arrays, Session, Values
+from vsrcli.networks.session import CPU, Arrays, Session, Values, array_of
 from vsrcli.networks.spmc import SpmcUpscaler
 
 ROLES = ("motion", "fusion")
@@ -47,10 +47,10 @@ class Recorder:
         self.session, self.count = session, 0
         self._kept: list[Arrays] = []
 
-    def run(self, inputs: Arrays, stay: object = ()) -> Values:
-        """As the session, remembering; nothing stays on the device."""
+    def run(self, inputs: Values, stay: object = ()) -> Values:
+        """As the session, remembering."""
         if self.count % EVERY == EVERY - 1:
-            self._kept.append({name: np.array(value) for name, value in inputs.items()})
+            self._kept.append({name: array_of(value).copy() for name, value in inputs.items()})
         self.count += 1
         return self.session.run(inputs)
 

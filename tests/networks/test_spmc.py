@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vsrcli.media.resample import resample, resample_matrix
 from vsrcli.networks import spmc as module
 from vsrcli.networks.card import find_model
-from vsrcli.networks.session import CPU, Device, Session, Values, open_session
+from vsrcli.networks.session import CPU, Device, Session, Values, array_of, open_session
 from vsrcli.networks.spmc import SpmcUpscaler
 
 from ..clips import detailed
@@ -21,7 +21,9 @@ from .tiny import AGE, MEAN, MEMORY, MOVED, REFERENCE, STATE_FLOW, flat, level, 
 Luma = NDArray[np.float32]
 
 
-def upscale(upscaler: SpmcUpscaler, frames: list[Luma], cuts: tuple[int, ...] = ()) -> list[Luma]:
+def upscale(
+    upscaler: SpmcUpscaler, frames: Sequence[ArrayLike], cuts: tuple[int, ...] = ()
+) -> list[Luma]:
     found: list[Luma] = []
     for index, frame in enumerate(frames):
         found += upscaler.push(frame, cut=index in cuts)
@@ -52,14 +54,13 @@ def test_windows_flows_and_states(frames: int, length: int) -> None:
         assert level(picture, MEMORY) == pytest.approx(0.5 + remembered / 2, abs=1e-6)
 
 
-def test_states_stay_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole frames: only at a scene's start do states come from here. Tiles are cut here."""
+def test_everything_but_new_frames_stays_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole frames: runs are given what lies there already. Tiles are cut here."""
     seen: dict[str, list[set[bool]]] = {"off": [], "32": []}
 
     class Watched(Session):
         def run(self, inputs: Mapping[str, Luma], stay: Collection[str] = ()) -> Values:
-            if "reference" in inputs and "frames" in inputs:
-                seen[tile].append({isinstance(inputs[name], np.ndarray) for name in states})
+            seen[tile].append({isinstance(value, np.ndarray) for value in inputs.values()})
             return super().run(inputs, stay)
 
     def watched(path: Path, device: Device, threads: int) -> Session:
@@ -67,14 +68,14 @@ def test_states_stay_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
         return Watched(path, device, opened._session)
 
     monkeypatch.setattr(module, "open_session", watched)
-    frames = [np.random.default_rng(i).random((48, 48), np.float32) for i in range(5)]
-    found, states = {}, list(tiny_model().fusion.states)
+    generator = np.random.default_rng(0)
+    frames = [generator.integers(0, 255, (48, 48), np.uint8) for _ in range(6)]
+    found = {}
     for tile in seen:
-        upscaler = SpmcUpscaler(tiny_model(), frames=3, tile=int(tile) if tile != "off" else tile)
-        found[tile] = upscale(upscaler, frames, cuts=(3,))
-    # The frame after the first comes before it once more.
-    assert seen["off"] == [{True}, *[{False}] * 3, {True}, *[{False}] * 2]
-    assert seen["32"] == [{True}] * len(seen["32"]) and len(seen["32"]) > 5
+        upscaler = SpmcUpscaler(tiny_model(), frames=5, tile=int(tile) if tile != "off" else tile)
+        found[tile] = upscale(upscaler, frames, cuts=(4,))
+    assert len(seen["off"]) > 10 and seen["off"] == [{False}] * len(seen["off"])
+    assert {True} in seen["32"]
     for whole, tiled in zip(found["off"], found["32"], strict=True):
         np.testing.assert_allclose(whole, tiled, atol=1e-6)
 
@@ -118,7 +119,7 @@ class Counting(Session):
 
     def run(self, inputs: Mapping[str, Luma], stay: Collection[str] = ()) -> Values:
         role = self.path.name.split(".")[1]
-        self.batches.setdefault(role, []).append(len(next(iter(inputs.values()))))
+        self.batches.setdefault(role, []).append(len(array_of(next(iter(inputs.values())))))
         return super().run(inputs, stay)
 
 
@@ -152,6 +153,13 @@ def test_other_number_types_are_taken() -> None:
     (found,) = upscaler.push(frame) + upscaler.flush()
     assert found.dtype == np.float32
     np.testing.assert_allclose(phase(found, REFERENCE), frame, atol=1e-6)
+
+
+def test_bytes_count_to_255() -> None:
+    frames = [np.random.default_rng(i).integers(0, 256, (6, 8), np.uint8) for i in range(3)]
+    whole = upscale(SpmcUpscaler(tiny_model()), frames)
+    unit = upscale(SpmcUpscaler(tiny_model()), [frame / np.float32(255) for frame in frames])
+    np.testing.assert_allclose(whole, unit, atol=1e-6)
 
 
 def test_frames_of_another_size_are_refused() -> None:

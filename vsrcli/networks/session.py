@@ -24,6 +24,12 @@ Resident: TypeAlias = Any
 """An onnxruntime.OrtValue: float32 in the memory of the device; onnxruntime has no types."""
 Values = dict[str, NDArray[np.float32] | Resident]
 
+
+def array_of(value: NDArray[np.float32] | Resident) -> NDArray[np.float32]:
+    """VALUE, fetched from the device if it is there."""
+    return value if isinstance(value, np.ndarray) else value.numpy()
+
+
 # onnxruntime writes its warnings to stderr, in colour; what matters comes back as an exception.
 ort.set_default_logger_severity(4)
 
@@ -129,9 +135,9 @@ class Session:
         self.outputs = tuple(value.name for value in session.get_outputs())
 
     def run(
-        self, inputs: Mapping[str, NDArray[np.float32] | Resident], stay: Collection[str] = ()
+        self, inputs: Mapping[str, NDArray[Any] | Resident], stay: Collection[str] = ()
     ) -> Values:
-        """Outputs by name of INPUTS by name, all float32.
+        """Outputs by name, all float32, of INPUTS by name, of the types the graph declares.
 
         Those named in STAY are left in the device's memory, for a run to come; the others are
         arrays. Raises OutOfMemoryError, or ModelError if the graph fails for another reason.
@@ -145,9 +151,7 @@ class Session:
                 raise _out_of_memory(self.device) from error
             raise ModelError(f"{self.path} fails on {self.device}: {_first_line(error)}") from error
 
-    def _run(
-        self, inputs: Mapping[str, NDArray[np.float32] | Resident], stay: Collection[str]
-    ) -> Values:
+    def _run(self, inputs: Mapping[str, NDArray[Any] | Resident], stay: Collection[str]) -> Values:
         binding = self._session.io_binding()
         for name, value in inputs.items():
             if isinstance(value, np.ndarray):
@@ -181,6 +185,11 @@ def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
     if used != _provider(device):
         raise DeviceError(f"{path} would run with {used} instead of on {device}")
     return Session(path, device, session)
+
+
+def embedded_session(name: str, model: bytes, device: Device) -> Session:
+    """The graph MODEL, no file but a part of the program, on DEVICE; NAME is for messages."""
+    return Session(Path(name), device, _create(model, device, threads=1))
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vsrcli.networks.card import Model
-from vsrcli.networks.session import CPU, Device, Values, ignore, open_session
+from vsrcli.networks.resident import Memory
+from vsrcli.networks.session import CPU, Device, Resident, Values, ignore, open_session
 from vsrcli.networks.tiles import Tiling
 from vsrcli.scenes import SceneCuts
 from vsrcli.windows import SlidingWindows, Window, reach
@@ -24,15 +25,17 @@ Luma = NDArray[np.float32]
 class Seen:
     """A frame while windows need it, with the flows between it and the frame before."""
 
-    luma: Luma
+    luma: Resident
     """[1, 1, H, W], padded."""
+    still: Resident
+    """The flow [1, 2, H, W] of the frame to itself."""
     size: tuple[int, int]
-    """Height and width before that."""
+    """Height and width before padding."""
     cut: bool
     """Whether a scene begins with it."""
-    from_previous: Luma | None
+    from_previous: Resident | None
     """Flow [1, 2, H, W] from the previous frame to this one; None where nobody needs it."""
-    to_previous: Luma | None
+    to_previous: Resident | None
     """And back; None for the first frame of a scene."""
 
 
@@ -41,8 +44,8 @@ class SpmcUpscaler:
 
     Every flow between adjacent frames is computed once, flows to farther neighbours are composed
     of those, one step per neighbour. Recurrent states go from frame to frame and are forgotten at
-    scene cuts. In between they stay on the device: they are three times what a frame needs there
-    besides. Frames held: a window's.
+    scene cuts. A frame goes to the device once, as bytes if it has eight bits, and its enlargement
+    comes back; window, flows and states stay there. Frames held: a window's.
 
     `push` is `look`, which needs the frame before only, and then `fuse`: while one thread fuses,
     another may look at the frames that follow.
@@ -67,6 +70,7 @@ class SpmcUpscaler:
         self._frames = model.fusion.window if frames is None else frames
         self._after = reach(self._frames)[1]
         self._model = model
+        self._memory = Memory(device)
         self._motion = open_session(model.motion.path, device, threads)
         self._compose = open_session(model.compose.path, device, threads)
         self._fusion = open_session(model.fusion.path, device, threads)
@@ -77,7 +81,8 @@ class SpmcUpscaler:
     def _start(self) -> None:
         self._windows: SlidingWindows[Seen] = SlidingWindows(self._frames)
         self._cuts = SceneCuts()
-        self._previous: Luma | None = None
+        self._previous: Resident | None = None
+        self._still: Resident | None = None
         self._states: Values = {}
         self._size: tuple[int, int] | None = None
 
@@ -97,31 +102,37 @@ class SpmcUpscaler:
         return self._tiling.edge
 
     def push(self, luma: ArrayLike, *, cut: bool | None = None) -> list[Luma]:
-        """Take the next frame [H, W], 0..1; return the HR frames [4H, 4W], 0..1, now finished.
+        """Take the next frame [H, W]; return the HR frames [4H, 4W], 0..1, that are now finished.
 
         As `look` and `fuse`, with what they raise.
         """
         return self.fuse(self.look(luma, cut=cut))
 
     def look(self, luma: ArrayLike, *, cut: bool | None = None) -> Seen:
-        """Take the next frame [H, W], 0..1, and estimate the motion from and to the one before.
+        """Take the next frame [H, W] and estimate the motion from and to the one before.
 
-        CUT says whether a new scene begins with this frame; None: find out. Raises
-        OutOfMemoryError and ModelError; ValueError if the size differs from the frame before.
+        LUMA is 0..255 if it is uint8, else 0..1. CUT says whether a new scene begins with this
+        frame; None: find out. Raises OutOfMemoryError and ModelError; ValueError if the size
+        differs from the frame before.
         """
-        plane = np.asarray(luma, dtype=np.float32)
+        plane = np.asarray(luma)
         if plane.ndim != 2 or plane.size == 0:
             raise ValueError(f"luma must be [H, W], not of shape {plane.shape}")
         if self._size is not None and plane.shape != self._size:
             raise ValueError(f"frame of {plane.shape} after frames of {self._size}")
+        if plane.dtype != np.uint8:
+            plane = plane.astype(np.float32, copy=False)
         self._size = plane.shape
         if cut is None:
             cut = self._look_for_cuts and self._cuts.push(plane)
         if cut:
             self._previous = None
         padded = self._pad(plane)
-        to_previous, from_previous = self._flows_between(padded)
-        return Seen(padded, plane.shape, bool(cut), from_previous, to_previous)
+        if self._still is None:
+            self._still = self._memory.zeros(1, 2, *padded.shape[2:])
+        picture = self._memory.picture(padded)
+        to_previous, from_previous = self._flows_between(picture)
+        return Seen(picture, self._still, plane.shape, bool(cut), from_previous, to_previous)
 
     def fuse(self, seen: Seen) -> list[Luma]:
         """Take the next frame looked at; return the HR frames [4H, 4W], 0..1, now finished.
@@ -136,26 +147,27 @@ class SpmcUpscaler:
         self._start()
         return finished
 
-    def _pad(self, plane: Luma) -> Luma:
+    def _pad(self, plane: NDArray[np.uint8] | Luma) -> NDArray[np.uint8] | Luma:
         """[1, 1, H, W] with H and W made multiples by repeating the last row and column."""
         multiple = self._model.fusion.multiple_of
         extra = [(0, -side % multiple) for side in plane.shape]
         return np.ascontiguousarray(np.pad(plane, extra, mode="edge"))[None, None]
 
-    def _flows_between(self, luma: Luma) -> tuple[Luma | None, Luma | None]:
+    def _flows_between(self, luma: Resident) -> tuple[Resident | None, Resident | None]:
         """Flow [1, 2, H, W] from LUMA to the frame before, and back; None where nobody needs it."""
         before, self._previous = self._previous, luma
         if before is None:
             return None, None
-        pair = [luma, before]
-        # Without neighbours only the state moves: from the previous frame, hence one flow.
-        count = 1 if self._frames == 1 else 2
-        inputs = {
-            "reference": np.concatenate(pair[:count]),
-            "neighbour": np.concatenate(pair[::-1][:count]),
-        }
-        flow = self._tiling.run(self._motion, self._model.motion, inputs, count)["flow"]
-        return flow[:1], flow[1:] if count == 2 else None
+        if self._frames == 1:
+            # Without neighbours only the state moves: from the previous frame, hence one flow.
+            return self._flow(luma, before, 1), None
+        join = self._memory.joined
+        return self._memory.halves(self._flow(join([luma, before]), join([before, luma]), 2))
+
+    def _flow(self, reference: Resident, neighbour: Resident, count: int) -> Resident:
+        """Flow [COUNT, 2, H, W] of so many pairs."""
+        inputs = {"reference": reference, "neighbour": neighbour}
+        return self._tiling.run(self._motion, self._model.motion, inputs, count, ("flow",))["flow"]
 
     def _enlarge(self, window: Window[Seen]) -> Luma:
         reference = window.items[window.reference]
@@ -172,19 +184,19 @@ class SpmcUpscaler:
         are gone through backwards. It gains 0.2 dB by that.
         """
         self._forget(items[0])
-        luma = self._fuse(items, len(items) - 1, _still(items[0]))
+        luma = self._fuse(items, len(items) - 1, items[0].still)
         for i in reversed(range(len(items) - 1)):
             luma = self._fuse(items, i, _known(items[i + 1].from_previous))
         return luma
 
     def _forget(self, like: Seen) -> None:
-        height, width = like.luma.shape[2:]
+        height, width = like.still.shape()[2:]
         self._states = {
-            name: np.zeros((1, channels, height, width), np.float32)
+            name: self._memory.zeros(1, channels, height, width)
             for name, channels in self._model.fusion.states.items()
         }
 
-    def _fuse(self, items: tuple[Seen, ...], reference: int, state_flow: Luma) -> Luma:
+    def _fuse(self, items: tuple[Seen, ...], reference: int, state_flow: Resident) -> Luma:
         """HR luma [1, 1, 4H, 4W] of frame REFERENCE of ITEMS; the states become its own.
 
         STATE_FLOW leads from it to the frame whose states they were.
@@ -194,8 +206,8 @@ class SpmcUpscaler:
         # A frame without neighbours stands for its own.
         neighbours = [i for i in flows if i != reference] or [reference]
         inputs = {
-            "frames": np.concatenate([items[i].luma for i in neighbours]),
-            "flows": np.concatenate([flows[i] for i in neighbours]),
+            "frames": self._memory.joined([items[i].luma for i in neighbours]),
+            "flows": self._memory.joined([flows[i] for i in neighbours]),
             "reference": luma,
             "state_flow": state_flow,
             **self._states,
@@ -211,11 +223,11 @@ class SpmcUpscaler:
         rows, columns = (side * self.scale for side in size)
         return np.clip(luma[0, 0, :rows, :columns], 0, 1)
 
-    def _flows(self, items: tuple[Seen, ...], reference: int) -> dict[int, Luma]:
+    def _flows(self, items: tuple[Seen, ...], reference: int) -> dict[int, Resident]:
         """Flow [1, 2, H, W] of every one of ITEMS to the frame REFERENCE, by number."""
-        flows = {reference: _still(items[reference])}
+        flows = {reference: items[reference].still}
         for distance in range(1, max(reference, len(items) - 1 - reference) + 1):
-            steps: dict[int, Luma] = {}
+            steps: dict[int, Resident] = {}
             if distance <= reference:
                 i = reference - distance
                 steps[i] = _known(items[i + 1].from_previous)
@@ -227,19 +239,16 @@ class SpmcUpscaler:
             flows |= steps
         return {i: flows[i] for i in range(len(items))}
 
-    def _composed(self, first: dict[int, Luma], second: dict[int, Luma]) -> dict[int, Luma]:
-        """FIRST and then SECOND, for all keys in one run."""
-        inputs = {
-            "first": np.concatenate(list(first.values())),
-            "second": np.concatenate(list(second.values())),
-        }
-        flow = self._compose.run(inputs)["flow"]
-        return {key: flow[row : row + 1] for row, key in enumerate(first)}
-
-
-def _still(seen: Seen) -> Luma:
-    """The flow [1, 2, H, W] of a frame to itself."""
-    return np.zeros((1, 2, *seen.luma.shape[2:]), np.float32)
+    def _composed(
+        self, first: dict[int, Resident], second: dict[int, Resident]
+    ) -> dict[int, Resident]:
+        """FIRST and then SECOND, for both keys, or the only one, in one run."""
+        join = self._memory.joined
+        inputs = {"first": join(list(first.values())), "second": join(list(second.values()))}
+        flow = self._compose.run(inputs, stay=("flow",))["flow"]
+        return dict(
+            zip(first, self._memory.halves(flow) if len(first) > 1 else [flow], strict=True)
+        )
 
 
 def _nearer(i: int, reference: int) -> int:
@@ -247,7 +256,7 @@ def _nearer(i: int, reference: int) -> int:
     return i + 1 if i < reference else i - 1
 
 
-def _known(flow: Luma | None) -> Luma:
+def _known(flow: Resident | None) -> Resident:
     """A flow that the windows promise is there: both frames are of one scene."""
     assert flow is not None
     return flow

@@ -13,10 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vsrcli.errors import OutOfMemoryError, UsageError
 from vsrcli.networks.card import ModelCard
-from vsrcli.networks.session import Arrays, Device, Session, Values, ignore
+from vsrcli.networks.session import (
+    Arrays,
+    Device,
+    Resident,
+    Session,
+    Values,
+    array_of,
+    ignore,
+)
 
 MEMORY_SHARE = 0.5
 """Part of the free memory that a run may plan with: the rest is for the frames waiting in the
@@ -84,14 +93,6 @@ def _spans(length: int, edge: int, card: ModelCard) -> list[Span]:
     seams = [(right + left + edge) // 2 for left, right in zip(starts, starts[1:], strict=False)]
     keeps = zip([0, *seams], [*seams, length], strict=True)
     return [Span(start, start + edge, *keep) for start, keep in zip(starts, keeps, strict=True)]
-
-
-def arrays(values: Values) -> Arrays:
-    """VALUES, fetched from the device where they are there."""
-    return {
-        name: each if isinstance(each, np.ndarray) else each.numpy()
-        for name, each in values.items()
-    }
 
 
 def run_tiled(run: Callable[[Arrays], Arrays], inputs: Arrays, tiles: list[Tile]) -> Arrays:
@@ -165,10 +166,10 @@ class Tiling:
     ) -> Values:
         """Outputs of SESSION, whose graph is CARD's, on INPUTS [..., H, W] with FRAMES frames.
 
-        Those named in STAY may be left on the device; the first of INPUTS is an array. Raises
-        OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
+        Those named in STAY may be left on the device: a frame in tiles comes and goes as arrays.
+        Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
         """
-        height, width = next(iter(inputs.values())).shape[-2:]
+        height, width = _size(next(iter(inputs.values())))
         if self._automatic and self._decided_for != (height, width):
             memory = available_memory(self._device)
             self.edge = choose_edge(self._card, height, width, self._frames, memory)
@@ -179,7 +180,8 @@ class Tiling:
             try:
                 if len(tiles) == 1:
                     return session.run(inputs, stay)
-                return run_tiled(session.run, arrays(inputs), tiles)
+                whole = {name: array_of(value) for name, value in inputs.items()}
+                return run_tiled(session.run, whole, tiles)
             except OutOfMemoryError:
                 edge = smaller_edge(self._card, height, width, self.edge)
                 if not self._automatic or edge is None:
@@ -193,6 +195,12 @@ class Tiling:
             return self.edge
         memory = self._card.memory(self.edge, self.edge, self._frames)
         return _cheapest_edge(card, height, width, frames, memory)
+
+
+def _size(value: NDArray[np.float32] | Resident) -> tuple[int, int]:
+    """Height and width of an array [..., H, W], wherever it lies."""
+    shape = value.shape if isinstance(value, np.ndarray) else value.shape()
+    return shape[-2], shape[-1]
 
 
 def choose_edge(
