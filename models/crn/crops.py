@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.crn import edits
-from models.crn.data import face_of, portraits, read
+from models.crn.canvas import face_of, portraits, read
 from models.crn.evaluate import APP
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.unmakeup import unmakeup

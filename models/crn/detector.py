@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.crn import filters
+from models.crn.canvas import CANVAS, FACE_HEIGHT
 from models.crn.components import TONE
-from models.crn.data import CANVAS, FACE_HEIGHT, KINDS, Faces, tensor
+from models.crn.data import KINDS, Faces, tensor
 from models.crn.export import DETECTOR, HERE, load
 from models.crn.network import Crn
 from models.crn.train_tone import HELD_BACK

@@ -26,8 +26,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.crn import edits, filters, measures
+from models.crn.canvas import FACE_HEIGHT, Portrait, canvas, portraits
 from models.crn.components import Components
-from models.crn.data import FACE_HEIGHT, Faces, Portrait, canvas, portraits
+from models.crn.data import Faces
 from models.crn.detector import figures
 from models.crn.export import DETECTOR, HERE, load
 from models.crn.network import Crn

@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
+from models.crn.canvas import CANVAS, FACE_HEIGHT
 from models.crn.components import TONE, Components, names
-from models.crn.data import CANVAS, FACE_HEIGHT
 from models.crn.network import MULTIPLE, Crn
 
 HERE = Path(__file__).parent

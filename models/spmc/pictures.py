@@ -18,7 +18,7 @@ import skimage.data
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from models.spmc.data import SIDE, Path2d, film
+from models.spmc.filming import SIDE, Path2d, film
 from models.spmc.inputs import BICUBIC, Enlarger, Method, Rgb, Truth, load_truths, make_low, vsr
 from vsrcli.degradation import Kind
 from vsrcli.errors import VsrError

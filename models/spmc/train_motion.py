@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.spmc.data import photo_luma, unit
+from models.spmc.filming import photo_luma, unit
 from models.spmc.motion import Motion
 from models.spmc.network import SpmcConfig
 

@@ -32,7 +32,8 @@ def test_a_change_is_the_polygon_through_the_nodes(torch: Any) -> None:
 
 
 def test_the_head_looks_where_the_training_cuts(torch: Any) -> None:
-    from models.crn.data import CANVAS, CONTEXT, NEAR
+    from models.crn.canvas import CANVAS
+    from models.crn.data import CONTEXT, NEAR
     from models.crn.tone import looked_at
 
     height, width = (extent // CONTEXT for extent in CANVAS)
@@ -69,7 +70,8 @@ def test_an_edge_is_more_peaked_than_noise(torch: Any) -> None:
 
 
 def test_pairs_are_what_they_are_called(tmp_path: Any, torch: Any) -> None:
-    from models.crn.data import CANVAS, KINDS, Faces
+    from models.crn.canvas import CANVAS
+    from models.crn.data import KINDS, Faces
 
     assert sum(KINDS.values()) == pytest.approx(1)
     random = np.random.default_rng(0)

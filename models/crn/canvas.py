@@ -1,0 +1,90 @@
+"""Portraits of a folder, each face on a canvas as `vsr unmakeup` makes it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from models.crn import edits, filters
+from vsrcli.portraits.faces import Face, find_faces
+from vsrcli.portraits.window import Window
+
+FACE_HEIGHT = 512
+"""Pixels from chin to hairline at which everything happens."""
+CANVAS = (896, 768)
+LEAST_FACE = 250
+"""Smaller faces are enlarged more than twice and teach nothing about skin."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One face on its canvas."""
+
+    name: str
+    group: str
+    truth: NDArray[np.uint8]
+    """[896, 768, 3]."""
+    skin: NDArray[np.uint8]
+    """[896, 768], 255 where there is skin."""
+    sharp: bool
+    """Whether the face was at least as high as here: its texture is its own."""
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """The picture as it is looked at."""
+    return np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+
+
+def portraits(folder: Path, split: str) -> Iterator[dict[str, str]]:
+    """Rows of the manifest with faces large enough."""
+    with (folder / "manifest.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == split and float(row["face_height"]) >= LEAST_FACE:
+                yield row
+
+
+def face_of(picture: NDArray[np.uint8], expected: float) -> Face | None:
+    """The face in PICTURE about as high as EXPECTED."""
+    for face in find_faces(picture):
+        if 0.6 < face.height / expected < 1.7:
+            return face
+    return None
+
+
+def canvas(folder: Path, row: dict[str, str]) -> Portrait | None:
+    """The face of ROW on its canvas; None if the finder does not see it."""
+    picture = read(folder / row["file"])
+    face = face_of(picture, float(row["face_height"]))
+    if face is None:
+        return None
+    window = Window.around(face.x, face.y, face.height, FACE_HEIGHT, CANVAS)
+    truth = np.clip(window.take(picture.astype(np.float32) / 255), 0, 1)
+    skin = edits.quantise(skin_of(truth))
+    sharp = float(row["face_height"]) >= 0.9 * FACE_HEIGHT
+    return Portrait(row["file"], row["group"], edits.quantise(truth), skin, sharp)
+
+
+def skin_of(picture: filters.Picture) -> filters.Plane:
+    """Where PICTURE (a canvas) has the colour of its middle, 0..1, feathered.
+
+    Measured on this face, not on a fixed range of chroma, which fails on dark skin.
+    """
+    height, width = picture.shape[:2]
+    soft = filters.blur(picture, 4)
+    light = filters.luma(soft) + 0.02
+    chroma = np.stack([soft[..., 0] / light, soft[..., 2] / light, 0.5 * np.log(light)], axis=2)
+    rows, columns = slice(int(0.42 * height), int(0.66 * height)), slice(width // 3, 2 * width // 3)
+    middle = chroma[rows, columns].reshape(-1, 3)
+    centre = np.median(middle, axis=0)
+    spread = 1.5 * np.median(np.abs(middle - centre), axis=0) + (0.03, 0.04, 0.06)
+    distance = (((chroma - centre) / (2.5 * spread)) ** 2).sum(axis=2)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    oval = ((x - width / 2) / 260) ** 2 + ((y - height / 2 - 30) / 400) ** 2
+    skin = (np.exp(-distance) > 0.3) & (oval < 1)
+    return np.clip(filters.blur(skin.astype(np.float32), 5) * 1.4 - 0.2, 0, 1)
