@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,26 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     reduce = Degradation(frames[0].layout, (192, 160), scale=4, kind="bi")
     small = [picture(reduce(frame.planes), i) for i, frame in enumerate(frames)]
     return write_frames(folder / "hr.mkv", frames), write_frames(folder / "lr.mkv", small)
+
+
+def test_views_are_averaged_over(moving: tuple[Path, Path], tmp_path: Path) -> None:
+    """With both views a mirrored clip gives the mirrored result, to the last bit."""
+    _, low = moving
+    frames = frames_of(low)[:4]
+    mirrored = [replace(f, planes=tuple(plane[:, ::-1] for plane in f.planes)) for f in frames]
+    options = replace(LOSSLESS, tta=2)
+    outputs = []
+    for name, clip in (("plain", frames), ("mirrored", mirrored)):
+        source = write_frames(tmp_path / f"{name}.mkv", clip)
+        upscale(source, tmp_path / f"{name}.x4.mkv", options)
+        outputs.append([frame.planes[0] for frame in frames_of(tmp_path / f"{name}.x4.mkv")])
+    for plain, other in zip(*outputs, strict=True):
+        np.testing.assert_array_equal(plain, other[:, ::-1])
+    upscale(tmp_path / "plain.mkv", tmp_path / "once.mkv", LOSSLESS)
+    once = [frame.planes[0] for frame in frames_of(tmp_path / "once.mkv")]
+    assert any((a != b).any() for a, b in zip(once, outputs[0], strict=True))
+    with pytest.raises(UsageError, match="--tta 3: must be 1, 2, 4 or 8"):
+        replace(LOSSLESS, tta=3)
 
 
 def luma_psnr(reference: Path, *outputs: Path, baseline: Path | None = None) -> list[float]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vsrcli.media.chroma import ChromaFromLuma, follows_luma
 from vsrcli.media.colour import rgb_to_ycbcr, ycbcr_to_rgb
@@ -18,20 +19,33 @@ from vsrcli.media.resample import (
     resample_matrix,
     to_samples,
 )
-from vsrcli.networks.spmc import Seen, SpmcUpscaler
 
 Luma = NDArray[np.float32]
 NETWORK_SCALE = 4
+S = TypeVar("S")
 
 
-class FrameEnlarger:
+class Upscaler(Protocol[S]):
+    """Luma in, luma four times the size out: SpmcUpscaler, or an Ensemble of them."""
+
+    def look(self, luma: ArrayLike, /) -> S:
+        """Take the next frame [H, W], 0..1 or uint8; return what `fuse` has to know of it."""
+
+    def fuse(self, seen: S, /) -> list[Luma]:
+        """Take the next frame looked at; return the frames [4H, 4W], 0..1, now finished."""
+
+    def flush(self) -> list[Luma]:
+        """End the clip; return the frames still due."""
+
+
+class FrameEnlarger(Generic[S]):
     """Enlarges the frames of one clip to a target size, in the clip's own colour.
 
     Y'CbCr planes are never converted. RGB pictures are taken to full-range BT.601 Y'CbCr in
     floating point for the network and back, since it sees luma alone.
     """
 
-    def __init__(self, upscaler: SpmcUpscaler, size: tuple[int, int]) -> None:
+    def __init__(self, upscaler: Upscaler[S], size: tuple[int, int]) -> None:
         """`size` is the target (width, height); the luma is resampled to it from four times LR."""
         self._upscaler = upscaler
         self._size = size
@@ -48,14 +62,14 @@ class FrameEnlarger:
         """End the clip: return the enlarged frames still due, in order."""
         return [self.finish(*pair) for pair in self.conclude()]
 
-    def look(self, frame: Frame) -> Seen:
+    def look(self, frame: Frame) -> S:
         """The first part of `push`: what `advance` has to know of the frame, its motion above all.
 
         While one thread is here another may be in `advance` and a third in `finish`.
         """
         return self._upscaler.look(_luma_of(frame))
 
-    def advance(self, frame: Frame, seen: Seen, *, wanted: bool = True) -> list[tuple[Frame, Luma]]:
+    def advance(self, frame: Frame, seen: S, *, wanted: bool = True) -> list[tuple[Frame, Luma]]:
         """The network's part of `push`: frames for `finish`, each with its HR luma, in order.
 
         A frame that is not `wanted` is context: others are made with its help, itself is not

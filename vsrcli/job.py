@@ -294,6 +294,7 @@ def identity_of(job: Job) -> dict[str, object]:
         "size": list(job.size),
         "segment length": job.segment_frames,
         "--frames": options.frames,
+        "--tta": options.tta,
         "--start": options.start,
         "--end": options.end,
         "--max-frames": options.max_frames,

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count, starmap
 from threading import Lock
+from typing import TypeVar
 
 from vsrcli.enlarge import FrameEnlarger, Luma
 from vsrcli.errors import CheckError
@@ -16,10 +17,12 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
 from vsrcli.media.segments import Segment, cut
 from vsrcli.media.writer import SegmentWriter
+from vsrcli.networks.ensemble import Ensemble
 from vsrcli.networks.spmc import Seen, SpmcUpscaler
 from vsrcli.overlap import Overlap
 from vsrcli.windows import reach
 
+S = TypeVar("S")
 Tick = Callable[[], None]
 """Called when one more frame is finished."""
 
@@ -103,7 +106,7 @@ class SegmentMaker:
         self._job, self._threads = job, threads
         self._note, self._tick = note, tick
         self._folder = JobFolder(job.output)
-        self._enlarger: FrameEnlarger | None = None
+        self._enlarger: FrameEnlarger[list[Seen]] | None = None
         self._stack = ExitStack()
         self._source: SourceFrames | None = None
         self._segments: Iterator[Segment] = iter(())
@@ -184,7 +187,7 @@ def make_all(job: Job, *, note: Note, tick: Tick) -> Iterator[Made]:
 
 @contextmanager
 def enlarged(
-    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger
+    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger[S]
 ) -> Iterator[Iterator[Frame]]:
     """The enlarged frames of one clip, without those that are but context (False).
 
@@ -199,21 +202,21 @@ def enlarged(
 
 
 def _looked_at(
-    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger
-) -> Iterator[tuple[Frame, Seen, bool]]:
+    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger[S]
+) -> Iterator[tuple[Frame, S, bool]]:
     for frame, own in frames:
         yield frame, enlarger.look(frame), own
 
 
 def _with_luma(
-    frames: Iterable[tuple[Frame, Seen, bool]], enlarger: FrameEnlarger
+    frames: Iterable[tuple[Frame, S, bool]], enlarger: FrameEnlarger[S]
 ) -> Iterator[tuple[Frame, Luma]]:
     for frame, seen, own in frames:
         yield from enlarger.advance(frame, seen, wanted=own)
     yield from enlarger.conclude()
 
 
-def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger:
+def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger[list[Seen]]:
     """The job's network on its device. Raises ModelError and DeviceError."""
     upscaler = SpmcUpscaler(
         job.model,
@@ -223,7 +226,7 @@ def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger:
         tile=job.options.tile,
         note=note,
     )
-    return FrameEnlarger(upscaler, job.size)
+    return FrameEnlarger(Ensemble(upscaler, job.options.tta), job.size)
 
 
 def once(note: Note, *, strict: bool) -> Note:

@@ -29,6 +29,8 @@ class UpscaleOptions:
     """Target height as displayed; the width follows."""
     frames: int = 5
     """Window of consecutive frames each output frame is made from, 1 to 31."""
+    tta: int = 1
+    """Mirrored and turned views of the frames that are averaged over: 1, 2, 4 or 8."""
     start: Fraction | None = None
     """Where to begin, in seconds from the first frame."""
     end: Fraction | None = None
@@ -82,6 +84,8 @@ class UpscaleOptions:
             raise UsageError(f"--scale {self.scale:g}: must be above 1 and at most {MAX_SCALE:g}")
         if not 1 <= self.frames <= MAX_FRAMES:
             raise UsageError(f"--frames {self.frames}: must be from 1 to {MAX_FRAMES}")
+        if self.tta not in (1, 2, 4, 8):
+            raise UsageError(f"--tta {self.tta}: must be 1, 2, 4 or 8")
         if self.max_frames is not None and self.max_frames < 1:
             raise UsageError(f"--max-frames {self.max_frames}: must be at least 1")
         if self.start is not None and self.start < 0:

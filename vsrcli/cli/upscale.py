@@ -68,6 +68,15 @@ def upscale_command(
             rich_help_panel=NETWORK,
         ),
     ] = 5,
+    tta: Annotated[
+        int,
+        typer.Option(
+            metavar="1|2|4|8",
+            help="Average over so many mirrored and turned views: a little better, as many times "
+            "slower.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = 1,
     start: Annotated[
         str | None,
         typer.Option(
@@ -222,6 +231,7 @@ def upscale_command(
         size=None if size is None else parse_size(size),
         height=height,
         frames=frames,
+        tta=tta,
         start=parse_time("--start", start),
         end=parse_time("--end", end),
         max_frames=max_frames,

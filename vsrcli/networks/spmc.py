@@ -6,6 +6,7 @@ Words as in models/spmc/network.py; the graphs are described in models/README.md
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,13 @@ class SpmcUpscaler:
         self._tiling = Tiling(tile, model.fusion, self._frames, device, note)
         self._look_for_cuts = cuts
         self._start()
+
+    def another(self) -> SpmcUpscaler:
+        """One more for another clip at the same time, over the same sessions."""
+        other = copy(self)
+        other._tiling = copy(self._tiling)
+        other._start()
+        return other
 
     def _start(self) -> None:
         self._windows: SlidingWindows[Seen] = SlidingWindows(self._frames)

@@ -1,0 +1,86 @@
+"""Self-ensemble: the mean of what a network makes of mirrored and turned views of the same frames.
+
+Known as test-time augmentation (TTA): R. Timofte, R. Rothe, L. Van Gool, "Seven Ways to Improve
+Example-based Single Image Super Resolution", CVPR 2016, section 3.5. What the network gets wrong
+differs from view to view and averages out; every view costs a whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vsrcli.networks.spmc import Luma, Seen, SpmcUpscaler
+
+COUNTS = (1, 2, 4, 8)
+"""Views that can be averaged over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A way to look at a plane [H, W]."""
+
+    turned: bool
+    """Rows are columns."""
+    upside_down: bool
+    mirrored: bool
+
+    def of(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """PLANE, looked at so."""
+        return self._flipped(plane.T if self.turned else plane)
+
+    def back(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """The plane that looks like PLANE from here."""
+        plane = self._flipped(plane)
+        return plane.T if self.turned else plane
+
+    def _flipped(self, plane: NDArray[Any]) -> NDArray[Any]:
+        return plane[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
+
+
+_VIEWS = tuple(
+    _View(turned, upside_down, mirrored)
+    for turned in (False, True)
+    for upside_down in (False, True)
+    for mirrored in (False, True)
+)
+
+
+class Ensemble:
+    """Does what an SpmcUpscaler does, several times over."""
+
+    def __init__(self, upscaler: SpmcUpscaler, count: int) -> None:
+        """COUNT of COUNTS views, the first of them UPSCALER's own; all share its sessions."""
+        if count not in COUNTS:
+            raise ValueError(f"an ensemble has {COUNTS} views, not {count}")
+        others = [upscaler.another() for _ in range(count - 1)]
+        self._views = list(zip(_VIEWS[:count], [upscaler, *others], strict=True))
+
+    def look(self, luma: ArrayLike) -> list[Seen]:
+        """As `SpmcUpscaler.look`, from every side. Where scenes begin the first view decides."""
+        plane = np.asarray(luma)
+        seen: list[Seen] = []
+        for view, upscaler in self._views:
+            cut = seen[0].cut if seen else None
+            seen.append(upscaler.look(view.of(plane), cut=cut))
+        return seen
+
+    def fuse(self, seen: list[Seen]) -> list[Luma]:
+        """As `SpmcUpscaler.fuse`, the mean of all views."""
+        runs = zip(self._views, seen, strict=True)
+        return self._mean((view, upscaler.fuse(each)) for (view, upscaler), each in runs)
+
+    def flush(self) -> list[Luma]:
+        """As `SpmcUpscaler.flush`, the mean of all views."""
+        return self._mean((view, upscaler.flush()) for view, upscaler in self._views)
+
+    def _mean(self, found: Iterable[tuple[_View, list[Luma]]]) -> list[Luma]:
+        sums: list[Luma] = []
+        for view, lumas in found:
+            ours = [view.back(luma) for luma in lumas]
+            sums = [a + b for a, b in zip(sums, ours, strict=True)] if sums else ours
+        return [each * np.float32(1 / len(self._views)) for each in sums]
