@@ -12,8 +12,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from vsrcli.errors import DeviceError
 from vsrcli.machine import peak_memory
 from vsrcli.media.synthetic import MovingTexture
@@ -87,7 +85,7 @@ def time_network(case: Case, seconds: float) -> NetworkTime:
     index, filled = 0, upscaler.delay + 2
     end = time.perf_counter() + seconds
     while len(times) < _LEAST_FRAMES or time.perf_counter() < end:
-        luma = texture.luma(index).astype(np.float32) / 255
+        luma = texture.luma(index)
         started = time.perf_counter()
         upscaler.push(luma)
         passed = time.perf_counter() - started
