@@ -44,6 +44,7 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Distortion, distortion, ssim
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
+from vsrcli.networks.ensemble import COUNTS
 
 PROTOCOL = (
     "Frames: all of a clip, or the first --frames-limit; no border is cropped. Sizes that do not",
@@ -58,7 +59,7 @@ PROTOCOL = (
     "  contest: 4:2:0 (left-sited), swscale's bicubic, libx264 -preset slow -crf 21, decoded.",
     "vsr N: a window of N frames; the recurrent state runs over the whole clip.",
 )
-METHODS = (BICUBIC, LANCZOS, vsr(1), vsr(3), vsr(5), vsr(7))
+WINDOWS = (1, 3, 5, 7)
 TABLES = ("psnr", "details", "time", "motion", "drift", "ablation")
 
 
@@ -66,8 +67,8 @@ def psnr_table(
     truth: Truth,
     enlarge: Enlarger,
     scales: Sequence[float],
-    kinds: Sequence[Kind] = KINDS,
-    methods: Sequence[Method] = METHODS,
+    kinds: Sequence[Kind],
+    methods: Sequence[Method],
 ) -> list[Record]:
     """One record for each scale, input and method."""
     records: list[Record] = []
@@ -124,8 +125,9 @@ def measures(
     given: argparse.Namespace, enlarge: Enlarger
 ) -> dict[str, Callable[[Truth], list[Record]]]:
     """What measures one clip, by table."""
+    methods = [BICUBIC, LANCZOS, *map(vsr, given.windows)]
     return {
-        "psnr": lambda truth: psnr_table(truth, enlarge, given.scales, given.inputs),
+        "psnr": lambda truth: psnr_table(truth, enlarge, given.scales, given.inputs, methods),
         "details": lambda truth: analysis.details(truth, enlarge),
         "time": lambda truth: consistency(truth, enlarge),
         "motion": lambda truth: analysis.motion_errors(truth, enlarge, given.threads),
@@ -141,7 +143,7 @@ def evaluate(given: argparse.Namespace) -> None:
     print(f"{found['model']} ({found['precision']}), weights {str(found['weights_sha256'])[:12]}")
     print("\n".join(f"{name}: {size}" for name, size in sizes(truths).items()))
     print("\n".join(PROTOCOL), flush=True)
-    enlarge = Enlarger(model, given.threads)
+    enlarge = Enlarger(model, given.threads, given.tta)
     tables: dict[str, list[Record]] = {}
     for name in given.tables:
         if name == "ablation":
@@ -174,6 +176,11 @@ def one_of(names: Sequence[str]) -> Callable[[str], list[str]]:
     return read
 
 
+def numbers(text: str) -> list[int]:
+    """Reads whole numbers separated by commas."""
+    return [int(part) for part in text.split(",")]
+
+
 def scales(text: str) -> list[float]:
     """Reads scales separated by commas."""
     found = [float(part) for part in text.split(",")]
@@ -195,6 +202,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tables", type=one_of(TABLES), default=list(TABLES[:-1]))
     made.add_argument("--scales", type=scales, default=[4.0], help="of psnr, such as 2,2.5,3,4")
     made.add_argument("--inputs", type=one_of(KINDS), default=list(KINDS), help="of psnr")
+    made.add_argument("--windows", type=numbers, default=list(WINDOWS), help="of psnr, in frames")
+    made.add_argument("--tta", type=int, choices=COUNTS, default=1, help="views averaged over")
     made.add_argument("--frames-limit", type=int, metavar="N", help="first N frames of each clip")
     made.add_argument("--json", type=Path, metavar="FILE")
     made.add_argument("--threads", type=int, default=0, help="0: every core")

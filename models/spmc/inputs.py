@@ -29,6 +29,7 @@ from vsrcli.media.resample import (
 )
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.networks.card import Model
+from vsrcli.networks.ensemble import Ensemble
 from vsrcli.networks.spmc import SpmcUpscaler
 from vsrcli.pairing import find_clips
 
@@ -148,9 +149,9 @@ def vsr(window: int) -> Method:
 class Enlarger:
     """Enlarges clips with any method; opens the network once for each window."""
 
-    def __init__(self, model: Model, threads: int = 0) -> None:
-        """THREADS computing threads, 0 for every core."""
-        self.model = model
+    def __init__(self, model: Model, threads: int = 0, tta: int = 1) -> None:
+        """THREADS computing threads, 0 for every core; TTA views averaged over."""
+        self.model, self._tta = model, tta
         self._threads = threads
         self._upscalers: dict[int, SpmcUpscaler] = {}
 
@@ -167,7 +168,7 @@ class Enlarger:
         if method.kernel:
             yield from interpolated(frames, method.kernel, size)
             return
-        enlarger = FrameEnlarger(self.upscaler(method.window), size)
+        enlarger = FrameEnlarger(Ensemble(self.upscaler(method.window), self._tta), size)
         for frame in frames:
             yield from enlarger.push(frame)
         yield from enlarger.flush()
