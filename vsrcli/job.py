@@ -16,6 +16,7 @@ from vsrcli.media.encoders import (
     EncoderSettings,
     choose_codec,
     choose_pix_fmt,
+    encoder_threads,
     fit_container,
     spare_memory,
 )
@@ -39,10 +40,6 @@ Form = Literal["video", "pictures", "y4m"]
 
 # Close to visually lossless: an enlarged video should not lose again what was just recovered.
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
-_ENCODER_THREADS = {"cpu": 4, "cuda": 8}
-"""An encoder's output depends on its threads: the same on every machine and with any workers. Each
-takes memory, 18 MiB at 1920x1080. Beside a network on the CPU, whose cores they share, 2, 4 and 8
-take the same time; beside one on a GPU the encoder is what is waited for."""
 _X265_BLOCK = 64
 _FINEST_SAR = 1 << 16
 """What encoders have room for, and more than anybody can see."""
@@ -121,7 +118,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         note(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
     device = resolve_device(options.device, note)
     if form == "video":
-        threads = options.threads or _ENCODER_THREADS[device.kind]
+        threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
         settings = replace(spare_memory(settings, size), threads=threads)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
     for line in streams.notes:

@@ -18,7 +18,7 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.segments import decode, frames_at, settings, write_segment
 from vsrcli.errors import DeviceError, OutputError, UsageError
-from vsrcli.media.encoders import spare_memory
+from vsrcli.media.encoders import encoder_threads, spare_memory
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.writer import (
@@ -412,10 +412,11 @@ def test_alpha_survives_vp9(tmp_path: Path, info: MediaInfo) -> None:
     ("codec", "options", "size", "lookahead"),
     [
         ("libx264", {"crf": "17"}, (3840, 2160), None),
-        ("libx264", {"crf": "17"}, (7680, 4320), "10"),
-        ("libx264rgb", {}, (7680, 4320), "10"),
+        ("libx264", {"crf": "17"}, (5120, 2880), "13"),
+        ("libx264", {"crf": "17"}, (7680, 4320), "3"),
+        ("libx264rgb", {}, (7680, 4320), "3"),
         ("libx264", {"preset": "slow"}, (3840, 2160), "40"),
-        ("libx264", {"preset": "veryfast"}, (7680, 4320), None),
+        ("libx264", {"preset": "veryfast"}, (7680, 4320), "3"),
         ("libx264", {"preset": "ultrafast"}, (7680, 4320), None),
         ("libx264", {"rc-lookahead": "50"}, (7680, 4320), "50"),
         ("libx265", {}, (7680, 4320), None),
@@ -427,3 +428,9 @@ def test_large_pictures_get_a_short_lookahead(
     fitted = spare_memory(EncoderSettings(codec, tuple(options.items())), size)
     assert dict(fitted.options).get("rc-lookahead") == lookahead
     assert options.items() <= dict(fitted.options).items()
+
+
+def test_large_pictures_get_one_thread_beside_a_network_on_the_cpu() -> None:
+    sizes = ((1920, 1080), (3840, 2160), (5120, 2880))
+    assert [encoder_threads(size, on_gpu=False) for size in sizes] == [4, 4, 1]
+    assert {encoder_threads(size, on_gpu=True) for size in sizes} == {8}

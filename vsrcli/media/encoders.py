@@ -34,7 +34,8 @@ _LOOKAHEAD = {
     "placebo": 60,
 }
 """Frames that x264's presets look ahead."""
-_LOOKAHEAD_PIXELS = 40 * 3840 * 2160
+_USUAL_PIXELS = 3840 * 2160
+"""Of the largest pictures that encoders are given all their usual room for."""
 _TIMED = ("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9")
 _TIMED_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_v4l2m2m", "_mf")
 
@@ -84,19 +85,32 @@ def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
 
 
 def spare_memory(settings: EncoderSettings, size: tuple[int, int]) -> EncoderSettings:
-    """Return the settings with a lookahead of no more than 40 frames of 3840x2160; x264's own.
+    """Return the settings with a shorter lookahead for pictures larger than 3840x2160; x264's own.
 
-    x264 holds 3 bytes for each pixel of it: at 7680x4320 the 40 frames of its presets would take
-    4 GB. Options the user gave win.
+    x264 holds 3 bytes for each pixel of it. Of its presets' 40 frames the square of 3840x2160's
+    share in the picture is left: at 7680x4320 it takes 1.7 GiB with 3 frames and one thread, 2.3
+    with 10 frames and three. Options the user gave win.
     """
     given = dict(settings.options)
     if settings.codec not in ("libx264", "libx264rgb") or "rc-lookahead" in given:
         return settings
     usual = _LOOKAHEAD.get(given.get("preset", "medium"))
-    most = _LOOKAHEAD_PIXELS // (size[0] * size[1])
+    most = max(3, round(40 * min(1.0, _USUAL_PIXELS / (size[0] * size[1])) ** 2))
     if usual is None or usual <= most:
         return settings
-    return replace(settings, options=(*settings.options, ("rc-lookahead", str(max(1, most)))))
+    return replace(settings, options=(*settings.options, ("rc-lookahead", str(most))))
+
+
+def encoder_threads(size: tuple[int, int], on_gpu: bool) -> int:
+    """Threads of the encoder. Its output depends on them, so it is not the machine that decides.
+
+    Each takes memory, 18 MiB at 1920x1080, and pictures larger than 3840x2160 have to do with one.
+    Beside a network on the CPU, whose cores they share, 2, 4 and 8 take the same time; beside one
+    on a GPU the encoder is what is waited for.
+    """
+    if on_gpu:
+        return 8
+    return 1 if size[0] * size[1] > _USUAL_PIXELS else 4
 
 
 def encoder(name: str) -> av.Codec:
