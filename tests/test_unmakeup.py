@@ -17,19 +17,13 @@ from PIL.TiffImagePlugin import IFDRational
 
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.portraits import colour
+from vsrcli.portraits.batch import pictures_in, unmakeup_folder
 from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import read_still, write_still
 from vsrcli.portraits.window import Window
-from vsrcli.unmakeup import (
-    UnmakeupResult,
-    default_output,
-    pictures_in,
-    plan,
-    unmakeup,
-    unmakeup_folder,
-)
+from vsrcli.unmakeup import UnmakeupResult, default_output, plan, unmakeup
 
 TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")
 """Tone: -0.1 x picture. Texture: half of what a 3 x 3 mean takes away."""

@@ -164,7 +164,8 @@ def _run_one(
 def _run_folder(
     source: Path, output: Path | None, options: UnmakeupOptions, dry_run: bool, json: bool
 ) -> None:
-    from vsrcli.unmakeup import default_output, pictures_in, plan, unmakeup_folder
+    from vsrcli.portraits.batch import pictures_in, unmakeup_folder
+    from vsrcli.unmakeup import default_output, plan
 
     target = default_output(source) if output is None else output
     if dry_run:

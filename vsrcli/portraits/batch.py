@@ -1,0 +1,64 @@
+"""A folder of portraits: every picture for itself, one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsrcli.errors import InputError, VsrError
+from vsrcli.networks.session import ignore
+from vsrcli.portraits.options import UnmakeupOptions
+from vsrcli.portraits.pictures import FORMATS
+from vsrcli.unmakeup import Note, Unmaker, UnmakeupResult
+
+
+@dataclass(frozen=True, slots=True)
+class UnmakeupBatch:
+    """What became of a folder of pictures."""
+
+    output: str
+    total: int
+    done: tuple[UnmakeupResult, ...]
+    failed: tuple[tuple[str, str], ...]
+    """Source and the sentence that says why."""
+    seconds: float
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of FOLDER, by name. Raises InputError if there are none."""
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in FORMATS and path.is_file() and path.name[0] != "."
+    )
+    if not found:
+        raise InputError(f"{folder}: no JPEG, PNG, WebP or TIFF pictures in this folder")
+    return found
+
+
+def unmakeup_folder(
+    source: Path,
+    output: Path,
+    options: UnmakeupOptions,
+    *,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    note: Note = ignore,
+) -> UnmakeupBatch:
+    """Every picture of folder SOURCE into folder OUTPUT. One that fails is noted, the others go on.
+
+    Raises InputError for a folder without pictures.
+    """
+    started, pictures = time.monotonic(), pictures_in(source)
+    unmake = Unmaker(options, note)
+    done, failed = [], []
+    for count, picture in enumerate(pictures, start=1):
+        try:
+            done.append(unmake(picture, output / picture.name, compare=None, components=None))
+        except VsrError as failure:
+            failed.append((str(picture), str(failure)))
+            note(str(failure))
+        progress(count, len(pictures))
+    seconds = round(time.monotonic() - started, 2)
+    return UnmakeupBatch(str(output), len(pictures), tuple(done), tuple(failed), seconds)
