@@ -20,9 +20,9 @@ from torch import Tensor
 
 from models.spmc.analysis import Record
 from models.spmc.data import Clips
-from models.spmc.geometry import PRIOR, SCALE, as_pixels, pixel_grid, splat, warp
+from models.spmc.geometry import PHASES, SCALE, pixel_grid, warp
 from models.spmc.inputs import Truth, make_low
-from models.spmc.network import Spmc
+from models.spmc.network import Fusion, Spmc
 from models.spmc.train import Recipe, Run, train
 from vsrcli.metrics import distortion
 
@@ -32,33 +32,63 @@ RADIUS = 2
 STAGE: dict[str, float] = {"rate": 5e-4, "batch": 4, "length": 8, "patch": 32}
 MIXTURE = {"bi": 1.0}
 
-Compensation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(pictures, flows to the references, references) -> values and weights, as `splat`."""
+Compensate = Callable[..., tuple[Tensor, Tensor]]
+"""`Fusion.compensate`, or what stands for it."""
 
 
-def backward_warped(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """In place of `splat`: the canvas filled by reading PICTURE, bilinearly, at every pixel.
+def read_backwards(values: Tensor, flows: Tensor) -> Tensor:
+    """In place of `splat`: the canvas [B, H, W, PHASES] filled by reading, bilinearly, everywhere.
 
-    FLOW leads from PICTURE to the reference; its inverse is found by fixed-point iteration.
+    FLOWS [B, N, 2, H, W] lead from the VALUES [B, N, H, W] to the reference; their inverse is found
+    by fixed-point iteration. As with splatting, a pixel brings a weight of one in all.
     """
+    batch, count, height, width = values.shape
+    flow = flows.flatten(0, 1)
     inverse = -flow
     for _ in range(3):
         inverse = -warp(flow, inverse)
     fine = F.interpolate(inverse, scale_factor=SCALE, mode="bilinear", align_corners=False)
-    height, width = picture.shape[2:]
     rows, columns = pixel_grid(fine)
     x = ((columns + 0.5) / SCALE + fine[:, 0]) * (2 / width) - 1
     y = ((rows + 0.5) / SCALE + fine[:, 1]) * (2 / height) - 1
-    read = F.grid_sample(
-        picture.float(), torch.stack([x, y], -1), padding_mode="border", align_corners=False
+    found = F.grid_sample(
+        values.reshape(batch * count, 1, height, width),
+        torch.stack([x, y], -1),
+        padding_mode="border",
+        align_corners=False,
     )
-    canvas = F.pixel_unshuffle(read, SCALE).permute(0, 2, 3, 1)
-    return canvas + PRIOR * as_pixels(reference), torch.ones_like(canvas) + PRIOR
+    canvas = F.pixel_unshuffle(found, SCALE).unflatten(0, (batch, count)).sum(1)
+    return canvas.permute(0, 2, 3, 1) / PHASES
 
 
-def uncompensated(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """In place of `splat`: PICTURE put on the canvas where it is."""
-    return splat(picture, torch.zeros_like(flow), reference)
+def backward_warping(fusion: Fusion) -> Compensate:
+    """Motion compensation of FUSION that reads the neighbours instead of splatting them."""
+    compensate = fusion.compensate
+
+    def compensated(
+        neighbours: Tensor, flows: Tensor, reference: Tensor, enlarged: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        fusion.splat = lambda values, at: read_backwards(values, flows)
+        return compensate(neighbours, flows, reference, enlarged)
+
+    return compensated
+
+
+def no_compensation(fusion: Fusion) -> Compensate:
+    """In place of that of FUSION: the neighbours are put on the canvas where they are."""
+    compensate = fusion.compensate
+
+    def uncompensated(
+        neighbours: Tensor, flows: Tensor, reference: Tensor, enlarged: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return compensate(neighbours, torch.zeros_like(flows), reference, enlarged)
+
+    return uncompensated
+
+
+def splatting(fusion: Fusion) -> Compensate:
+    """The SPMC layer: what FUSION does by itself."""
+    return fusion.compensate
 
 
 @dataclass(frozen=True)
@@ -66,7 +96,7 @@ class Variant:
     """A network to be trained."""
 
     name: str
-    compensate: Compensation = splat
+    compensation: Callable[[Fusion], Compensate] = splatting
     state: bool = True
     """Whether it knows the recurrent states of the frame before."""
     one_frame: bool = False
@@ -75,11 +105,11 @@ class Variant:
 
 VARIANTS = (
     Variant("SPMC layer"),
-    Variant("backward warping", backward_warped),
-    Variant("no compensation", uncompensated),
+    Variant("backward warping", backward_warping),
+    Variant("no compensation", no_compensation),
     Variant("SPMC layer, no state", state=False),
-    Variant("backward warping, no state", backward_warped, state=False),
-    Variant("no compensation, no state", uncompensated, state=False),
+    Variant("backward warping, no state", backward_warping, state=False),
+    Variant("no compensation, no state", no_compensation, state=False),
     Variant("one frame and state", one_frame=True),
     Variant("one frame, no state", state=False, one_frame=True),
 )
@@ -90,13 +120,13 @@ def dress(network: Spmc, variant: Variant) -> None:
     fusion = network.fusion
     advance, forward = fusion.advance, network.forward
 
-    def forgetful(fused: tuple[Tensor, Tensor], reference: Tensor, *rest: Tensor) -> object:
-        return advance(fused, reference, *(torch.zeros_like(each) for each in rest))
+    def forgetful(canvas: tuple[Tensor, Tensor], reference: Tensor, *rest: Tensor) -> object:
+        return advance(canvas, reference, *(torch.zeros_like(each) for each in rest))
 
-    def alone(frames: Tensor, radius: int = 0) -> Tensor:
-        return forward(frames, 0)
+    def alone(frames: Tensor, radius: int, motion_learns: bool = False) -> Tensor:
+        return forward(frames, 0, motion_learns)
 
-    fusion.compensate = variant.compensate
+    fusion.compensate = variant.compensation(fusion)
     if not variant.state:
         fusion.advance = forgetful
     if variant.one_frame:

@@ -6,6 +6,8 @@ pixel p of the first frame is found at p + flow(p) in the second.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,8 +18,17 @@ LIMIT = 2.0
 PHASES = SCALE * SCALE
 """Sub-pixel positions of the canvas within one low-resolution pixel, row by row."""
 PRIOR = 0.05
-"""Weight, in pixels, with which the reference lies on the canvas before anything else does: where
-little arrives, the canvas differs little from it."""
+"""Weight, in pixels, of the enlarged reference on the canvas: what little arrives counts little."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where on the canvas the pixels of N frames go: each to the four canvas pixels around it."""
+
+    index: Tensor
+    """int64 [B, N, 4, H, W], into a canvas [H, W, PHASES] laid out flat."""
+    share: Tensor
+    """float32 [B, N, 4, H, W], bilinear, 0 outside of the canvas."""
 
 
 def pixel_grid(like: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,11 +36,6 @@ def pixel_grid(like: Tensor) -> tuple[Tensor, Tensor]:
     rows = torch.arange(like.shape[-2], device=like.device, dtype=torch.float32)
     columns = torch.arange(like.shape[-1], device=like.device, dtype=torch.float32)
     return torch.meshgrid(rows, columns, indexing="ij")
-
-
-def as_pixels(picture: Tensor) -> Tensor:
-    """PICTURE [B, 1, H, W] as [B, H, W, 1]."""
-    return picture.reshape(picture.shape[0], *picture.shape[2:], 1)
 
 
 def warp(picture: Tensor, flow: Tensor) -> Tensor:
@@ -60,8 +66,9 @@ def nearest(picture: Tensor, flow: Tensor) -> Tensor:
     """
     batch, height, width, channels = picture.shape
     rows, columns = pixel_grid(flow)
-    x = (columns + flow[:, 0]).round().clamp(0, width - 1)
-    y = (rows + flow[:, 1]).round().clamp(0, height - 1)
+    # The flow is rounded, not the place: that is the same bits wherever a tile begins.
+    x = (columns + flow[:, 0].round()).clamp(0, width - 1)
+    y = (rows + flow[:, 1].round()).clamp(0, height - 1)
     index = y.long() * width + x.long()
     if batch > 1:
         index = index + _starts(batch, height * width, flow).reshape(-1, 1, 1)
@@ -69,35 +76,36 @@ def nearest(picture: Tensor, flow: Tensor) -> Tensor:
     return read.reshape(batch, height, width, channels)
 
 
-def place(flow: Tensor) -> Tensor:
-    """Where in its pixel FLOW [B, 2, H, W] ends, from the middle: [B, H, W, 2], -LIMIT..LIMIT."""
-    return ((flow - flow.round()) * (2 * LIMIT)).permute(0, 2, 3, 1)
+def off_grid(flow: Tensor) -> Tensor:
+    """How far from the middle of a pixel FLOW [..., 2, H, W] ends, alike, -LIMIT..LIMIT."""
+    return (flow - flow.round()) * (2 * LIMIT)
 
 
 def nearest_detail(detail: Tensor, flow: Tensor) -> Tensor:
-    """DETAIL [B, H, W, PHASES] read at the nearest pixel, of its fine grid, to p + FLOW(p).
+    """DETAIL [B, PHASES, H, W] read at the nearest pixel, of its fine grid, to p + FLOW(p), alike.
 
     All phases of a low-resolution pixel move by the same whole number of fine pixels, FLOW
     [B, 2, H, W] times SCALE, rounded; edges are repeated.
     """
-    batch, height, width, _ = detail.shape
+    batch, _, height, width = detail.shape
+    area = height * width
     rows, columns = pixel_grid(flow)
-    offsets = torch.arange(SCALE, device=flow.device, dtype=torch.float32)
+    offsets = torch.arange(SCALE, device=flow.device, dtype=torch.float32).reshape(-1, 1, 1)
     x = columns * SCALE + (flow[:, 0] * SCALE).round()
     y = rows * SCALE + (flow[:, 1] * SCALE).round()
-    # [B, H, W, SCALE]: the columns, and the rows, that the phases of a pixel come from.
-    across = canvas_index((x.unsqueeze(-1) + offsets).clamp(0, width * SCALE - 1), PHASES, 1)
-    down = (y.unsqueeze(-1) + offsets).clamp(0, height * SCALE - 1)
-    index = canvas_index(down, PHASES * width, SCALE).unsqueeze(-1) + across.unsqueeze(-2)
+    # [B, SCALE, H, W]: the columns, and the rows, that the phases of a pixel come from.
+    across = canvas_index((x.unsqueeze(1) + offsets).clamp(0, width * SCALE - 1), 1, area)
+    down = (y.unsqueeze(1) + offsets).clamp(0, height * SCALE - 1)
+    index = canvas_index(down, width, SCALE * area).unsqueeze(2) + across.unsqueeze(1)
     index = index.reshape(batch, -1)
     if batch > 1:
-        index = index + _starts(batch, height * width * PHASES, flow).reshape(-1, 1)
-    read = torch.index_select(detail.reshape(-1), 0, index.reshape(-1))
-    return read.reshape(batch, height, width, PHASES)
+        index = index + _starts(batch, area * PHASES, flow).reshape(-1, 1)
+    found = torch.index_select(detail.reshape(-1), 0, index.reshape(-1))
+    return found.reshape(batch, PHASES, height, width)
 
 
 def canvas_index(place: Tensor, stride: int, phase_stride: int) -> Tensor:
-    """Along one axis, the part of the index into a canvas [H, W, PHASES] of the fine pixel PLACE.
+    """Along one axis, the part of the index into a flat canvas of the fine pixel PLACE.
 
     PLACE holds whole numbers; low-resolution pixels are STRIDE apart, phases PHASE_STRIDE.
     """
@@ -110,44 +118,57 @@ def _starts(batch: int, size: int, like: Tensor) -> Tensor:
     return torch.arange(batch, device=like.device) * size
 
 
-def splat(picture: Tensor, flow: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """The SPMC layer: PICTURE [B, 1, H, W] moved by FLOW [B, 2, H, W] onto a SCALE x finer canvas.
+def places(flows: Tensor) -> Places:
+    """Where FLOWS [B, N, 2, H, W] take every pixel on a canvas SCALE times finer.
 
-    The centre of pixel x goes to SCALE * (x + u + 0.5) - 0.5 and is shared bilinearly by the four
-    canvas pixels around it. Outside the canvas is dropped. On the canvas lies REFERENCE
-    [B, 1, H, W] already, with the weight PRIOR. Returns the sums of weighted values and of weights,
-    [B, H, W, PHASES] each: the phases of a pixel side by side, so that nothing is rearranged.
+    The centre of pixel x goes to SCALE * (x + u + 0.5) - 0.5, between four canvas pixels.
     """
-    batch, _, height, width = picture.shape
-    rows, columns = pixel_grid(picture)
-    x = (columns + flow[:, 0] + 0.5) * SCALE - 0.5
-    y = (rows + flow[:, 1] + 0.5) * SCALE - 0.5
+    batch, count, _, height, width = flows.shape
+    rows, columns = pixel_grid(flows)
+    x = (columns + flows[:, :, 0] + 0.5) * SCALE - 0.5
+    y = (rows + flows[:, :, 1] + 0.5) * SCALE - 0.5
     across, across_share = _corners(x, width, PHASES, 1)
     down, down_share = _corners(y, height, PHASES * width, SCALE)
-    index = (down.unsqueeze(2) + across.unsqueeze(1)).reshape(batch, -1).long()
-    weight = down_share.unsqueeze(2) * across_share.unsqueeze(1)
-    value = weight * picture.float().unsqueeze(1)
-    shape = (batch, height, width, PHASES)
-    weights = torch.full(shape, PRIOR, device=flow.device)
-    values = as_pixels(reference) * weights[0, 0, 0]
-    return (
-        values.reshape(batch, -1).scatter_add(1, index, value.reshape(batch, -1)).reshape(shape),
-        weights.reshape(batch, -1).scatter_add(1, index, weight.reshape(batch, -1)).reshape(shape),
-    )
+    shape = (batch, count, 4, height, width)
+    index = (down.unsqueeze(3) + across.unsqueeze(2)).reshape(shape)
+    share = (down_share.unsqueeze(3) * across_share.unsqueeze(2)).reshape(shape)
+    return Places(index.long(), share)
+
+
+def read(canvas: Tensor, at: Places) -> Tensor:
+    """What CANVAS [B, H, W, PHASES] holds where the pixels of N frames go: [B, N, H, W]."""
+    index, flat = at.index, canvas.reshape(-1)
+    if canvas.shape[0] > 1:
+        starts = _starts(canvas.shape[0], flat.shape[0] // canvas.shape[0], canvas)
+        index = index + starts.reshape(-1, 1, 1, 1, 1)
+    found = torch.index_select(flat, 0, index.reshape(-1)).reshape(at.share.shape)
+    return (found * at.share).sum(2)
+
+
+def splat(values: Tensor, at: Places) -> Tensor:
+    """The SPMC layer: VALUES [B, N, H, W] of all pixels of N frames, added up on one canvas.
+
+    Each goes where AT says, shared by the four canvas pixels around; what leaves the canvas is
+    lost. [B, H, W, PHASES]: the phases of a pixel side by side, so that nothing is rearranged.
+    """
+    batch, _, height, width = values.shape
+    shared = (values.unsqueeze(2) * at.share).reshape(batch, -1)
+    canvas = torch.zeros(batch, height * width * PHASES, device=values.device)
+    canvas = canvas.scatter_add(1, at.index.reshape(batch, -1), shared)
+    return canvas.reshape(batch, height, width, PHASES)
 
 
 def _corners(
     position: Tensor, length: int, stride: int, phase_stride: int
 ) -> tuple[Tensor, Tensor]:
-    """Along one axis, the canvas pixels below and above POSITION [B, H, W].
+    """Along one axis, the canvas pixels below and above POSITION [B, N, H, W].
 
-    Returns the `canvas_index` of both [B, 2, H, W] in a canvas of LENGTH low-resolution pixels and
-    their shares of the value, 0 outside.
+    Returns the `canvas_index` of both [B, N, 2, H, W] in a canvas of LENGTH low-resolution pixels
+    and their shares of the value, 0 outside.
     """
     below = torch.floor(position)
-    place = torch.stack([below, below + 1], 1)
-    position = position.unsqueeze(1)
+    place = torch.stack([below, below + 1], 2)
     inside = (place >= 0) & (place < length * SCALE)
-    share = (1 - (position - place).abs()) * inside
+    share = (1 - (position.unsqueeze(2) - place).abs()) * inside
     place = place.clamp(0, length * SCALE - 1)
     return canvas_index(place, stride, phase_stride), share

@@ -3,10 +3,12 @@
 After X. Tao, H. Gao, R. Liao, J. Wang, J. Jia, "Detail-revealing Deep Video Super-resolution",
 ICCV 2017 (arXiv 1704.02738). Kept from the paper: motion estimation, the sub-pixel motion
 compensation (SPMC) layer, detail fusion of any number of frames, recurrence, the bicubic skip.
-Changed: the canvas is held phase by phase on the low-resolution grid, so no convolution runs at
-high resolution; the sums of the SPMC layer are normalised by their weights; the recurrence goes
-from one output frame to the next along the flow instead of over the window, and carries, besides a
-hidden state, the detail found last, moved on the fine grid where it keeps its sub-pixel place.
+Changed: all neighbours go onto one canvas, each pixel weighted by a score, and the sum is divided
+by the sum of the weights; what goes there is how far a pixel is from what the enlarged reference
+says at its place, its innovation; the canvas is held phase by phase on the low-resolution grid, so
+no convolution runs at high resolution; the recurrence goes from one output frame to the next along
+the flow instead of over the window, and carries, besides a hidden state, the detail found last,
+moved on the fine grid where it keeps its sub-pixel place.
 
 Made for eight bits: whatever enters the convolutions around sampling and splatting is held within
 -LIMIT..LIMIT, where a step of 1/64 is fine enough, so that all of it can share one integer format
@@ -31,11 +33,12 @@ from models.spmc.geometry import (
     PHASES,
     PRIOR,
     SCALE,
-    as_pixels,
     compose,
     nearest,
     nearest_detail,
-    place,
+    off_grid,
+    places,
+    read,
     splat,
 )
 from models.spmc.motion import Motion, conv
@@ -51,8 +54,8 @@ class SpmcConfig:
     """Residual blocks of the detail fusion."""
     state: int = 32
     """Channels of the hidden state that goes from one output frame to the next."""
-    encoder: int = 16
-    """Channels of the encoding of one compensated frame; the first one is its score."""
+    score: int = 16
+    """Channels between the two convolutions that score the pixels of a neighbour."""
     motion: tuple[int, ...] = (48, 48, 32, 24)
     """Channels of the motion estimation per level, coarsest first; each level halves the size."""
 
@@ -68,8 +71,11 @@ class SpmcConfig:
 
     @property
     def fusion_radius(self) -> int:
-        """How far, in pixels and at rest, an output pixel sees: one per 3x3 convolution."""
-        return 2 + 1 + 2 * self.blocks + 1
+        """How far, in pixels and at rest, an output pixel sees.
+
+        One per 3x3 convolution, one from splatting, two from bicubic enlargement.
+        """
+        return 2 + 2 + 1 + 1 + 2 * self.blocks + 1
 
     @property
     def motion_radius(self) -> int:
@@ -133,9 +139,9 @@ def centred(picture: Tensor) -> Tensor:
 
 
 def seen(detail: Tensor) -> Tensor:
-    """DETAIL [B, PHASES, H, W] as the next frame's convolutions see it, [B, H, W, PHASES]."""
+    """DETAIL [B, PHASES, H, W] as the next frame's convolutions see it."""
     # More than an eighth of the range is rare, and a finer step keeps still pictures stiller.
-    return bounded(detail * (8 * LIMIT)).permute(0, 2, 3, 1)
+    return bounded(detail * (8 * LIMIT))
 
 
 class Fusion(nn.Module):
@@ -144,42 +150,59 @@ class Fusion(nn.Module):
     def __init__(self, config: SpmcConfig) -> None:
         super().__init__()
         # Eight-bit convolutions are three times faster if the channels they read come in fours.
-        self.encoder = nn.Sequential(
-            conv(2 * PHASES + 4, 32), nn.ReLU(True), conv(32, config.encoder)
-        )
-        self.merge = conv(config.encoder + 4 + config.state + PHASES, config.channels)
+        self.scorer = nn.Sequential(conv(8, config.score), nn.ReLU(True), conv(config.score, 1))
+        self.merge = conv(2 * PHASES + 4 + config.state + PHASES, config.channels)
         self.body = nn.Sequential(*(Residual(config.channels) for _ in range(config.blocks)))
         self.project = nn.Conv2d(config.channels, config.state, 1)
         self.head = conv(config.channels, PHASES)
         self.head.weight.data.mul_(0.1)
         self.register_buffer("bicubic", bicubic_phases(), persistent=False)
-        self.compensate = splat
+        self.splat = splat
 
-    def encode(self, neighbours: Tensor, flows: Tensor, references: Tensor) -> Tensor:
-        """Encodings [B, H, W, E] of NEIGHBOURS [B, 1, H, W], each moved by its flow."""
-        # A difference of a quarter of the range is the largest that says anything.
-        wide = references * (4 * LIMIT)
-        value, weight = self.compensate(neighbours * (4 * LIMIT), flows, wide)
-        difference = bounded(value / weight - as_pixels(wide))
-        plain = [as_pixels(centred(picture)) for picture in (neighbours, references)]
-        given = [difference, PRIOR / weight, *plain, place(flows)]
-        found = self.encoder(torch.cat(given, -1).permute(0, 3, 1, 2))
-        return bounded(found).permute(0, 2, 3, 1)
+    def enlarge(self, pictures: Tensor) -> Tensor:
+        """PICTURES [B, 1, H, W] enlarged by bicubic, phase by phase [B, PHASES, H, W]."""
+        padded = F.pad(pictures.float(), (2, 2, 2, 2), mode="replicate")
+        return F.conv2d(padded, self.bicubic).float()
 
-    def fuse(self, encodings: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean over the window weighted by score: [N, B, H, W, E] -> [B, H, W, E].
+    def compensate(
+        self, neighbours: Tensor, flows: Tensor, reference: Tensor, enlarged: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The canvas [B, H, W, PHASES] of NEIGHBOURS [B, N, H, W], moved by FLOWS [B, N, 2, H, W].
 
-        A score of 0 is what saying nothing has: if all neighbours score low, little is left. How
-        much, [B, H, W, 1], is the second result.
+        It holds the mean innovation against the REFERENCE [B, 1, H, W], which is ENLARGED [B,
+        PHASES, H, W], weighted by score; the second result, alike, is 1 where nothing arrived and
+        near 0 where much did.
         """
-        weights = (4 * encodings[..., 0].float()).exp()
-        nothing = 1 / (1 + weights.sum(0))
-        shares = (weights * nothing).to(encodings.dtype)
-        return (encodings * shares.unsqueeze(-1)).sum(0), nothing.unsqueeze(-1)
+        at = places(flows)
+        expected = read(enlarged.permute(0, 2, 3, 1), at)
+        # An eighth of the range is more than aliasing makes of most edges.
+        innovation = bounded((neighbours - expected) * (8 * LIMIT))
+        score = self.score(innovation, neighbours, expected, flows, reference)
+        weight = self.splat(score, at) + PRIOR
+        return self.splat(score * innovation, at) / weight, PRIOR / weight
+
+    def score(
+        self,
+        innovation: Tensor,
+        neighbours: Tensor,
+        expected: Tensor,
+        flows: Tensor,
+        reference: Tensor,
+    ) -> Tensor:
+        """How much every pixel of a neighbour is to be trusted, [B, N, H, W], more than 0.
+
+        Shapes as in `compensate`; EXPECTED is what the enlarged reference says at its place.
+        """
+        each = [innovation, innovation.abs() * 2, *map(centred, (neighbours, expected))]
+        planes = [plane.unsqueeze(2) for plane in (*each, centred(reference).expand_as(expected))]
+        length = flows.abs().sum(2, keepdim=True) / 4
+        given = bounded(torch.cat([*planes, off_grid(flows), length], 2).flatten(0, 1))
+        found = bounded(self.scorer(given)).float()
+        return (4 * found).exp().reshape(neighbours.shape)
 
     def advance(
         self,
-        fused: tuple[Tensor, Tensor],
+        canvas: tuple[Tensor, Tensor],
         reference: Tensor,
         hidden: Tensor,
         detail: Tensor,
@@ -187,19 +210,17 @@ class Fusion(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The next HIDDEN [B, H, W, C] and DETAIL [B, PHASES, H, W], what bicubic lacks.
 
-        HIDDEN and DETAIL given, the latter [B, H, W, PHASES] as `seen` says, are those of the last
-        frame, moved to the REFERENCE [B, 1, H, W] along FLOW [B, 2, H, W]; FUSED is of `fuse`.
+        CANVAS is of `compensate`. HIDDEN and DETAIL given, the latter as `seen` says, are those of
+        the last frame, moved to the REFERENCE [B, 1, H, W] along FLOW [B, 2, H, W].
         """
-        parts = [*fused, as_pixels(centred(reference)), hidden, detail, place(flow)]
-        found = torch.cat([part.to(fused[0].dtype) for part in parts], -1).permute(0, 3, 1, 2)
+        active = activity(reference.float())
+        plain = torch.cat([centred(reference), active * LIMIT, off_grid(flow)], 1)
+        plain, detail = (planes.permute(0, 2, 3, 1) for planes in (plain, detail))
+        parts = [*canvas, plain, hidden, detail]
+        found = torch.cat([part.to(hidden.dtype) for part in parts], -1).permute(0, 3, 1, 2)
         found = self.body(F.relu(self.merge(found)))
         hidden, detail = bounded(self.project(found)), self.head(found).float()
-        return hidden.permute(0, 2, 3, 1), detail * activity(reference.float())
-
-    def picture(self, detail: Tensor, reference: Tensor) -> Tensor:
-        """Luma [B, 1, 4H, 4W]: REFERENCE enlarged by bicubic, plus DETAIL [B, PHASES, H, W]."""
-        padded = F.pad(reference.float(), (2, 2, 2, 2), mode="replicate")
-        return F.pixel_shuffle(F.conv2d(padded, self.bicubic).float() + detail, SCALE)
+        return hidden.permute(0, 2, 3, 1), detail * active
 
     def forward(
         self,
@@ -217,12 +238,13 @@ class Fusion(nn.Module):
         STATE_FLOW [1, 2, H, W] leads from the reference to the previous one. HIDDEN [1, C, H, W]
         and DETAIL [1, PHASES, H, W] are of that one; zeros start a scene.
         """
-        encodings = self.encode(frames, flows, reference.expand(frames.shape[0], -1, -1, -1))
-        fused = self.fuse(encodings.unsqueeze(1))
+        enlarged = self.enlarge(reference)
+        window = frames.transpose(0, 1), flows.unsqueeze(0)
+        canvas = self.compensate(*window, reference, enlarged)
         hidden = nearest(hidden.permute(0, 2, 3, 1), state_flow)
         detail = nearest_detail(seen(detail), state_flow)
-        hidden, detail = self.advance(fused, reference, hidden, detail, state_flow)
-        luma = self.picture(detail, reference).clamp(0, 1)
+        hidden, detail = self.advance(canvas, reference, hidden, detail, state_flow)
+        luma = F.pixel_shuffle(enlarged + detail, SCALE).clamp(0, 1)
         return luma, hidden.permute(0, 3, 1, 2), detail
 
 
@@ -244,43 +266,48 @@ class Spmc(nn.Module):
         forward, backward = both.reshape(2, batch, count - 1, 2, height, width)
         return forward, backward
 
-    def forward(self, frames: Tensor, radius: int = 2) -> Tensor:
+    def forward(self, frames: Tensor, radius: int = 2, motion_learns: bool = False) -> Tensor:
         """Luma [B, T, 4H, 4W], not clipped, of FRAMES [B, T, H, W].
 
-        Windows reach RADIUS frames to each side and end with the sequence.
+        Windows reach RADIUS frames to each side and end with the sequence. MOTION_LEARNS: gradients
+        reach the motion estimation.
         """
         batch, count, height, width = frames.shape
-        # Motion is taught by itself (train_motion.py): nearest reading has no gradient for it.
-        with torch.no_grad():
+        # Motion is taught by itself first (train_motion.py). Later it may learn from what splatting
+        # makes of it; reading the nearest pixel of the states has no gradient for it.
+        with torch.set_grad_enabled(motion_learns and torch.is_grad_enabled()):
             forward, backward = self.adjacent_flows(frames)
         steps = forward.unbind(1), backward.unbind(1)
+        enlarged = self.fusion.enlarge(frames.flatten(0, 1).unsqueeze(1))
+        enlarged = enlarged.unflatten(0, (batch, count))
         hidden = frames.new_zeros(batch, height, width, self.config.state)
         detail, details = frames.new_zeros(batch, PHASES, height, width), []
         flow = torch.zeros_like(frames[:, :2])
         for t in range(count):
             reference = frames[:, t : t + 1].contiguous()
             if t > 0:
-                flow = steps[1][t - 1]
+                flow = steps[1][t - 1].detach()
                 hidden = nearest(hidden, flow)
             moved = nearest_detail(seen(detail), flow)
-            fused = self.fusion.fuse(self.encode_window(frames, t, radius, *steps))
-            hidden, detail = self.fusion.advance(fused, reference, hidden, moved, flow)
+            window = self.window(frames, t, radius, *steps)
+            canvas = self.fusion.compensate(*window, reference, enlarged[:, t])
+            hidden, detail = self.fusion.advance(canvas, reference, hidden, moved, flow)
             details.append(detail)
-        found = torch.stack(details, 1).flatten(0, 1)
-        pictures = self.fusion.picture(found, frames.flatten(0, 1).unsqueeze(1))
-        return pictures.reshape(batch, count, *pictures.shape[2:])
+        pictures = F.pixel_shuffle(enlarged + torch.stack(details, 1), SCALE)
+        return pictures.squeeze(2)
 
-    def encode_window(
-        self, frames: Tensor, t: int, radius: int, forward: tuple, backward: tuple
-    ) -> Tensor:
-        """Encodings [N, B, H, W, E] of the neighbours of frame T of FRAMES, all moved to it."""
+    @staticmethod
+    def window(
+        frames: Tensor, t: int, radius: int, forward: tuple, backward: tuple
+    ) -> tuple[Tensor, Tensor]:
+        """The neighbours [B, N, H, W] of frame T of FRAMES and their flows to it [B, N, 2, H, W].
+
+        A frame without neighbours stands for its own.
+        """
         window = range(max(0, t - radius), min(frames.shape[1], t + radius + 1))
         flows = flows_to(t, window, forward, backward)
         neighbours = [i for i in window if i != t] or [t]
-        moved = torch.cat([frames[:, i : i + 1] for i in neighbours])
-        references = frames[:, t : t + 1].repeat(len(neighbours), 1, 1, 1)
-        encoded = self.fusion.encode(moved, torch.cat([flows[i] for i in neighbours]), references)
-        return encoded.unflatten(0, (len(neighbours), -1))
+        return frames[:, neighbours], torch.stack([flows[i] for i in neighbours], 1)
 
 
 def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> dict[int, Tensor]:

@@ -113,6 +113,7 @@ def quantise(source: Path, target: Path, recorded: list[Arrays], averaged: bool)
                 "ActivationSymmetric": False,
                 "TensorQuantOverrides": formats,
                 "CalibMovingAverage": averaged,
+                "ForceQuantizeNoInputCheck": True,
             },
         )
     made = onnx.load(target)

@@ -70,7 +70,7 @@ class Unprepared(SpmcUpscaler):
 
     def _begin(self, items: tuple[Seen, ...]) -> Luma:
         self._forget(items[0])
-        return self._fuse(items, 0, np.zeros((1, 2, *items[0].luma.shape[2:]), np.float32))
+        return self._fuse(items, 0, items[0].still)
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2])

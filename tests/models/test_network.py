@@ -19,44 +19,79 @@ def moved(torch: Any, x: float, y: float, height: int = 9, width: int = 12) -> A
 
 
 def test_a_picture_at_rest_lies_in_the_middle_of_its_pixels(torch: Any) -> None:
-    from models.spmc.geometry import PRIOR, splat
+    from models.spmc.geometry import places, splat
 
     picture = torch.rand(1, 1, 9, 12)
-    values, weights = splat(picture, moved(torch, 0, 0), torch.zeros_like(picture))
+    at = places(moved(torch, 0, 0).unsqueeze(1))
     middle = torch.zeros(16)
     middle[[5, 6, 9, 10]] = 0.25
     expected = middle.expand(1, 9, 12, 16)
-    torch.testing.assert_close(weights, expected + PRIOR)
-    torch.testing.assert_close(values, expected * picture.reshape(1, 9, 12, 1))
+    torch.testing.assert_close(splat(torch.ones_like(picture), at), expected)
+    torch.testing.assert_close(splat(picture, at), expected * picture.reshape(1, 9, 12, 1))
 
 
 @pytest.mark.parametrize(("x", "y"), [(0.375, 0.125), (0.125, -0.125), (-1.375, 2.625)])
 def test_a_moved_pixel_hits_the_canvas_where_it_belongs(torch: Any, x: float, y: float) -> None:
     """An odd number of eighths puts the centre of a pixel on the centre of a canvas pixel."""
-    from models.spmc.geometry import splat
+    from models.spmc.geometry import places, splat
 
     picture = torch.zeros(1, 1, 9, 12)
     picture[0, 0, 4, 5] = 1
-    values, _ = splat(picture, moved(torch, x, y), torch.zeros_like(picture))
+    values = splat(picture, places(moved(torch, x, y).unsqueeze(1)))
     canvas = torch.pixel_shuffle(values.permute(0, 3, 1, 2), 4)[0, 0]
     column, row = 4 * (5 + x + 0.5) - 0.5, 4 * (4 + y + 0.5) - 0.5
     assert canvas[int(row), int(column)] == pytest.approx(1)
     assert canvas.sum() == pytest.approx(1)
 
 
-def test_the_reference_lies_on_the_canvas_beforehand(torch: Any) -> None:
-    from models.spmc.geometry import PRIOR, splat
+def test_frames_add_up_on_the_canvas_and_sequences_keep_apart(torch: Any) -> None:
+    from models.spmc.geometry import places, read, splat
 
-    picture, reference = torch.zeros(1, 1, 9, 12), torch.rand(1, 1, 9, 12)
-    values, weights = splat(picture, moved(torch, 100, 100), reference)
-    torch.testing.assert_close(weights, torch.full_like(weights, PRIOR))
-    mean = torch.pixel_shuffle((values / weights).permute(0, 3, 1, 2), 4)
-    torch.testing.assert_close(mean[:, :, ::4, ::4], reference)
+    values = torch.rand(2, 3, 9, 12)
+    flows = torch.rand(2, 3, 2, 9, 12) * 4 - 2
+    together = splat(values, places(flows))
+    for b in range(2):
+        alone = [
+            splat(values[b, i].reshape(1, 1, 9, 12), places(flows[b, i].reshape(1, 1, 2, 9, 12)))
+            for i in range(3)
+        ]
+        torch.testing.assert_close(together[b], torch.cat(alone).sum(0))
+        expected = read(together[b : b + 1], places(flows[b : b + 1]))
+        torch.testing.assert_close(read(together, places(flows))[b], expected[0])
+
+
+def test_a_plane_is_read_where_splatting_writes(torch: Any) -> None:
+    """Of a ramp, which bilinear reading continues exactly; outside there is nothing."""
+    from models.spmc.geometry import places, read
+
+    fine = (torch.arange(48) * 2.0 + torch.arange(36).reshape(36, 1) * 3.0).reshape(1, 1, 36, 48)
+    canvas = torch.pixel_unshuffle(fine, 4).permute(0, 2, 3, 1)
+    found = read(canvas, places(moved(torch, 0.3, -0.6).unsqueeze(1)))[0, 0]
+    columns, rows = 4 * (torch.arange(12) + 0.8) - 0.5, 4 * (torch.arange(9) - 0.1) - 0.5
+    expected = columns * 2 + rows.reshape(9, 1) * 3
+    torch.testing.assert_close(found[1:, :11], expected[1:, :11])
+    assert not read(canvas, places(moved(torch, 100, 0).unsqueeze(1))).any()
+
+
+def test_where_nothing_arrives_the_canvas_says_so(torch: Any) -> None:
+    from models.spmc.network import Fusion, SpmcConfig
+
+    fusion = Fusion(SpmcConfig())
+    pictures = torch.rand(1, 2, 9, 12)
+    flows = moved(torch, 100, 100).unsqueeze(1)
+    reference = pictures[:, :1]
+    with torch.no_grad():
+        given = pictures[:, 1:], flows, reference, fusion.enlarge(reference)
+        innovation, doubt = fusion.compensate(*given)
+        still = pictures[:, :1], flows * 0, reference, given[-1]
+        _, less = fusion.compensate(*still)
+    assert not innovation.any() and (doubt == 1).all()
+    assert (less[..., [5, 6, 9, 10]] < 0.9).all() and (less[..., 0] == 1).all()
 
 
 @pytest.mark.parametrize(("x", "y"), [(2, -1), (2.4, -1.4), (-0.3, 0.45)])
 def test_states_are_read_at_the_nearest_pixel(torch: Any, x: float, y: float) -> None:
-    from models.spmc.geometry import LIMIT, nearest, place
+    from models.spmc.geometry import LIMIT, nearest, off_grid
 
     state = torch.rand(2, 9, 12, 3)
     flow = moved(torch, x, y).expand(2, 2, 9, 12)
@@ -64,7 +99,7 @@ def test_states_are_read_at_the_nearest_pixel(torch: Any, x: float, y: float) ->
     found = nearest(state, flow)
     torch.testing.assert_close(found[:, 2:-2, 3:-3], expected[:, 2:-2, 3:-3])
     torch.testing.assert_close(found[:, 0, 0], state[:, max(0, round(y)), max(0, round(x))])
-    off = place(flow)[0, 0, 0] / (2 * LIMIT)
+    off = off_grid(flow)[0, :, 0, 0] / (2 * LIMIT)
     torch.testing.assert_close(off, torch.tensor([float(x - round(x)), float(y - round(y))]))
 
 
@@ -73,8 +108,23 @@ def test_detail_is_read_on_its_own_fine_grid(torch: Any, x: float, y: float) -> 
     from models.spmc.geometry import nearest_detail
 
     fine = torch.rand(2, 1, 36, 48)
-    detail = torch.pixel_unshuffle(fine, 4).permute(0, 2, 3, 1)
+    detail = torch.pixel_unshuffle(fine, 4)
     found = nearest_detail(detail, moved(torch, x, y).expand(2, 2, 9, 12))
-    picture = torch.pixel_shuffle(found.permute(0, 3, 1, 2), 4)
+    picture = torch.pixel_shuffle(found, 4)
     expected = torch.roll(fine, (-round(4 * y), -round(4 * x)), (2, 3))
     torch.testing.assert_close(picture[..., 8:-8, 8:-8], expected[..., 8:-8, 8:-8])
+
+
+def test_motion_learns_when_told_to(torch: Any) -> None:
+    """What splatting makes of the flows has a gradient for them; stages without it keep motion."""
+    from models.spmc.network import Spmc
+
+    torch.manual_seed(0)
+    network = Spmc()
+    frames = torch.rand(1, 4, 16, 24)
+    for learns in (False, True):
+        network.zero_grad()
+        network(frames, 1, motion_learns=learns).square().mean().backward()
+        found = [parameter.grad for parameter in network.motion.parameters()]
+        assert all((grad is not None and bool(grad.any())) == learns for grad in found)
+        assert all(parameter.grad is not None for parameter in network.fusion.parameters())
