@@ -266,14 +266,16 @@ class Spmc(nn.Module):
         forward, backward = both.reshape(2, batch, count - 1, 2, height, width)
         return forward, backward
 
-    def forward(self, frames: Tensor, radius: int = 2) -> Tensor:
+    def forward(self, frames: Tensor, radius: int = 2, motion_learns: bool = False) -> Tensor:
         """Luma [B, T, 4H, 4W], not clipped, of FRAMES [B, T, H, W].
 
-        Windows reach RADIUS frames to each side and end with the sequence.
+        Windows reach RADIUS frames to each side and end with the sequence. MOTION_LEARNS: gradients
+        reach the motion estimation.
         """
         batch, count, height, width = frames.shape
-        # Motion is taught by itself (train_motion.py): what it learnt here it lost for fast motion.
-        with torch.no_grad():
+        # Motion is taught by itself first (train_motion.py). Later it may learn from what splatting
+        # makes of it; reading the nearest pixel of the states has no gradient for it.
+        with torch.set_grad_enabled(motion_learns and torch.is_grad_enabled()):
             forward, backward = self.adjacent_flows(frames)
         steps = forward.unbind(1), backward.unbind(1)
         enlarged = self.fusion.enlarge(frames.flatten(0, 1).unsqueeze(1))
@@ -284,7 +286,7 @@ class Spmc(nn.Module):
         for t in range(count):
             reference = frames[:, t : t + 1].contiguous()
             if t > 0:
-                flow = steps[1][t - 1]
+                flow = steps[1][t - 1].detach()
                 hidden = nearest(hidden, flow)
             moved = nearest_detail(seen(detail), flow)
             window = self.window(frames, t, radius, *steps)

@@ -41,7 +41,8 @@ class Recipe:
     """Fields of SpmcConfig."""
     stages: list[dict[str, float]]
     """One after the other: steps, rate (of learning, at the start), batch, length (frames), patch
-    (LR pixels), loss ("charbonnier" or "l2")."""
+    (LR pixels), loss ("charbonnier" or "l2"), motion (its learning rate, as a share; 0: it stays as
+    it is)."""
     mixture: dict[str, float]
     """Share of each kind of degraded input."""
     final_rate: float = 0.02
@@ -90,9 +91,9 @@ class Run:
         if motion is not None:
             self.network.motion.load_state_dict(torch.load(motion, weights_only=True))
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        # Motion was trained before, with known flows, and stays as it is.
-        learning = list(self.network.fusion.parameters())
-        self.optimiser = torch.optim.Adam(learning, betas=(0.9, 0.99))
+        # Motion was trained before, with known flows; it learns on in stages that say so.
+        groups = [self.network.fusion.parameters(), self.network.motion.parameters()]
+        self.optimiser = torch.optim.Adam([{"params": list(g)} for g in groups], betas=(0.9, 0.99))
         self.step = 0
         if checkpoint.is_file():
             self.load()
@@ -132,11 +133,12 @@ class Run:
         """One step; returns PSNR and gain over bicubic of its batch."""
         random.seed(self.recipe.seed * 1_000_003 + self.step)
         stage = stage_at(self.recipe, self.step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
+        rate, motion = learning_rate(self.recipe, self.step), float(stage.get("motion", 0.0))
+        for group, share in zip(self.optimiser.param_groups, (1.0, motion), strict=True):
+            group["lr"] = rate * share
         high, low = clips.sample(int(stage["batch"]))
         with torch.autocast("cpu", torch.bfloat16):
-            outputs = self.network(low, radius=random.choice(RADII))
+            outputs = self.network(low, random.choice(RADII), motion_learns=motion > 0)
         error = outputs - high
         loss = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
         self.optimiser.zero_grad(set_to_none=True)

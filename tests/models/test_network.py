@@ -113,3 +113,18 @@ def test_detail_is_read_on_its_own_fine_grid(torch: Any, x: float, y: float) -> 
     picture = torch.pixel_shuffle(found, 4)
     expected = torch.roll(fine, (-round(4 * y), -round(4 * x)), (2, 3))
     torch.testing.assert_close(picture[..., 8:-8, 8:-8], expected[..., 8:-8, 8:-8])
+
+
+def test_motion_learns_when_told_to(torch: Any) -> None:
+    """What splatting makes of the flows has a gradient for them; stages without it keep motion."""
+    from models.spmc.network import Spmc
+
+    torch.manual_seed(0)
+    network = Spmc()
+    frames = torch.rand(1, 4, 16, 24)
+    for learns in (False, True):
+        network.zero_grad()
+        network(frames, 1, motion_learns=learns).square().mean().backward()
+        found = [parameter.grad for parameter in network.motion.parameters()]
+        assert all((grad is not None and bool(grad.any())) == learns for grad in found)
+        assert all(parameter.grad is not None for parameter in network.fusion.parameters())
