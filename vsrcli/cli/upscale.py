@@ -73,7 +73,7 @@ def upscale_command(
         typer.Option(
             metavar="1|2|4|8",
             help="Average over so many mirrored and turned views: a little better, as many times "
-            "slower.",
+            "slower, and each view has states of its own in memory.",
             rich_help_panel=NETWORK,
         ),
     ] = 1,

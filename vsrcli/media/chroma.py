@@ -78,7 +78,7 @@ class ChromaFromLuma:
 
 
 def _halving(size: int, offset: float | None) -> Matrix:
-    """Means of pairs (OFFSET None), or 1-2-1 around the first (0) or second (1) of each pair."""
+    """1-3-3-1 amid each pair (OFFSET None), or 1-2-1 around its first (0) or second (1)."""
     shift = 0.0 if offset is None else offset - 0.5
     return resample_matrix(size, -(-size // 2), scale=0.5, shift=shift, kernel="bilinear")
 

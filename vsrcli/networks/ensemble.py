@@ -1,7 +1,7 @@
 """Self-ensemble: the mean of what a network makes of mirrored and turned views of the same frames.
 
 Known as test-time augmentation (TTA): R. Timofte, R. Rothe, L. Van Gool, "Seven Ways to Improve
-Example-based Single Image Super Resolution", CVPR 2016, section 3.5. What the network gets wrong
+Example-based Single Image Super Resolution", CVPR 2016. What the network gets wrong
 differs from view to view and averages out; every view costs a whole run.
 """
 
@@ -82,5 +82,10 @@ class Ensemble:
         sums: list[Luma] = []
         for view, lumas in found:
             ours = [view.back(luma) for luma in lumas]
-            sums = [a + b for a, b in zip(sums, ours, strict=True)] if sums else ours
-        return [each * np.float32(1 / len(self._views)) for each in sums]
+            for total, luma in zip(sums, ours, strict=False):
+                total += luma
+            sums = sums or ours
+        if len(self._views) > 1:
+            for total in sums:
+                total *= np.float32(1 / len(self._views))
+        return sums
