@@ -1,4 +1,4 @@
-"""Where pixels go: warping, the SPMC layer, and reading along a flow. Nothing here is learnt.
+"""Where pixels go: enlarging, warping, the SPMC layer, reading along a flow; nothing is learnt.
 
 B batch, H x W the low-resolution size. A flow [B, 2, H, W] is (x, y) in low-resolution pixels:
 pixel p of the first frame is found at p + flow(p) in the second.
@@ -38,6 +38,25 @@ def pixel_grid(like: Tensor) -> tuple[Tensor, Tensor]:
     return torch.meshgrid(rows, columns, indexing="ij")
 
 
+def bicubic_phases(a: float = -0.5) -> Tensor:
+    """Bicubic x4 enlargement (centre aligned) as a 5x5 convolution to the phases [PHASES,1,5,5]."""
+
+    def cubic(t: float) -> float:
+        t = abs(t)
+        if t < 1:
+            return (a + 2) * t**3 - (a + 3) * t**2 + 1
+        return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0.0
+
+    weights = torch.zeros(PHASES, 1, 5, 5)
+    for phase in range(PHASES):
+        y = (phase // SCALE + 0.5) / SCALE - 0.5
+        x = (phase % SCALE + 0.5) / SCALE - 0.5
+        for row in range(5):
+            for column in range(5):
+                weights[phase, 0, row, column] = cubic(row - 2 - y) * cubic(column - 2 - x)
+    return weights
+
+
 def warp(picture: Tensor, flow: Tensor) -> Tensor:
     """Backward warping: PICTURE [B, C, H, W] read at p + flow(p), bilinear, edges repeated."""
     height, width = picture.shape[2:]
@@ -57,6 +76,20 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
 def compose(first: Tensor, second: Tensor) -> Tensor:
     """Flow a -> c [B, 2, H, W] from FIRST, a -> b, and SECOND, b -> c."""
     return first + warp(second, first)
+
+
+def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> dict[int, Tensor]:
+    """Flow [B, 2, H, W] of every frame of WINDOW to frame T, by number, of adjacent flows.
+
+    FORWARD and BACKWARD [B, 2, H, W] of every step lead t -> t+1 and t+1 -> t. Outwards from T each
+    flow is the step to the frame next nearer, then that frame's own flow: N - 1 compositions.
+    """
+    flows = {t: torch.zeros_like(forward[0])}
+    for i in reversed(range(window.start, t)):
+        flows[i] = forward[i] if i + 1 == t else compose(forward[i], flows[i + 1])
+    for i in range(t + 1, window.stop):
+        flows[i] = backward[i - 1] if i - 1 == t else compose(backward[i - 1], flows[i - 1])
+    return flows
 
 
 def nearest(picture: Tensor, flow: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ from models.spmc.geometry import (
     PHASES,
     PRIOR,
     SCALE,
-    compose,
+    bicubic_phases,
+    flows_to,
     nearest,
     nearest_detail,
     off_grid,
@@ -82,25 +83,6 @@ class SpmcConfig:
         """How far a flow vector sees at rest: five convolutions a look, contrast, resampling."""
         looks = [1] + [2] * (len(self.motion) - 1)
         return sum((5 * look + 4) * 2**level for level, look in enumerate(looks))
-
-
-def bicubic_phases(a: float = -0.5) -> Tensor:
-    """Bicubic x4 enlargement (centre aligned) as a 5x5 convolution to the phases [PHASES,1,5,5]."""
-
-    def cubic(t: float) -> float:
-        t = abs(t)
-        if t < 1:
-            return (a + 2) * t**3 - (a + 3) * t**2 + 1
-        return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0.0
-
-    weights = torch.zeros(PHASES, 1, 5, 5)
-    for phase in range(PHASES):
-        y = (phase // SCALE + 0.5) / SCALE - 0.5
-        x = (phase % SCALE + 0.5) / SCALE - 0.5
-        for row in range(5):
-            for column in range(5):
-                weights[phase, 0, row, column] = cubic(row - 2 - y) * cubic(column - 2 - x)
-    return weights
 
 
 def activity(picture: Tensor) -> Tensor:
@@ -308,17 +290,3 @@ class Spmc(nn.Module):
         flows = flows_to(t, window, forward, backward)
         neighbours = [i for i in window if i != t] or [t]
         return frames[:, neighbours], torch.stack([flows[i] for i in neighbours], 1)
-
-
-def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> dict[int, Tensor]:
-    """Flow [B, 2, H, W] of every frame of WINDOW to frame T, by number, of adjacent flows.
-
-    FORWARD and BACKWARD [B, 2, H, W] of every step lead t -> t+1 and t+1 -> t. Outwards from T each
-    flow is the step to the frame next nearer, then that frame's own flow: N - 1 compositions.
-    """
-    flows = {t: torch.zeros_like(forward[0])}
-    for i in reversed(range(window.start, t)):
-        flows[i] = forward[i] if i + 1 == t else compose(forward[i], flows[i + 1])
-    for i in range(t + 1, window.stop):
-        flows[i] = backward[i - 1] if i - 1 == t else compose(backward[i - 1], flows[i - 1])
-    return flows
