@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.spmc.analysis import Record
-from models.spmc.data import Clips
+from models.spmc.data import Clips, load
 from models.spmc.geometry import PHASES, SCALE, pixel_grid, warp
 from models.spmc.inputs import Truth, make_low
 from models.spmc.network import Fusion, Spmc
@@ -150,7 +150,7 @@ def ablation(
     work.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(network or {}, [{"steps": steps, **STAGE}], MIXTURE)
     shape = int(STAGE["length"]), int(STAGE["patch"])
-    clips = {shape: Clips(cache, *shape, MIXTURE)}
+    clips = {shape: Clips(load(cache), *shape, MIXTURE)}
     weights = torch.load(WEIGHTS, weights_only=True)
     prefix = "motion."
     motion = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from models.spmc.filming import SIDE, moving_photo, photo_luma
@@ -69,18 +70,29 @@ def prepare_photos(folder: Path, cache: Path, length: int, each: int) -> None:
     print(f"{len(list(cache.glob('*_photo_*.npz')))} clips of photographs", flush=True)
 
 
-class Clips:
-    """Random training patches from a cache, held in memory."""
+def load(cache: Path) -> list[dict[str, Clip]]:
+    """Every clip of a cache, by the names it is stored under."""
+    clips = []
+    for path in sorted(cache.glob("*.npz")):
+        with np.load(path) as stored:
+            clips.append({name: stored[name] for name in ("hr", *KINDS)})
+    return clips
 
-    def __init__(self, cache: Path, length: int, patch: int, mixture: dict[str, float]) -> None:
+
+class Clips:
+    """Random training patches from clips held in memory."""
+
+    def __init__(
+        self, clips: list[dict[str, Clip]], length: int, patch: int, mixture: dict[str, float]
+    ) -> None:
         """Sequences of LENGTH frames, PATCH x PATCH LR pixels; MIXTURE: share of each kind."""
         self.length, self.patch = length, patch
         self.kinds, self.shares = list(mixture), list(mixture.values())
-        self.clips = []
-        for path in sorted(cache.glob("*.npz")):
-            with np.load(path) as stored:
-                if len(stored["hr"]) >= length and min(stored["bi"].shape[1:]) >= patch:
-                    self.clips.append({name: stored[name] for name in ("hr", *KINDS)})
+        self.clips = [
+            clip
+            for clip in clips
+            if len(clip["hr"]) >= length and min(clip["bi"].shape[1:]) >= patch
+        ]
         # Large clips hold more to see, though less than their area says.
         self.weights = [float(np.prod(clip["bi"].shape[1:])) ** 0.5 for clip in self.clips]
 
@@ -89,6 +101,15 @@ class Clips:
         pairs = [augment(*max(self._pick(), self._pick(), key=contrast)) for _ in range(count)]
         high, low = (np.stack([pair[side] for pair in pairs]) for side in (0, 1))
         return torch.from_numpy(high).float() / 255, torch.from_numpy(low).float() / 255
+
+    def sample_half(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `sample`, for enlarging x2: HR [B, T, 2P, 2P] and, half its size, LR [B, T, P, P]."""
+        high, _ = self.sample(count)
+        low = halved(high)
+        edge = self.patch // 2  # bicubic has seen beyond the edge of the patch there
+        inner = slice(edge, edge + self.patch), slice(2 * edge, 2 * (edge + self.patch))
+        low = (low[..., inner[0], inner[0]].clamp(0, 1) * 255).round() / 255
+        return high[..., inner[1], inner[1]], low
 
     def _pick(self) -> tuple[Clip, Clip]:
         clip = random.choices(self.clips, self.weights)[0]
@@ -100,6 +121,13 @@ class Clips:
         size, stop = self.patch, t + self.length
         high = clip["hr"][t:stop, y * 4 : (y + size) * 4, x * 4 : (x + size) * 4]
         return high, low[t:stop, y : y + size, x : x + size]
+
+
+def halved(pictures: torch.Tensor) -> torch.Tensor:
+    """PICTURES [B, T, H, W] half as large, anti-aliased bicubic."""
+    return F.interpolate(
+        pictures, scale_factor=0.5, mode="bicubic", antialias=True, align_corners=False
+    )
 
 
 def contrast(pair: tuple[Clip, Clip]) -> float:

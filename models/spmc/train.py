@@ -1,10 +1,13 @@
 """Train the network: a cache of clips in, a checkpoint out, every few minutes.
 
     python -m models.spmc.train models/spmc/config/spmc_x4.toml --cache DIR [--hours H]
+    python -m torch.distributed.run --nproc-per-node 2 -m models.spmc.train ... --threads 1
 
-Started again it goes on from its checkpoint: weights, their average, optimiser, step. The random
-numbers of every step follow from the seed and the step, so a resumed run sees the data an
-uninterrupted one would have seen. `--hours` ends a session, not the schedule.
+By the second command two processes, or more, share the work: each takes batches of its own, and
+all step by the mean of their gradients, so that the batch is as many times larger. Started again
+either goes on from its checkpoint: weights, their average, optimiser, step. The random numbers of
+every step follow from the seed and the step, so a resumed run sees the data an uninterrupted one
+would have seen. `--hours` ends a session, not the schedule.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
 import time
 import tomllib
@@ -20,10 +24,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.spmc.data import Clips
+from models.spmc.data import Clips, halved, load
 from models.spmc.network import Spmc, SpmcConfig
 
 AVERAGE = 0.999
@@ -47,6 +52,9 @@ class Recipe:
     """Share of each kind of degraded input."""
     final_rate: float = 0.02
     """Learning rate at the end of the last stage, as a share of its start."""
+    halves: float = 0.0
+    """Share of steps in which clips are enlarged x2, as whoever asks for x2 has it: by four, then
+    reduced."""
     seed: int = 0
 
 
@@ -70,7 +78,7 @@ def stage_at(recipe: Recipe, step: int) -> dict[str, float]:
 
 def gain(outputs: Tensor, high: Tensor, low: Tensor) -> tuple[float, float]:
     """PSNR of the outputs and its gain over bicubic, dB, mean over the frames of a batch."""
-    bicubic = F.interpolate(low, scale_factor=4, mode="bicubic", align_corners=False)
+    bicubic = F.interpolate(low, size=high.shape[2:], mode="bicubic", align_corners=False)
     ours, theirs = (
         (-10 * torch.log10((picture - high).square().mean((2, 3)))).mean()
         for picture in (outputs, bicubic)
@@ -78,13 +86,45 @@ def gain(outputs: Tensor, high: Tensor, low: Tensor) -> tuple[float, float]:
     return float(ours), float(ours - theirs)
 
 
+class Peers:
+    """The processes that train together; a single one, unless torch.distributed.run started it."""
+
+    def __init__(self) -> None:
+        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank = int(os.environ.get("RANK", "0"))
+        if self.count > 1 and not dist.is_initialized():
+            dist.init_process_group("gloo")
+
+    def average(self, tensors: list[Tensor]) -> None:
+        """Give every one of TENSORS its mean over the processes."""
+        if self.count > 1:
+            flat = torch.cat([each.flatten() for each in tensors])
+            dist.all_reduce(flat)
+            parts = (flat / self.count).split([each.numel() for each in tensors])
+            for each, part in zip(tensors, parts, strict=True):
+                each.copy_(part.view_as(each))
+
+    def agree(self, wish: bool) -> bool:
+        """What the first process wishes."""
+        if self.count == 1:
+            return wish
+        flag = torch.tensor(float(wish))
+        dist.broadcast(flag, 0)
+        return bool(flag)
+
+
 class Run:
     """The state of a training run, saved and loaded whole."""
 
     def __init__(
-        self, recipe: Recipe, checkpoint: Path, start: Path | None, motion: Path | None
+        self,
+        recipe: Recipe,
+        checkpoint: Path,
+        start: Path | None = None,
+        motion: Path | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        self.recipe, self.checkpoint = recipe, checkpoint
+        self.recipe, self.checkpoint, self.peers = recipe, checkpoint, peers or Peers()
         self.network = Spmc(SpmcConfig(**recipe.network)).to(memory_format=torch.channels_last)
         if start is not None:
             self.network.load_state_dict(torch.load(start, weights_only=True))
@@ -99,7 +139,12 @@ class Run:
             self.load()
 
     def save(self) -> None:
-        """Replace the checkpoint. Moments go to half precision: they are averages of noise."""
+        """Replace the checkpoint; the first process does.
+
+        Moments go to half precision: they are averages of noise.
+        """
+        if self.peers.rank:
+            return
         moments = self.optimiser.state_dict()
         moments["state"] = {
             index: {
@@ -132,17 +177,23 @@ class Run:
     def advance(self, clips: Clips) -> tuple[float, float]:
         """One step; returns PSNR and gain over bicubic of its batch."""
         random.seed(self.recipe.seed * 1_000_003 + self.step)
+        # Alike in all processes: otherwise one would wait for the others.
+        radius, half = random.choice(RADII), random.random() < self.recipe.halves
+        random.seed(random.getrandbits(32) + self.peers.rank)
         stage = stage_at(self.recipe, self.step)
         rate, motion = learning_rate(self.recipe, self.step), float(stage.get("motion", 0.0))
         for group, share in zip(self.optimiser.param_groups, (1.0, motion), strict=True):
             group["lr"] = rate * share
-        high, low = clips.sample(int(stage["batch"]))
+        high, low = (clips.sample_half if half else clips.sample)(int(stage["batch"]))
         with torch.autocast("cpu", torch.bfloat16):
-            outputs = self.network(low, random.choice(RADII), motion_learns=motion > 0)
+            outputs = self.network(low, radius, motion_learns=motion > 0)
+        if half:
+            outputs = halved(outputs)
         error = outputs - high
         loss = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.peers.average([p.grad for p in self.network.parameters() if p.grad is not None])
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         self.optimiser.step()
         self.step += 1
@@ -162,16 +213,16 @@ def train(run: Run, clips: dict[tuple[int, int], Clips], hours: float) -> None:
     """Train until the recipe or the time is at its end; a line every 100 steps."""
     total = sum(int(stage["steps"]) for stage in run.recipe.stages)
     started, saved, seen = time.monotonic(), time.monotonic(), []
-    while run.step < total and time.monotonic() - started < hours * 3600:
+    while run.step < total and run.peers.agree(time.monotonic() - started < hours * 3600):
         stage = stage_at(run.recipe, run.step)
         seen.append(run.advance(clips[int(stage["length"]), int(stage["patch"])]))
         if run.step % 100 == 0:
             psnr, more = np.mean(seen, axis=0)
-            pace = (time.monotonic() - started) / len(seen) if len(seen) < 100 else None
             line = {"step": run.step, "psnr": round(psnr, 3), "gain": round(more, 3)}
             line["rate"] = round(learning_rate(run.recipe, run.step), 7)
             line["seconds"] = round(time.monotonic() - started)
-            print(json.dumps(line | ({"pace": round(pace, 2)} if pace else {})), flush=True)
+            if run.peers.rank == 0:
+                print(json.dumps(line), flush=True)
             seen = []
         if time.monotonic() - saved > 180:
             run.save()
@@ -185,7 +236,7 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--cache", type=Path, required=True, help="clips of models.spmc.data")
     parser.add_argument("--checkpoint", type=Path, help="default: beside the config, .pt")
-    parser.add_argument("--start", type=Path, help="weights to begin from, a state_dict")
+    parser.add_argument("--weights", type=Path, help="weights to begin from, a state_dict")
     parser.add_argument("--motion", type=Path, help="motion estimation of models.spmc.train_motion")
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
     parser.add_argument("--threads", type=int, default=2)
@@ -194,9 +245,10 @@ def main() -> None:
     recipe = Recipe(**tomllib.loads(given.config.read_text(encoding="utf-8")))
     torch.manual_seed(recipe.seed)
     shapes = {(int(stage["length"]), int(stage["patch"])) for stage in recipe.stages}
-    clips = {shape: Clips(given.cache, *shape, recipe.mixture) for shape in shapes}
+    cache = load(given.cache)
+    clips = {shape: Clips(cache, *shape, recipe.mixture) for shape in shapes}
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
-    run = Run(recipe, checkpoint, given.start, given.motion)
+    run = Run(recipe, checkpoint, given.weights, given.motion)
     train(run, clips, given.hours)
 
 

@@ -409,25 +409,31 @@ def test_alpha_survives_vp9(tmp_path: Path, info: MediaInfo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "options", "size", "lookahead"),
+    ("codec", "options", "size", "lookahead", "refs"),
     [
-        ("libx264", {"crf": "17"}, (3840, 2160), None),
-        ("libx264", {"crf": "17"}, (5120, 2880), "13"),
-        ("libx264", {"crf": "17"}, (7680, 4320), "3"),
-        ("libx264rgb", {}, (7680, 4320), "3"),
-        ("libx264", {"preset": "slow"}, (3840, 2160), "40"),
-        ("libx264", {"preset": "veryfast"}, (7680, 4320), "3"),
-        ("libx264", {"preset": "ultrafast"}, (7680, 4320), None),
-        ("libx264", {"rc-lookahead": "50"}, (7680, 4320), "50"),
-        ("libx265", {}, (7680, 4320), None),
+        ("libx264", {"crf": "17"}, (3840, 2160), None, None),
+        ("libx264", {"crf": "17"}, (5120, 2880), "13", "2"),
+        ("libx264", {"crf": "17"}, (7680, 4320), "3", "2"),
+        ("libx264rgb", {}, (7680, 4320), "3", "2"),
+        ("libx264", {"preset": "slow"}, (3840, 2160), None, None),
+        ("libx264", {"preset": "slow"}, (7680, 4320), "3", "2"),
+        ("libx264", {"preset": "veryfast"}, (7680, 4320), "3", None),
+        ("libx264", {"preset": "ultrafast"}, (7680, 4320), None, None),
+        ("libx264", {"rc-lookahead": "50"}, (7680, 4320), "50", "2"),
+        ("libx264", {"refs": "4"}, (7680, 4320), "3", "4"),
+        ("libx265", {}, (7680, 4320), None, None),
     ],
 )
-def test_large_pictures_get_a_short_lookahead(
-    codec: str, options: dict[str, str], size: tuple[int, int], lookahead: str | None
+def test_less_is_held_of_large_pictures(
+    codec: str,
+    options: dict[str, str],
+    size: tuple[int, int],
+    lookahead: str | None,
+    refs: str | None,
 ) -> None:
-    fitted = spare_memory(EncoderSettings(codec, tuple(options.items())), size)
-    assert dict(fitted.options).get("rc-lookahead") == lookahead
-    assert options.items() <= dict(fitted.options).items()
+    fitted = dict(spare_memory(EncoderSettings(codec, tuple(options.items())), size).options)
+    assert (fitted.get("rc-lookahead"), fitted.get("refs")) == (lookahead, refs)
+    assert options.items() <= fitted.items()
 
 
 def test_large_pictures_get_one_thread_beside_a_network_on_the_cpu() -> None:

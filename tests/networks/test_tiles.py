@@ -91,6 +91,44 @@ def test_tiled_equals_whole_within_the_halo(edge: int) -> None:
         np.testing.assert_array_equal(tiled[name], expected)
 
 
+def test_coarse_outputs_are_float16_between_runs() -> None:
+    whole = np.random.default_rng(0).integers(-128, 128, (1, 4, 90, 124))
+    values = whole.astype(np.float32) / 64
+    seen: set[object] = set()
+
+    def run(inputs: dict) -> dict:
+        seen.update(array.dtype for array in inputs.values())
+        return {"state": inputs["state"], "flow": inputs["state"] + np.float32(1e-4)}
+
+    tiles = plan_tiles(90, 124, 60, CARD)
+    first = run_tiled(run, {"state": values}, tiles, coarse=("state",))
+    assert (first["state"].dtype, first["flow"].dtype) == (np.float16, np.float32)
+    again = run_tiled(run, {"state": first["state"]}, tiles, coarse=("state",))
+    # Eight bits of it fit exactly, however often they are put together.
+    np.testing.assert_array_equal(again["state"], values)
+    np.testing.assert_array_equal(first["flow"], values + np.float32(1e-4))
+    assert seen == {np.dtype(np.float32)}
+
+
+def test_frames_apart_are_run_one_by_one_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "array_of", lambda value: value)
+    plane = np.random.default_rng(0).random((2, 1, 90, 124), np.float32)
+    session, sizes = Counted(), []
+
+    def run(inputs: dict, stay: object = ()) -> dict:
+        sizes.append(len(inputs["plane"]))
+        return Counted().run(inputs)
+
+    monkeypatch.setattr(session, "run", run)
+    whole = Counted().run({"plane": plane})
+    for choice, expected in ((60, {1}), ("off", {2})):
+        sizes.clear()
+        found = Tiling(choice, CARD, 3, CPU).run(session, CARD, {"plane": plane}, 2, apart=True)
+        assert set(sizes) == expected
+        for name, values in whole.items():
+            np.testing.assert_array_equal(found[name], values)
+
+
 def test_tiles_are_as_small_as_so_many_can_be() -> None:
     # Three tiles of 50 would cover 130 pixels; 100 and what two pairs share, 2 * 10, make 40 each.
     spans = [tile.columns for tile in plan_tiles(16, 100, 50, CARD)]
@@ -119,8 +157,7 @@ def test_the_edge_follows_the_memory() -> None:
 
 
 def test_much_memory_is_not_all_taken() -> None:
-    large = {"first": 2000, "further": 400}
-    card = replace(CARD, halo=40, multiple_of=8, bytes_per_pixel=large)
+    card = find_model("spmc_x4", "int8", CPU).fusion
     edge = choose_edge(card, 1080, 1920, 5, memory=1 << 40)
     assert edge is not None
     tiles = plan_tiles(1080, 1920, edge, card)

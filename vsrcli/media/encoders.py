@@ -34,6 +34,16 @@ _LOOKAHEAD = {
     "placebo": 60,
 }
 """Frames that x264's presets look ahead."""
+_REFERENCES = {
+    "fast": 2,
+    "medium": 3,
+    "slow": 5,
+    "slower": 8,
+    "veryslow": 16,
+    "placebo": 16,
+}
+"""Frames that x264's presets predict from."""
+_SPARED_REFERENCES = 2
 _USUAL_PIXELS = 3840 * 2160
 """Of the largest pictures that encoders are given all their usual room for."""
 _TIMED = ("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9")
@@ -85,20 +95,24 @@ def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
 
 
 def spare_memory(settings: EncoderSettings, size: tuple[int, int]) -> EncoderSettings:
-    """Return the settings with a shorter lookahead for pictures larger than 3840x2160; x264's own.
+    """Return the settings with less for x264 to hold of pictures larger than 3840x2160.
 
-    x264 holds 3 bytes for each pixel of it. Of its presets' 40 frames the square of 3840x2160's
-    share in the picture is left: at 7680x4320 it takes 1.7 GiB with 3 frames and one thread, 2.3
-    with 10 frames and three. Options the user gave win.
+    It holds 3 bytes for each pixel of its lookahead and 5 for each of a reference. Of its presets'
+    40 frames the square of 3840x2160's share in the picture is left, and 2 references: at 7680x4320
+    it takes 1.7 GiB with 3 frames, 3 references and one thread, 2.3 with 10 frames and three.
+    Options the user gave win.
     """
-    given = dict(settings.options)
-    if settings.codec not in ("libx264", "libx264rgb") or "rc-lookahead" in given:
+    given, pixels = dict(settings.options), size[0] * size[1]
+    preset = given.get("preset", "medium")
+    if settings.codec not in ("libx264", "libx264rgb") or pixels <= _USUAL_PIXELS:
         return settings
-    usual = _LOOKAHEAD.get(given.get("preset", "medium"))
-    most = max(3, round(40 * min(1.0, _USUAL_PIXELS / (size[0] * size[1])) ** 2))
-    if usual is None or usual <= most:
-        return settings
-    return replace(settings, options=(*settings.options, ("rc-lookahead", str(most))))
+    most = max(3, round(40 * (_USUAL_PIXELS / pixels) ** 2))
+    spared = {}
+    if _LOOKAHEAD.get(preset, 0) > most:
+        spared["rc-lookahead"] = str(most)
+    if _REFERENCES.get(preset, 0) > _SPARED_REFERENCES:
+        spared["refs"] = str(_SPARED_REFERENCES)
+    return replace(settings, options=tuple((spared | given).items()))
 
 
 def encoder_threads(size: tuple[int, int], on_gpu: bool) -> int:

@@ -175,7 +175,10 @@ class SpmcUpscaler:
     def _flow(self, reference: Resident, neighbour: Resident, count: int) -> Resident:
         """Flow [COUNT, 2, H, W] of so many pairs."""
         inputs = {"reference": reference, "neighbour": neighbour}
-        return self._tiling.run(self._motion, self._model.motion, inputs, count, ("flow",))["flow"]
+        found = self._tiling.run(
+            self._motion, self._model.motion, inputs, count, stay=("flow",), apart=True
+        )
+        return found["flow"]
 
     def _enlarge(self, window: Window[Seen]) -> Luma:
         reference = window.items[window.reference]
@@ -222,14 +225,21 @@ class SpmcUpscaler:
         }
         following = {name: f"next_{name}" for name in self._states}
         outputs = self._tiling.run(
-            self._fusion, self._model.fusion, inputs, len(neighbours), stay=following.values()
+            self._fusion,
+            self._model.fusion,
+            inputs,
+            len(neighbours),
+            stay=following.values(),
+            # Eight bits fit exactly, as all of the hidden state; detail is read in steps of 1/1024.
+            coarse=() if self._model.precision == "fp32" else following.values(),
         )
         self._states = {name: outputs[each] for name, each in following.items()}
         return outputs["luma"]
 
     def _crop(self, luma: Luma, size: tuple[int, int]) -> Luma:
         rows, columns = (side * self.scale for side in size)
-        return np.clip(luma[0, 0, :rows, :columns], 0, 1)
+        cropped = luma[0, 0, :rows, :columns]
+        return np.clip(cropped, 0, 1, out=cropped)
 
     def _flows(self, items: tuple[Seen, ...], reference: int) -> dict[int, Resident]:
         """Flow [1, 2, H, W] of every one of ITEMS to the frame REFERENCE, by number."""

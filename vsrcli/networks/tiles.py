@@ -30,9 +30,9 @@ from vsrcli.networks.session import (
 MEMORY_SHARE = 0.5
 """Part of the free memory that a run may plan with: the rest is for the frames waiting in the
 decoder, the windows and the encoder, and for what the allocator rounds up."""
-WHOLE_MOST, TILE_MOST = 7 << 29, 3 << 29
+WHOLE_MOST, TILE_MOST = 7 << 29, 1 << 30
 """And no more than this, however much is free: 3.5 GiB for a frame in one piece, which is fastest,
-else 1.5 GiB for a tile, which takes a fifth more time for the halos."""
+else 1 GiB for a tile, which takes a quarter more time for the halos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,16 @@ def _spans(length: int, edge: int, card: ModelCard) -> list[Span]:
     return [Span(start, start + edge, *keep) for start, keep in zip(starts, keeps, strict=True)]
 
 
-def run_tiled(run: Callable[[Arrays], Arrays], inputs: Arrays, tiles: list[Tile]) -> Arrays:
+def run_tiled(
+    run: Callable[[Arrays], Arrays],
+    inputs: Arrays,
+    tiles: list[Tile],
+    coarse: Collection[str] = (),
+) -> Arrays:
     """Outputs of RUN on INPUTS, every array [..., H, W], computed tile by tile.
 
-    An output may be larger than the inputs by a whole factor.
+    An output may be larger than the inputs by a whole factor. Those named in COARSE are put
+    together as float16, the others as float32; RUN is given float32 whatever INPUTS are.
     """
     height, width = next(iter(inputs.values())).shape[-2:]
     outputs: Arrays = {}
@@ -106,7 +112,7 @@ def run_tiled(run: Callable[[Arrays], Arrays], inputs: Arrays, tiles: list[Tile]
         rows, columns = tile.rows, tile.columns
         cut = {
             name: np.ascontiguousarray(
-                array[..., rows.start : rows.stop, columns.start : columns.stop]
+                array[..., rows.start : rows.stop, columns.start : columns.stop], np.float32
             )
             for name, array in inputs.items()
         }
@@ -114,11 +120,22 @@ def run_tiled(run: Callable[[Arrays], Arrays], inputs: Arrays, tiles: list[Tile]
             factor = piece.shape[-2] // (rows.stop - rows.start)
             if name not in outputs:
                 shape = (*piece.shape[:-2], height * factor, width * factor)
-                outputs[name] = np.empty(shape, np.float32)
+                outputs[name] = np.empty(shape, np.float16 if name in coarse else np.float32)
             outputs[name][..., _kept(rows, 0, factor), _kept(columns, 0, factor)] = piece[
                 ..., _kept(rows, rows.start, factor), _kept(columns, columns.start, factor)
             ]
     return outputs
+
+
+def _one_by_one(run: Callable[[Arrays], Arrays]) -> Callable[[Arrays], Arrays]:
+    """RUN for arrays [B, ...] as B runs."""
+
+    def run_all(inputs: Arrays) -> Arrays:
+        count = len(next(iter(inputs.values())))
+        found = [run({name: a[i : i + 1] for name, a in inputs.items()}) for i in range(count)]
+        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+
+    return run_all
 
 
 def _kept(span: Span, origin: int, factor: int) -> slice:
@@ -163,10 +180,14 @@ class Tiling:
         inputs: Values,
         frames: int,
         stay: Collection[str] = (),
+        coarse: Collection[str] = (),
+        apart: bool = False,
     ) -> Values:
         """Outputs of SESSION, whose graph is CARD's, on INPUTS [..., H, W] with FRAMES frames.
 
-        Those named in STAY may be left on the device: a frame in tiles comes and goes as arrays.
+        Those named in STAY may be left on the device: a frame in tiles comes and goes as arrays,
+        and those named in COARSE are kept in half the memory then. APART: the frames know nothing
+        of each other, so tiles are run one frame at a time.
         Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
         """
         height, width = _size(next(iter(inputs.values())))
@@ -175,13 +196,14 @@ class Tiling:
             self.edge = choose_edge(self._card, height, width, self._frames, memory)
             self._decided_for = (height, width)
         while True:
-            edge = self._edge_for(card, height, width, frames)
+            edge = self._edge_for(card, height, width, 1 if apart else frames)
             tiles = plan_tiles(height, width, edge, card)
             try:
                 if len(tiles) == 1:
                     return session.run(inputs, stay)
                 whole = {name: array_of(value) for name, value in inputs.items()}
-                return run_tiled(session.run, whole, tiles)
+                run = _one_by_one(session.run) if apart else session.run
+                return run_tiled(run, whole, tiles, coarse)
             except OutOfMemoryError:
                 edge = smaller_edge(self._card, height, width, self.edge)
                 if not self._automatic or edge is None:

@@ -1,0 +1,100 @@
+"""Training: data for x2, going on from a checkpoint, and several processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+TINY = {"channels": 16, "blocks": 1, "state": 4, "score": 16, "motion": (8, 8)}
+STAGE = {"steps": 4, "rate": 1e-3, "batch": 1, "length": 4, "patch": 16}
+PEERS = """
+import torch
+from models.spmc.train import Peers
+
+peers = Peers()
+values = [torch.full((2, 3), float(peers.rank)), torch.full((4,), 10.0 * peers.rank)]
+peers.average(values)
+assert [set(each.flatten().tolist()) for each in values] == [{0.5}, {5.0}]
+assert peers.agree(peers.rank == 0) and not peers.agree(peers.rank == 1)
+print("agreed")
+"""
+
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    """The package, which the `train` extra installs."""
+    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
+
+
+@pytest.fixture(scope="module")
+def clips(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from models.spmc.data import load, store
+
+    cache = tmp_path_factory.mktemp("cache")
+    picture = np.random.default_rng(0).integers(0, 255, (160, 160), np.uint8)
+    for number in range(2):
+        moved = [np.roll(picture, (t, number - t), (0, 1))[:128, :128] for t in range(6)]
+        store(np.stack(moved), cache / f"{number}.npz")
+    return load(cache)
+
+
+def test_pairs_for_x2_lie_on_each_other(clips: Any) -> None:
+    from models.spmc.data import Clips, halved
+
+    high, low = Clips(clips, 4, 16, {"bi": 1.0}).sample_half(2)
+    assert (high.shape, low.shape) == ((2, 4, 32, 32), (2, 4, 16, 16))
+    inner = (..., slice(3, -3), slice(3, -3))  # beyond the edge LOW knows more
+    assert float((halved(high).clamp(0, 1) - low)[inner].abs().max()) <= 0.51 / 255
+
+
+def trained(clips: Any, checkpoint: Path, *, stops: tuple[float, ...]) -> dict[str, Any]:
+    """Weights after training that is begun anew from its checkpoint after each of STOPS, hours."""
+    import torch
+
+    from models.spmc.data import Clips
+    from models.spmc.train import Recipe, Run, train
+
+    recipe = Recipe(TINY, [STAGE], {"bi": 0.5, "contest": 0.5}, halves=0.5, seed=3)
+    data = {(4, 16): Clips(clips, 4, 16, recipe.mixture)}
+    for hours in stops:
+        torch.manual_seed(0)
+        run = Run(recipe, checkpoint)
+        train(run, data, hours)
+    assert run.step == STAGE["steps"]
+    return run.network.state_dict()
+
+
+def test_a_resumed_training_ends_as_an_uninterrupted_one(
+    clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.spmc import train as module
+
+    whole = trained(clips, tmp_path / "whole.pt", stops=(1.0,))
+    ticks = iter(range(1000))  # seconds: every look at the clock takes one
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(ticks)))
+    parts = trained(clips, tmp_path / "parts.pt", stops=(5 / 3600, 1.0))
+    for name, value in whole.items():
+        # Moments are stored in half precision; other data would move weights by a step of 1e-3.
+        assert float((parts[name] - value).abs().max()) < 5e-5, name
+
+
+def test_processes_share_their_gradients(torch: Any, tmp_path: Path) -> None:
+    script = tmp_path / "peers.py"
+    script.write_text(PEERS)
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(script)]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        run,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | {"PYTHONPATH": root},
+    )
+    assert done.stdout.count("agreed") == 2, done.stderr
