@@ -98,11 +98,16 @@ class Peers:
     def average(self, tensors: list[Tensor]) -> None:
         """Give every one of TENSORS its mean over the processes."""
         if self.count > 1:
-            flat = torch.cat([each.flatten() for each in tensors])
+            flat = torch.cat([each.flatten() for each in tensors]).cpu()
             dist.all_reduce(flat)
             parts = (flat / self.count).split([each.numel() for each in tensors])
             for each, part in zip(tensors, parts, strict=True):
                 each.copy_(part.view_as(each))
+
+    def own(self, device: str) -> torch.device:
+        """DEVICE, and of "cuda" the one that is this process's own."""
+        several = device == "cuda" and self.count > 1
+        return torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if several else device)
 
     def agree(self, wish: bool) -> bool:
         """What the first process wishes."""
@@ -122,14 +127,17 @@ class Run:
         checkpoint: Path,
         start: Path | None = None,
         motion: Path | None = None,
-        peers: Peers | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.recipe, self.checkpoint, self.peers = recipe, checkpoint, peers or Peers()
-        self.network = Spmc(SpmcConfig(**recipe.network)).to(memory_format=torch.channels_last)
+        self.recipe, self.checkpoint, self.peers = recipe, checkpoint, Peers()
+        self.device = self.peers.own(device)
+        network = Spmc(SpmcConfig(**recipe.network))
+        self.network = network.to(self.device, memory_format=torch.channels_last)
         if start is not None:
-            self.network.load_state_dict(torch.load(start, weights_only=True))
+            self.network.load_state_dict(torch.load(start, weights_only=True, map_location="cpu"))
         if motion is not None:
-            self.network.motion.load_state_dict(torch.load(motion, weights_only=True))
+            stored = torch.load(motion, weights_only=True, map_location="cpu")
+            self.network.motion.load_state_dict(stored)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         # Motion was trained before, with known flows; it learns on in stages that say so.
         groups = [self.network.fusion.parameters(), self.network.motion.parameters()]
@@ -166,7 +174,7 @@ class Run:
 
     def load(self) -> None:
         """Go on from the checkpoint."""
-        stored = torch.load(self.checkpoint, weights_only=True)
+        stored = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         for state in stored["optimiser"]["state"].values():
             state["exp_avg"] = state["exp_avg"].float()
             state["exp_avg_sq"] = state["exp_avg_sq"].float().square()
@@ -184,8 +192,9 @@ class Run:
         rate, motion = learning_rate(self.recipe, self.step), float(stage.get("motion", 0.0))
         for group, share in zip(self.optimiser.param_groups, (1.0, motion), strict=True):
             group["lr"] = rate * share
-        high, low = (clips.sample_half if half else clips.sample)(int(stage["batch"]))
-        with torch.autocast("cpu", torch.bfloat16):
+        pairs = (clips.sample_half if half else clips.sample)(int(stage["batch"]))
+        high, low = (each.to(self.device) for each in pairs)
+        with torch.autocast(self.device.type, torch.bfloat16):
             outputs = self.network(low, radius, motion_learns=motion > 0)
         if half:
             outputs = halved(outputs)
@@ -239,6 +248,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="weights to begin from, a state_dict")
     parser.add_argument("--motion", type=Path, help="motion estimation of models.spmc.train_motion")
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda (with several processes one each)"
+    )
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -248,7 +260,7 @@ def main() -> None:
     cache = load(given.cache)
     clips = {shape: Clips(cache, *shape, recipe.mixture) for shape in shapes}
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
-    run = Run(recipe, checkpoint, given.weights, given.motion)
+    run = Run(recipe, checkpoint, given.weights, given.motion, given.device)
     train(run, clips, given.hours)
 
 
