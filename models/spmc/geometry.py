@@ -133,8 +133,7 @@ def nearest_detail(detail: Tensor, flow: Tensor) -> Tensor:
     index = index.reshape(batch, -1)
     if batch > 1:
         index = index + _starts(batch, area * PHASES, flow).reshape(-1, 1)
-    found = torch.index_select(detail.reshape(-1), 0, index.reshape(-1))
-    return found.reshape(batch, PHASES, height, width)
+    return _taken(detail, index).reshape(batch, PHASES, height, width)
 
 
 def canvas_index(place: Tensor, stride: int, phase_stride: int) -> Tensor:
@@ -144,6 +143,15 @@ def canvas_index(place: Tensor, stride: int, phase_stride: int) -> Tensor:
     """
     pixel = torch.floor(place * (1 / SCALE))  # exact: a division by a power of two
     return pixel.int() * stride + (place - pixel * SCALE).int() * phase_stride
+
+
+def _taken(values: Tensor, index: Tensor) -> Tensor:
+    """VALUES at INDEX, both of any shape, as one row.
+
+    Single values are gathered as elements, by onnxruntime in a fifth of the time that it takes to
+    select each as a row of one.
+    """
+    return torch.gather(values.reshape(-1), 0, index.reshape(-1).long())
 
 
 def _starts(batch: int, size: int, like: Tensor) -> Tensor:
@@ -170,12 +178,11 @@ def places(flows: Tensor) -> Places:
 
 def read(canvas: Tensor, at: Places) -> Tensor:
     """What CANVAS [B, H, W, PHASES] holds where the pixels of N frames go: [B, N, H, W]."""
-    index, flat = at.index, canvas.reshape(-1)
+    index = at.index
     if canvas.shape[0] > 1:
-        starts = _starts(canvas.shape[0], flat.shape[0] // canvas.shape[0], canvas)
+        starts = _starts(canvas.shape[0], canvas[0].numel(), canvas)
         index = index + starts.reshape(-1, 1, 1, 1, 1)
-    found = torch.index_select(flat, 0, index.reshape(-1)).reshape(at.share.shape)
-    return (found * at.share).sum(2)
+    return (_taken(canvas, index).reshape(at.share.shape) * at.share).sum(2)
 
 
 def splat(values: Tensor, at: Places) -> Tensor:
