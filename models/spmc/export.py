@@ -34,7 +34,7 @@ from models.spmc.measure import bytes_per_pixel
 from models.spmc.network import Spmc, SpmcConfig
 
 HERE = Path(__file__).parent
-VERSION = "5"
+VERSION = "4"
 WINDOW = 5
 MOTION_ALLOWANCE = 20
 """Motion, in LR pixels, that a tile's halo covers on top of what the convolutions see."""
