@@ -157,7 +157,8 @@ def test_the_edge_follows_the_memory() -> None:
 
 
 def test_much_memory_is_not_all_taken() -> None:
-    card = find_model("spmc_x4", "int8", CPU).fusion
+    large = {"first": 2000, "further": 400}
+    card = replace(CARD, halo=40, multiple_of=8, bytes_per_pixel=large)
     edge = choose_edge(card, 1080, 1920, 5, memory=1 << 40)
     assert edge is not None
     tiles = plan_tiles(1080, 1920, edge, card)

@@ -97,7 +97,7 @@ def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
 def spare_memory(settings: EncoderSettings, size: tuple[int, int]) -> EncoderSettings:
     """Return the settings with less for x264 to hold of pictures larger than 3840x2160.
 
-    It holds 3 bytes for each pixel of its lookahead and 5 for each of a reference. Of its presets'
+    It holds 3 bytes for each pixel of its lookahead, and more for its references. Of its presets'
     40 frames the square of 3840x2160's share in the picture is left, and 2 references: at 7680x4320
     it takes 1.7 GiB with 3 frames, 3 references and one thread, 2.3 with 10 frames and three.
     Options the user gave win.
