@@ -7,10 +7,11 @@ details   N consecutive frames against N identical ones
 time      temporal consistency: tOF and warping error
 motion    end-point error of the motion estimation on known shifts
 drift     a static shot and a slow pan of 560 frames: late frames against early ones
+channels  how many channels of every convolution are used at all
 ablation  networks trained equally long with parts taken out; needs --cache and --work, and hours
 
 CLIPS is a folder of videos and folders of pictures, or a tar archive. Networks are run as exported,
-by the code of `vsr upscale`; only the ablation needs PyTorch, and only "time" needs OpenCV.
+by the code of `vsr upscale`; only the ablation needs PyTorch, "time" OpenCV and "channels" onnx.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ PROTOCOL = (
     "vsr N: a window of N frames; the recurrent state runs over the whole clip.",
 )
 WINDOWS = (1, 3, 5, 7)
-TABLES = ("psnr", "details", "time", "motion", "drift", "ablation")
+TABLES = ("psnr", "details", "time", "motion", "drift", "channels", "ablation")
 
 
 def psnr_table(
@@ -132,7 +133,15 @@ def measures(
         "time": lambda truth: consistency(truth, enlarge),
         "motion": lambda truth: analysis.motion_errors(truth, enlarge, given.threads),
         "drift": lambda truth: analysis.drift(truth, enlarge),
+        "channels": lambda truth: used_channels(truth, given.model),
     }
+
+
+def used_channels(truth: Truth, model: str) -> list[Record]:
+    """`channels` of the float32 files of MODEL."""
+    from models.spmc.channels import channels
+
+    return channels(truth, find_model(model, "fp32"))
 
 
 def evaluate(given: argparse.Namespace) -> None:
@@ -199,7 +208,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("clips", type=Path, metavar="CLIPS")
     made.add_argument("--model", default=DEFAULT_MODEL, help="a shipped name, or PREFIX of files")
     made.add_argument("--precision", default="fp32", help="fp32, fp16, int8 or auto")
-    made.add_argument("--tables", type=one_of(TABLES), default=list(TABLES[:-1]))
+    made.add_argument("--tables", type=one_of(TABLES), default=list(TABLES[:-2]))
     made.add_argument("--scales", type=scales, default=[4.0], help="of psnr, such as 2,2.5,3,4")
     made.add_argument("--inputs", type=one_of(KINDS), default=list(KINDS), help="of psnr")
     made.add_argument("--windows", type=numbers, default=list(WINDOWS), help="of psnr, in frames")

@@ -27,7 +27,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from models.spmc.graph import Graph, widen
-from vsrcli.networks.card import find_model
+from vsrcli.networks.card import Model, find_model
 from vsrcli.networks.session import CPU, Arrays, Session, Values, array_of
 from vsrcli.networks.spmc import SpmcUpscaler
 
@@ -73,9 +73,9 @@ class Inputs(CalibrationDataReader):
         return next(self._left, None)
 
 
-def record(prefix: Path, clips: list[np.ndarray]) -> dict[str, list[Arrays]]:
-    """Inputs of each graph while the network upscales CLIPS, luma [T, H, W] uint8."""
-    upscaler = SpmcUpscaler(find_model(prefix, "fp32"), CPU, frames=WINDOW, tile="off")
+def record(model: Model, clips: list[np.ndarray]) -> dict[str, list[Arrays]]:
+    """Inputs of each graph while MODEL upscales CLIPS, luma [T, H, W] uint8."""
+    upscaler = SpmcUpscaler(model, CPU, frames=WINDOW, tile="off")
     motion, fusion = Recorder(upscaler._motion), Recorder(upscaler._fusion)
     upscaler._motion, upscaler._fusion = motion, fusion  # type: ignore[assignment]
     for clip in clips:
@@ -143,7 +143,8 @@ def main() -> None:
     parser.add_argument("--name", default="spmc_x4")
     parser.add_argument("--count", type=int, default=24, help="clips to calibrate on")
     given = parser.parse_args()
-    recorded = record(given.models / given.name, load_clips(given.clips, given.count))
+    model = find_model(given.models / given.name, "fp32")
+    recorded = record(model, load_clips(given.clips, given.count))
     for role in ROLES:
         source = given.models / f"{given.name}.{role}.onnx"
         target = source.with_suffix(".int8.onnx")

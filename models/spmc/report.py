@@ -129,6 +129,15 @@ def show_drift(records: Sequence[Record]) -> str:
     return "\n".join(parts)
 
 
+def show_channels(records: Sequence[Record]) -> str:
+    """Channels of every convolution, and those used on each clip."""
+    title = "Channels in use (standard deviation at least 1 % of the liveliest one's)"
+    total = [{**record, "clip": "of", "used": record["channels"]} for record in records]
+    return _without_mean(
+        pivot(title, [*total, *records], "clip", ("used",), (".0f",), row="convolution")
+    )
+
+
 def show_ablation(records: Sequence[Record]) -> str:
     """PSNR-Y of every network after the same training."""
     parameters, steps = records[0]["parameters"], records[0]["steps"]
@@ -145,7 +154,12 @@ def show_ablation(records: Sequence[Record]) -> str:
         for name in dict.fromkeys(record["network"] for record in records)
     ]
     text = pivot(title, [*records, *means], "clip", ("psnr_y",), (".2f",), row="network")
-    return text[: text.rindex("\nmean ")] + "\n"
+    return _without_mean(text)
+
+
+def _without_mean(table: str) -> str:
+    """A TABLE of `pivot` without its last line, the mean over lines that are no clips."""
+    return table[: table.rindex("\nmean ")] + "\n"
 
 
 SHOW: dict[str, Callable[[Sequence[Record]], str]] = {
@@ -154,5 +168,6 @@ SHOW: dict[str, Callable[[Sequence[Record]], str]] = {
     "time": show_time,
     "motion": show_motion,
     "drift": show_drift,
+    "channels": show_channels,
     "ablation": show_ablation,
 }
