@@ -15,14 +15,15 @@ from vsrcli.networks.card import Model
 from vsrcli.networks.session import Arrays
 
 IDLE = 0.01
-"""A channel is idle if it varies by less than this share of what the liveliest one varies by."""
+"""What varies by less than this share of what varies most is idle."""
 
 
 def channels(truth: Truth, model: Model) -> list[Record]:
     """Channels of every convolution of MODEL, a float32 one, and how many of them are used.
 
-    On the first frames of TRUTH, reduced by bicubic. What counts is the standard deviation over
-    all pixels, after ReLU where one follows: a channel that never gets past it has none.
+    On the first frames of TRUTH, reduced by bicubic, after ReLU where one follows: a channel that
+    never gets past it is none. Counted are principal components, so that channels that all say the
+    same count once, and a rotated stream as much as before.
     """
     low = make_low(truth.cropped(SCALE), "bi", SCALE)
     recorded = record(model, [np.stack([frame.planes[0] for frame in low])])
@@ -36,7 +37,8 @@ def channels(truth: Truth, model: Model) -> list[Record]:
 
 
 def deviations(graph: onnx.ModelProto, runs: Iterable[Arrays]) -> dict[str, np.ndarray]:
-    """Standard deviation of each channel of every convolution of GRAPH over RUNS, by name [C]."""
+    """Standard deviations along the principal components of what every convolution of GRAPH gives
+    over RUNS, by name [C], the greatest first."""
     results = convolutions(graph)
     for result in results.values():
         graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(result))
@@ -46,8 +48,12 @@ def deviations(graph: onnx.ModelProto, runs: Iterable[Arrays]) -> dict[str, np.n
     found: dict[str, list[np.ndarray]] = {name: [] for name in results}
     for inputs in runs:
         for name, values in zip(found, session.run([*results.values()], inputs), strict=True):
-            found[name].append(values.std((0, 2, 3)))
-    return {name: np.mean(each, 0) for name, each in found.items()}
+            pixels = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+            found[name].append(np.atleast_2d(np.cov(pixels, bias=True)))
+    return {
+        name: np.sqrt(np.linalg.eigvalsh(np.mean(each, 0))[::-1].clip(0))
+        for name, each in found.items()
+    }
 
 
 def convolutions(graph: onnx.ModelProto) -> dict[str, str]:

@@ -57,7 +57,7 @@ class SpmcConfig:
     """Channels of the hidden state that goes from one output frame to the next."""
     score: int = 16
     """Channels between the two convolutions that score the pixels of a neighbour."""
-    motion: tuple[int, ...] = (48, 48, 32, 24)
+    motion: tuple[int, ...] = (48, 48, 32, 32)
     """Channels of the motion estimation per level, coarsest first; each level halves the size."""
 
     @property
@@ -200,7 +200,7 @@ class Fusion(nn.Module):
         plain, detail = (planes.permute(0, 2, 3, 1) for planes in (plain, detail))
         parts = [*canvas, plain, hidden, detail]
         found = torch.cat([part.to(hidden.dtype) for part in parts], -1).permute(0, 3, 1, 2)
-        found = self.body(F.relu(self.merge(found)))
+        found = self.body(self.merge(found))
         hidden, detail = bounded(self.project(found)), self.head(found).float()
         return hidden.permute(0, 2, 3, 1), detail * active
 

@@ -131,7 +131,7 @@ def show_drift(records: Sequence[Record]) -> str:
 
 def show_channels(records: Sequence[Record]) -> str:
     """Channels of every convolution, and those used on each clip."""
-    title = "Channels in use (standard deviation at least 1 % of the liveliest one's)"
+    title = "Channels in use (principal components that vary by 1 % of the first or more)"
     total = [{**record, "clip": "of", "used": record["channels"]} for record in records]
     return _without_mean(
         pivot(title, [*total, *records], "clip", ("used",), (".0f",), row="convolution")

@@ -1,12 +1,16 @@
 """Teach the motion estimation alone, from pictures in known motion: the first stage of training.
 
-    python -m models.spmc.train_motion --photos DIR --out motion.pt [--hours H]
+    python -m models.spmc.train_motion --photos DIR --out A.pt [--hours H]
+    python -m models.spmc.train_motion --photos DIR --out B.pt --weights A.pt --cache CACHE
 
 Two frames are rendered from a photograph such that the flow between them is known exactly: a camera
 move, smooth local motion and, in half of them, an object that moves on its own and occludes. Both
 are reduced four times, as the frames that the network sees. The loss is the end-point error after
 every look of every level. (Tao et al. train their motion estimation first as well; end to end from
 nothing, the flow stays near zero and what is learnt is single-image super-resolution.)
+
+By the second command it goes on from there with pairs of real clips in two of three steps
+(real_motion.py), in LR as the network meets it: aliased and, some of it, compressed.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import json
 import math
 import random
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +28,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.spmc import real_motion
+from models.spmc.data import load
 from models.spmc.filming import photo_luma, unit
 from models.spmc.motion import Motion
 from models.spmc.network import SpmcConfig
+from models.spmc.real_motion import Pair
 
 PATCH = 64
 """Side of the frames, LR pixels."""
 SIDE = 4 * PATCH
+PAIRS = 2
+"""Pairs of frames measured in every real clip."""
 
 
 def smooth_flow(cells: int, strength: float) -> Tensor:
@@ -138,20 +148,21 @@ def end_point_errors(
     return errors
 
 
-def main() -> None:
-    """Train until the time is up."""
-    parser = argparse.ArgumentParser(prog="python -m models.spmc.train_motion", description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="state_dict of the Motion module")
-    parser.add_argument("--hours", type=float, default=0.3)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    random.seed(0), np.random.seed(0), torch.manual_seed(0)
-    photos = [unit(photo_luma(path)) for path in sorted(given.photos.glob("*.jpg"))]
-    motion = Motion(SpmcConfig().motion).to(memory_format=torch.channels_last)
+def attention(picture: Tensor) -> Tensor:
+    """How much the flow matters at each pixel of PICTURE [B, 1, H, W], about 1 on average.
+
+    Where nothing is to be seen an error of the flow does no harm.
+    """
+
+    def local(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
+
+    deviation = (local(picture.square()) - local(picture).square()).clamp_min(0).sqrt()
+    return (deviation / deviation.mean().clamp_min(1e-6)).clamp(max=3) + 0.3
+
+
+def teach(motion: Motion, photos: list[Tensor], real: list[Pair], given: Namespace) -> None:
+    """Train MOTION until the time is up; two of three steps on REAL pairs, if there are any."""
     average = {name: value.clone() for name, value in motion.state_dict().items()}
     optimiser = torch.optim.Adam(motion.parameters(), betas=(0.9, 0.99))
     started, seen, step = time.monotonic(), [], 0
@@ -159,10 +170,14 @@ def main() -> None:
         for group in optimiser.param_groups:
             warm = min(1, (step + 1) / 100)
             group["lr"] = given.rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
-        reference, neighbour, truth, known = batch(photos, given.batch, 2 + 20 * share)
+        if real and step % 3 != 2:
+            reference, neighbour, truth, known = real_motion.batch(real, 2 * given.batch)
+        else:
+            most = 22 if given.weights else 2 + 20 * share
+            reference, neighbour, truth, known = batch(photos, given.batch, most)
         with torch.autocast("cpu", torch.bfloat16):
             flows = motion.pyramid(reference, neighbour)
-        errors = end_point_errors(flows, truth, known)
+        errors = end_point_errors(flows, truth, known * attention(reference))
         loss = sum(robust for _, robust in errors[:-1]) * 0.3 + errors[-1][1]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -180,6 +195,34 @@ def main() -> None:
             seen = []
             torch.save(average, given.out)
     torch.save(average, given.out)
+
+
+def main() -> None:
+    """Train until the time is up."""
+    parser = argparse.ArgumentParser(prog="python -m models.spmc.train_motion", description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="state_dict of the Motion module")
+    parser.add_argument("--hours", type=float, default=0.3)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--weights", type=Path, help="a state_dict to begin from")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        help="clips of models.spmc.data to learn from too: --weights measure their motion",
+    )
+    given = parser.parse_args()
+    if given.cache and not given.weights:
+        parser.error("--cache needs --weights: they measure how the clips move")
+    torch.set_num_threads(given.threads)
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)
+    photos = [unit(photo_luma(path)) for path in sorted(given.photos.glob("*.jpg"))]
+    motion = Motion(SpmcConfig().motion).to(memory_format=torch.channels_last)
+    if given.weights:
+        motion.load_state_dict(torch.load(given.weights, weights_only=True))
+    clips = load(given.cache) if given.cache else []
+    teach(motion, photos, list(real_motion.pairs(motion, clips, PAIRS)), given)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.spmc.inputs import Truth
+from tests.clips import detailed
+from vsrcli.networks.card import find_model
+
 
 @pytest.fixture(scope="module")
 def onnx() -> Any:
@@ -16,13 +20,13 @@ def onnx() -> Any:
 
 
 def test_a_channel_that_never_passes_its_relu_is_idle(onnx: Any) -> None:
-    """Of four channels one is always negative, and one varies by a thousandth of the others."""
+    """Of three channels one is always negative, and a third varies by half of the first."""
     from models.spmc.channels import deviations
 
-    weights = np.array([1, -1, 1, 1e-3], np.float32).reshape(4, 1, 1, 1)
+    weights = np.array([[1, 0], [-1, -1], [0, 0.5]], np.float32).reshape(3, 2, 1, 1)
     stored = [
         onnx.numpy_helper.from_array(weights, "first.weight"),
-        onnx.numpy_helper.from_array(np.ones((2, 4, 1, 1), np.float32), "second.weight"),
+        onnx.numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "second.weight"),
     ]
     nodes = [
         onnx.helper.make_node("Conv", ["x", "first.weight"], ["a"]),
@@ -31,13 +35,29 @@ def test_a_channel_that_never_passes_its_relu_is_idle(onnx: Any) -> None:
     ]
     ends = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, count, 8, 8])
-        for name, count in (("x", 1), ("y", 2))
+        for name, count in (("x", 2), ("y", 2))
     ]
     graph = onnx.helper.make_graph(nodes, "two", ends[:1], ends[1:], stored)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
     model.ir_version = 10
-    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+    columns, rows = np.meshgrid(np.linspace(0, 1, 8), np.linspace(0, 1, 8))
+    values = np.stack([columns, rows]).astype(np.float32)[None]
     found = deviations(model, [{"x": values}])
     assert list(found) == ["first", "second"]
-    np.testing.assert_allclose(found["first"], values.std() * np.array([1, 0, 1, 1e-3]), rtol=1e-5)
-    np.testing.assert_allclose(found["second"], [values.std() * 2.001] * 2, rtol=1e-5)
+    expected = columns.std() * np.array([1, 0.5, 0])
+    np.testing.assert_allclose(found["first"], expected, atol=1e-4)
+    both = (columns + rows / 2).std() * 2**0.5  # twice the same
+    np.testing.assert_allclose(found["second"], [both, 0], atol=1e-4)
+
+
+def test_the_shipped_network_uses_what_it_merges(onnx: Any) -> None:
+    """Behind a ReLU most channels of the merging convolution died in training, unnoticed."""
+    from models.spmc.channels import channels
+
+    picture = np.repeat((detailed(96, 160) * 255).astype(np.uint8)[..., None], 3, -1)
+    truth = Truth("pan", [picture[:, t : t + 128] for t in range(12)])
+    records = channels(truth, find_model(precision="fp32"))
+    used = {str(r["convolution"]): (r["used"], r["channels"]) for r in records}
+    assert len(used) == 37
+    count, channels_there = used["fusion merge"]
+    assert channels_there == 64 and int(count) >= 48
