@@ -74,7 +74,7 @@ def pairs(motion: Motion, clips: Sequence[dict[str, Clip]], each: int) -> Iterat
 def batch(known: Sequence[Pair], count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """COUNT of the KNOWN pairs, cut and turned at random: reference and neighbour [B, 1, P, P],
     the flow [B, 2, P, P] between them and where it is known [B, 1, P, P]."""
-    views = [_view(pair) for pair in random.sample(known, count)]
+    views = [_view(pair) for pair in random.choices(known, k=count)]
     reference, neighbour, flow, trusted = (torch.stack(parts) for parts in zip(*views, strict=True))
     return reference, neighbour, flow, trusted
 

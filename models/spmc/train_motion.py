@@ -149,7 +149,7 @@ def end_point_errors(
 
 
 def attention(picture: Tensor) -> Tensor:
-    """How much the flow matters at each pixel of PICTURE [B, 1, H, W], about 1 on average.
+    """How much the flow matters at each pixel of PICTURE [B, 1, H, W], 0.3 to 3.3.
 
     Where nothing is to be seen an error of the flow does no harm.
     """
