@@ -248,16 +248,20 @@ class Spmc(nn.Module):
         forward, backward = both.reshape(2, batch, count - 1, 2, height, width)
         return forward, backward
 
-    def forward(self, frames: Tensor, radius: int = 2, motion_learns: bool = False) -> Tensor:
-        """Luma [B, T, 4H, 4W], not clipped, of FRAMES [B, T, H, W].
+    def forward(
+        self, frames: Tensor, radius: int = 2, motion_learns: bool = False, before: int = 0
+    ) -> Tensor:
+        """Luma [B, T - BEFORE, 4H, 4W], not clipped, of FRAMES [B, T, H, W].
 
         Windows reach RADIUS frames to each side and end with the sequence. MOTION_LEARNS: gradients
-        reach the motion estimation.
+        reach the motion estimation. The first BEFORE frames only lead up to the others: they are
+        not given, and nothing is learnt from them.
         """
         batch, count, height, width = frames.shape
+        learns = torch.is_grad_enabled()
         # Motion is taught by itself first (train_motion.py). Later it may learn from what splatting
         # makes of it; reading the nearest pixel of the states has no gradient for it.
-        with torch.set_grad_enabled(motion_learns and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(motion_learns and learns):
             forward, backward = self.adjacent_flows(frames)
         steps = forward.unbind(1), backward.unbind(1)
         enlarged = self.fusion.enlarge(frames.flatten(0, 1).unsqueeze(1))
@@ -269,13 +273,14 @@ class Spmc(nn.Module):
             reference = frames[:, t : t + 1].contiguous()
             if t > 0:
                 flow = steps[1][t - 1].detach()
-                hidden = nearest(hidden, flow)
-            moved = nearest_detail(seen(detail), flow)
             window = self.window(frames, t, radius, *steps)
-            canvas = self.fusion.compensate(*window, reference, enlarged[:, t])
-            hidden, detail = self.fusion.advance(canvas, reference, hidden, moved, flow)
+            with torch.set_grad_enabled(learns and t >= before):
+                hidden = nearest(hidden, flow)
+                moved = nearest_detail(seen(detail), flow)
+                canvas = self.fusion.compensate(*window, reference, enlarged[:, t])
+                hidden, detail = self.fusion.advance(canvas, reference, hidden, moved, flow)
             details.append(detail)
-        pictures = F.pixel_shuffle(enlarged + torch.stack(details, 1), SCALE)
+        pictures = F.pixel_shuffle(enlarged[:, before:] + torch.stack(details[before:], 1), SCALE)
         return pictures.squeeze(2)
 
     @staticmethod

@@ -34,6 +34,9 @@ from models.spmc.network import Spmc, SpmcConfig
 AVERAGE = 0.999
 """Decay of the averaged weights, reached in the course of the first steps."""
 CLIP_NORM = 0.5
+LEAST_REST, REST, STILL_FRAMES = 8, 48, 4
+"""Frames that a still shot stands, at least and at most, before it is learnt from, and frames that
+are learnt from."""
 RADII = (0, 1, 1, 2, 2, 3)
 """How far windows reach to each side; every step draws one, so that one model serves any window."""
 
@@ -55,6 +58,9 @@ class Recipe:
     halves: float = 0.0
     """Share of steps in which clips are enlarged x2, as whoever asks for x2 has it: by four, then
     reduced."""
+    stills: float = 0.0
+    """Share of steps in which clips stand still, a while before anything is learnt from them: the
+    state must settle there, and neither drift nor go on changing."""
     seed: int = 0
 
 
@@ -187,6 +193,8 @@ class Run:
         random.seed(self.recipe.seed * 1_000_003 + self.step)
         # Alike in all processes: otherwise one would wait for the others.
         radius, half = random.choice(RADII), random.random() < self.recipe.halves
+        still = not half and random.random() < self.recipe.stills
+        before = random.randint(LEAST_REST, REST) if still else 0
         random.seed(random.getrandbits(32) + self.peers.rank)
         stage = stage_at(self.recipe, self.step)
         rate, motion = learning_rate(self.recipe, self.step), float(stage.get("motion", 0.0))
@@ -194,12 +202,17 @@ class Run:
             group["lr"] = rate * share
         pairs = (clips.sample_half if half else clips.sample)(int(stage["batch"]))
         high, low = (each.to(self.device) for each in pairs)
+        if still:
+            high = high[:, :1].expand(-1, STILL_FRAMES, -1, -1)
+            low = low[:, :1].expand(-1, before + STILL_FRAMES, -1, -1)
         with torch.autocast(self.device.type, torch.bfloat16):
-            outputs = self.network(low, radius, motion_learns=motion > 0)
+            outputs = self.network(low, radius, motion_learns=motion > 0, before=before)
         if half:
             outputs = halved(outputs)
         error = outputs - high
         loss = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
+        if still:
+            loss = loss + outputs.diff(dim=1).abs().mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.peers.average([p.grad for p in self.network.parameters() if p.grad is not None])
@@ -210,7 +223,7 @@ class Run:
             decay = min(AVERAGE, (self.step + 1) / (self.step + 50))
             for name, value in self.network.state_dict().items():
                 self.average[name].lerp_(value, 1 - decay)
-            return gain(outputs, high, low)
+            return gain(outputs, high, low[:, before:])
 
 
 def charbonnier(error: Tensor) -> Tensor:

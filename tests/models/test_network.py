@@ -128,3 +128,18 @@ def test_motion_learns_when_told_to(torch: Any) -> None:
         found = [parameter.grad for parameter in network.motion.parameters()]
         assert all((grad is not None and bool(grad.any())) == learns for grad in found)
         assert all(parameter.grad is not None for parameter in network.fusion.parameters())
+
+
+def test_frames_that_only_lead_up_change_no_picture_and_teach_nothing(torch: Any) -> None:
+    from models.spmc.network import Spmc, SpmcConfig
+
+    network = Spmc(SpmcConfig(channels=16, blocks=1, state=4, motion=(8, 8)))
+    torch.nn.init.normal_(network.fusion.head.weight)
+    frames = torch.rand(1, 5, 16, 16)
+    whole = network(frames)
+    late = network(frames, before=3)
+    torch.testing.assert_close(late, whole[:, 3:])
+    enters = network.fusion.merge.weight  # its channels from 36 on see the states
+    given = [torch.autograd.grad(found[:, -1].sum(), enters)[0] for found in (whole, late)]
+    assert float((given[0] - given[1]).abs().max()) > 0
+    assert float(torch.autograd.grad(network(frames, before=4).sum(), enters)[0].abs().max()) > 0

@@ -53,6 +53,21 @@ def test_pairs_for_x2_lie_on_each_other(clips: Any) -> None:
     assert float((halved(high).clamp(0, 1) - low)[inner].abs().max()) <= 0.51 / 255
 
 
+def test_still_shots_stand_before_they_are_learnt_from(clips: Any, tmp_path: Path) -> None:
+    from models.spmc.data import Clips
+    from models.spmc.train import LEAST_REST, STILL_FRAMES, Recipe, Run
+
+    recipe = Recipe(TINY, [STAGE], {"bi": 1.0}, stills=1.0)
+    run, seen = Run(recipe, tmp_path / "still.pt"), []
+    run.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    run.network.register_forward_hook(lambda *parts: seen.append(parts[-1]))
+    run.advance(Clips(clips, 4, 16, recipe.mixture))
+    frames, outputs = seen
+    assert frames.shape[1] >= LEAST_REST + STILL_FRAMES
+    assert float((frames - frames[:, :1]).abs().max()) == 0
+    assert outputs.shape[1:] == (STILL_FRAMES, 64, 64)
+
+
 def trained(clips: Any, checkpoint: Path, *, stops: tuple[float, ...]) -> dict[str, Any]:
     """Weights after training that is begun anew from its checkpoint after each of STOPS, hours."""
     import torch
@@ -60,7 +75,7 @@ def trained(clips: Any, checkpoint: Path, *, stops: tuple[float, ...]) -> dict[s
     from models.spmc.data import Clips
     from models.spmc.train import Recipe, Run, train
 
-    recipe = Recipe(TINY, [STAGE], {"bi": 0.5, "contest": 0.5}, halves=0.5, seed=3)
+    recipe = Recipe(TINY, [STAGE], {"bi": 0.5, "contest": 0.5}, halves=0.5, stills=0.5, seed=3)
     data = {(4, 16): Clips(clips, 4, 16, recipe.mixture)}
     for hours in stops:
         torch.manual_seed(0)
