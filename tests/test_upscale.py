@@ -260,6 +260,11 @@ def test_image_sequence_in_and_out(tmp_path: Path) -> None:
     assert result.frames == 4 and probe(tmp_path / "out").width == 160
     with pytest.raises(OutputError, match=r"0001\.png: exists already"):
         upscale(pictures / "%03d.png", tmp_path / "out" / "%04d.png")
+    one = tmp_path / "one.png"
+    upscale(pictures / "%03d.png", one, UpscaleOptions(max_frames=1, frames=1))
+    alone = tmp_path / "alone.png"
+    upscale(pictures / "001.png", alone)
+    assert one.read_bytes() == alone.read_bytes()
 
 
 def test_an_existing_output_is_safe(make_clip: MakeClip, tmp_path: Path) -> None:

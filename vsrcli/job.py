@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import vsrcli
-from vsrcli.errors import CheckError, OutputError, UsageError
+from vsrcli.errors import CheckError, UsageError
 from vsrcli.media.assemble import check_output
 from vsrcli.media.encoders import (
     EncoderSettings,
@@ -23,7 +23,7 @@ from vsrcli.media.encoders import (
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
-from vsrcli.media.images import CODECS, is_pattern, numbered, picture_format
+from vsrcli.media.images import CODECS, are_pictures, check_pictures, picture_format
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.spool import STANDARD
@@ -36,7 +36,7 @@ Note = Callable[[str], None]
 """Called with one line the user should know."""
 
 Form = Literal["video", "pictures", "y4m"]
-"""What is written: a file, numbered pictures, or uncompressed frames to standard output."""
+"""What is written: a video, a picture or numbered ones, or uncompressed frames to stdout."""
 
 # Close to visually lossless: an enlarged video should not lose again what was just recovered.
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
@@ -102,6 +102,10 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     layout = layout_of(info.pix_fmt)
     if form != "video":
         _check_uncoded(output, form, options)
+        if form == "pictures":
+            check_pictures(
+                source, output, _expected_frames(info, options), overwrite=options.overwrite
+            )
         settings = EncoderSettings(CODECS.get(output.suffix.lower(), "rawvideo"))
         streams = _frames_alone(info, options)
     else:
@@ -155,7 +159,7 @@ def form_of(output: Path) -> Form:
     """What a name asks for."""
     if output == STANDARD:
         return "y4m"
-    return "pictures" if is_pattern(output) else "video"
+    return "pictures" if are_pictures(output) else "video"
 
 
 def _check_uncoded(output: Path, form: Form, options: UpscaleOptions) -> None:
@@ -170,11 +174,8 @@ def _check_uncoded(output: Path, form: Form, options: UpscaleOptions) -> None:
     }
     for name, value in given.items():
         if value:
-            what = "a sequence of pictures" if form == "pictures" else "uncompressed y4m"
+            what = "a picture or several" if form == "pictures" else "uncompressed y4m"
             raise UsageError(f"{name} is for video files, and {output} is {what}")
-    first = numbered(output, 1)
-    if form == "pictures" and first.exists() and not options.overwrite:
-        raise OutputError(f"{first}: exists already; choose another folder or --overwrite")
 
 
 def _frames_alone(info: MediaInfo, options: UpscaleOptions) -> StreamPlan:

@@ -12,7 +12,14 @@ import pytest
 
 from tests.clips import make_frame
 from vsrcli.errors import OutputError, UsageError
-from vsrcli.media.images import ImageWriter, is_pattern, numbered, write_tar
+from vsrcli.media.images import (
+    ImageWriter,
+    are_pictures,
+    check_pictures,
+    is_single,
+    numbered,
+    write_tar,
+)
 from vsrcli.media.planes import ColourTags, Frame, layout_of
 from vsrcli.media.reader import Reader
 
@@ -144,14 +151,46 @@ def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
 
 
 def test_patterns() -> None:
-    assert is_pattern(Path("a/%04d.png"))
-    assert not is_pattern(Path("a/0001.png"))
-    assert not is_pattern(Path("a/%04d.mp4"))
+    assert are_pictures(Path("a/%04d.png")) and not is_single(Path("a/%04d.png"))
+    assert are_pictures(Path("a/0001.png")) and is_single(Path("a/0001.png"))
+    assert not are_pictures(Path("a/%04d.mp4"))
     assert numbered(Path("a/%04d.png"), 12) == Path("a/0012.png")
     assert numbered(Path("f%d.jpg"), 12) == Path("f12.jpg")
+    assert numbered(Path("a.jpg"), 1) == Path("a.jpg")
     frame = make_frame("gray", *SIZE)
-    with pytest.raises(UsageError, match="no sequence of pictures"):
+    with pytest.raises(UsageError, match="unknown kind of picture"):
         ImageWriter(Path("out.bmp"), frame.layout, frame.tags, SIZE)
+
+
+def test_one_picture_takes_one_frame(tmp_path: Path) -> None:
+    frames, one = [make_frame("gbrp", *SIZE, time=i) for i in range(2)], tmp_path / "one.png"
+    assert write(one, frames[:1]) == [one]
+    (read,) = Reader(one)
+    for new, old in zip(read.planes, frames[0].planes, strict=True):
+        np.testing.assert_array_equal(new, old)
+    with pytest.raises(UsageError, match=r"two\.png: is one picture.*two_%04d\.png"):
+        write(tmp_path / "two.png", frames)
+    assert list(tmp_path.iterdir()) == [one]
+
+
+def test_no_picture_is_written_over_one_that_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "%03d.png", [make_frame("gray", *SIZE)] * 2)
+    other = write(tmp_path / "x.png", [make_frame("gray", *SIZE)])[0]
+    for source, output in (
+        ("%03d.png", "%03d.png"),
+        ("%03d.png", "%d.png"),
+        ("%03d.png", "002.png"),
+        (".", "x.png"),
+        ("x.png", "x.png"),
+    ):
+        with pytest.raises(UsageError, match="is an input"):
+            check_pictures(tmp_path / source, tmp_path / output, None, overwrite=True)
+    with pytest.raises(OutputError, match="exists already"):
+        check_pictures(tmp_path / "001.png", other, 1, overwrite=False)
+    with pytest.raises(UsageError, match=r"has 3 frames.*--max-frames 1"):
+        check_pictures(tmp_path / "001.png", tmp_path / "y.png", 3, overwrite=False)
+    check_pictures(tmp_path / "001.png", tmp_path / "out" / "001.png", 1, overwrite=False)
+    check_pictures(tmp_path / "x.png", tmp_path / "x_%03d.png", 1, overwrite=False)
 
 
 def test_tar_is_plain_and_repeatable(tmp_path: Path) -> None:

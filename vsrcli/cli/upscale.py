@@ -37,16 +37,16 @@ def upscale_command(
         Path,
         typer.Argument(
             metavar="IN",
-            help="A video, an image sequence ('frames/%04d.png' or a folder of pictures), a "
-            "folder of videos, or - for standard input.",
+            help="A video, a picture, an image sequence ('frames/%04d.png' or a folder of "
+            "pictures), a folder of videos, or - for standard input.",
         ),
     ],
     output: Annotated[
         Path,
         typer.Argument(
             metavar="OUT",
-            help="A video, an image sequence, or - for y4m on standard output; of a "
-            "folder, a folder or a .tar.",
+            help="A video, a picture, an image sequence, or - for y4m on standard output; of a "
+            "folder of videos, a folder or a .tar.",
         ),
     ],
     scale: Annotated[

@@ -38,7 +38,7 @@ def result_text(result: UpscaleResult) -> str:
     """What was done, in one line."""
     width, height = result.size
     text = (
-        f"{result.output}: {width}x{height}, {result.frames} frames in {clock(result.seconds)}, "
+        f"{result.output}: {width}x{height}, {frames} in {clock(result.seconds)}, "
         f"{result.frames_per_second:.2f} fps"
     )
     if result.concealed:

@@ -91,11 +91,11 @@ def assemble(
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
     """Raise UsageError or OutputError unless `output` may be written; call it before the work."""
-    muxer_of(output)
     if output.exists() and source.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the input; choose another output")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; name a file")
+    muxer_of(output)
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; choose another name or --overwrite")
     if not output.absolute().parent.is_dir():

@@ -1,4 +1,4 @@
-"""Frames -> numbered picture files, and results -> one tar."""
+"""Frames -> picture files, one or numbered, and results -> one tar."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from vsrcli.media.formats import PixelLayout
 from vsrcli.media.names import beside
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
+from vsrcli.media.sources import find_source
 
 CODECS = {
     ".png": "png",
@@ -39,18 +40,60 @@ _OPTIONS = {
 }
 
 
-def is_pattern(path: Path) -> bool:
-    """Tell whether `path` names a sequence of pictures, as `out/%04d.png` does."""
-    return bool(_NUMBER.search(path.name)) and path.suffix.lower() in CODECS
+def are_pictures(path: Path) -> bool:
+    """Tell whether `path` names a picture, or a sequence of them as `out/%04d.png` does."""
+    return path.suffix.lower() in CODECS
+
+
+def is_single(path: Path) -> bool:
+    """Tell whether `path` names one picture only."""
+    return are_pictures(path) and not _NUMBER.search(path.name)
+
+
+def check_pictures(source: Path, output: Path, frames: int | None, *, overwrite: bool) -> None:
+    """Check that so many `frames` (None: unknown) of `source` may become the pictures `output`.
+
+    To be called before the work. Raises UsageError and OutputError.
+    """
+    if is_single(output) and frames is not None and frames > 1:
+        raise _too_many(output, f"{source} has {frames} frames")
+    read = next((each for each in find_source(source).pictures if _is_of(each, output)), None)
+    if read is not None:
+        raise UsageError(f"{output}: {read.name} is an input; choose another name or folder")
+    first = numbered(output, 1)
+    if first.exists() and not overwrite:
+        raise OutputError(f"{first}: exists already; choose another name or --overwrite")
+
+
+def _too_many(output: Path, why: str) -> UsageError:
+    """What to say when `output` is one picture and more are to be written."""
+    sequence = f"{output.stem}_%04d{output.suffix}"
+    return UsageError(
+        f"{output}: is one picture, and {why}; name a sequence such as {sequence}, or use "
+        "--max-frames 1"
+    )
+
+
+def _is_of(picture: Path, pattern: Path) -> bool:
+    """Whether `picture` is called as one that is written as `pattern` may be."""
+    if picture.absolute().parent.resolve() != pattern.absolute().parent.resolve():
+        return False
+    number = _NUMBER.search(pattern.name)
+    if number is None:
+        return picture.name == pattern.name
+    before, after = pattern.name[: number.start()], pattern.name[number.end() :]
+    return bool(re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", picture.name))
 
 
 def numbered(pattern: Path, number: int) -> Path:
-    """Return the file of picture `number`."""
+    """Return the file of picture `number`; of a single picture its own."""
     return pattern.with_name(_NUMBER.sub(lambda m: f"{number:{m[1]}{m[2]}d}", pattern.name))
 
 
 class ImageWriter:
-    """Writes frames as numbered pictures, which appear under their names when all are complete.
+    """Writes a frame as a picture, or frames as numbered ones.
+
+    They appear under their names when all are complete.
 
     A context manager: leaving it normally renames the files out of a hidden folder beside them;
     leaving it by an exception removes what was written. PNG, TIFF: 8 or 16 bits, gray or RGB, with
@@ -73,15 +116,14 @@ class ImageWriter:
     ) -> None:
         """Prepare to write frames of `layout`, numbered from `first`.
 
-        `tags` and `source_size` (width, height) tell the matrix between Y'CbCr and RGB. Raises
-        UsageError for an unknown kind of picture or no `%d`, OutputError if the folder cannot be
-        written.
+        A `pattern` without `%d` is the name of the only one. `tags` and `source_size` (width,
+        height) tell the matrix between Y'CbCr and RGB. Raises UsageError for an unknown kind of
+        picture, OutputError if the folder cannot be written.
         """
         codec = CODECS.get(pattern.suffix.lower())
-        if codec is None or not _NUMBER.search(pattern.name):
+        if codec is None:
             known = " ".join(CODECS)
-            message = f"{pattern}: is no sequence of pictures such as out/%04d.png ({known})"
-            raise UsageError(message)
+            raise UsageError(f"{pattern}: unknown kind of picture; use one of {known}")
         self.files = []
         self._pattern, self._first, self._overwrite = pattern, first, overwrite
         self._codec, self._pix_fmt = codec, picture_format(codec, layout)
@@ -113,11 +155,14 @@ class ImageWriter:
     def write(self, frame: Frame) -> Path:
         """Write the next picture and return where it will be.
 
-        Raises OutputError if that file exists already (unless `overwrite`) or the disk is full.
+        Raises OutputError if that file exists already (unless `overwrite`) or the disk is full,
+        UsageError if there was to be only one.
         """
+        if self.files and is_single(self._pattern):
+            raise _too_many(self._pattern, "there are more frames")
         path = numbered(self._pattern, self._first + len(self.files))
         if path.exists() and not self._overwrite:
-            raise OutputError(f"{path}: exists already; choose another folder or --overwrite")
+            raise OutputError(f"{path}: exists already; choose another name or --overwrite")
         try:
             data = encode_picture(self._codec, self._picture(frame))
             (self._folder / path.name).write_bytes(data)
