@@ -247,6 +247,25 @@ def test_trims_by_time_and_count(make_clip: MakeClip, tmp_path: Path) -> None:
     assert times == [Fraction(i, 25) for i in range(4)]
 
 
+def test_a_part_is_what_it_is_in_the_whole(moving: tuple[Path, Path], tmp_path: Path) -> None:
+    """Neighbours and state come from outside of the part too, a single picture's as well."""
+    _, low = moving
+    upscale(low, tmp_path / "whole.mkv", LOSSLESS)
+    whole = frames_of(tmp_path / "whole.mkv")
+    options = replace(LOSSLESS, start=Fraction(5, 25), max_frames=2)
+    result = upscale(low, tmp_path / "part.mkv", options)
+    part = frames_of(tmp_path / "part.mkv")
+    assert (result.frames, result.skipped, len(part)) == (2, 5, 2)
+    for ours, theirs in zip(part, whole[5:7], strict=True):
+        np.testing.assert_array_equal(ours.planes[0], theirs.planes[0])
+    pictures = tmp_path / "%d.png"
+    upscale(low, pictures, UpscaleOptions(device="cpu"))
+    upscale(
+        low, tmp_path / "one.png", UpscaleOptions(device="cpu", start=Fraction(1, 5), max_frames=1)
+    )
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "6.png").read_bytes()
+
+
 def test_image_sequence_in_and_out(tmp_path: Path) -> None:
     frames = [make_frame("gbrp", 40, 32, time=i, index=i) for i in range(4)]
     pictures = tmp_path / "in"

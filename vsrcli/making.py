@@ -15,7 +15,7 @@ from vsrcli.job import Job, Note
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
-from vsrcli.media.segments import Segment, cut
+from vsrcli.media.segments import WARM_UP, Segment, cut
 from vsrcli.media.writer import SegmentWriter
 from vsrcli.networks.ensemble import Ensemble
 from vsrcli.networks.spmc import Seen, SpmcUpscaler
@@ -59,11 +59,16 @@ class Made:
 
 
 class SourceFrames:
-    """The frames of a job's source, and what reading them has shown."""
+    """The frames of a job's source, and what reading them has shown.
+
+    Each comes with whether it lies in the range asked for (True) or is context just outside of it:
+    a part of a video becomes what it would be in the whole.
+    """
 
     def __init__(self, job: Job, note: Note) -> None:
         options = job.options
         self._first: int | None = None
+        self._after = reach(options.frames)[1]
         self._reader = Reader(
             job.info.path,
             info=job.info,
@@ -81,11 +86,11 @@ class SourceFrames:
     def __exit__(self, *_: object) -> None:
         self._reader.__exit__()
 
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in self._reader:
-            if self._first is None:
+    def __iter__(self) -> Iterator[tuple[Frame, bool]]:
+        for frame, wanted in self._reader.with_context(WARM_UP, self._after):
+            if wanted and self._first is None:
                 self._first = frame.index
-            yield frame
+            yield frame, wanted
 
     @property
     def reading(self) -> Reading:

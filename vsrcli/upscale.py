@@ -187,7 +187,7 @@ def _write_all(
     """Enlarge all frames as one clip."""
     with SourceFrames(job, note) as frames:
         enlarger = open_enlarger(job, job.options.threads, note)
-        with enlarged(((frame, True) for frame in frames), enlarger) as enlarged_frames:
+        with enlarged(frames, enlarger) as enlarged_frames:
             for frame in enlarged_frames:
                 write(frame)
                 counter.finish()

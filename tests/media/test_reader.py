@@ -357,6 +357,34 @@ def test_trimming_counts_from_the_first_frame(
     assert [f.pts * f.time_base for f in frames] == [Fraction(7 + i, 25) for i in expected]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "most", "expected"),
+    [
+        (None, None, None, "############"),
+        (Fraction(2, 25), None, None, "..##########"),
+        (Fraction(5, 25), Fraction(7, 25), None, "  ...##.."),
+        (Fraction(5, 25), None, 1, "  ...#.."),
+        (None, Fraction(4, 25), 3, "###.."),
+        (None, Fraction(11, 25), None, "###########."),
+        (Fraction(9), None, None, ""),
+        (Fraction(5, 25), Fraction(51, 250), None, "  ...#.."),
+        (Fraction(51, 250), Fraction(52, 250), None, ""),
+        (None, None, 0, ""),
+    ],
+)
+def test_context_lies_just_outside(
+    make_clip: MakeClip,
+    start: Fraction | None,
+    end: Fraction | None,
+    most: int | None,
+    expected: str,
+) -> None:
+    """# is a frame of the range, . one of up to three before and two after it."""
+    with Reader(make_clip(), start=start, end=end, max_frames=most) as reader:
+        found = [(frame.index, wanted) for frame, wanted in reader.with_context(3, 2)]
+    assert found == [(i, sign == "#") for i, sign in enumerate(expected) if sign != " "]
+
+
 def test_iterating_again_starts_again(make_clip: MakeClip) -> None:
     path = make_clip()
     info = probe(path)

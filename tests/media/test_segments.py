@@ -12,23 +12,30 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.segments import WARM_UP, cut, segment_length
 
 
-def stream(count: int) -> Iterator[Frame]:
-    """Frames that differ in their index alone."""
+def stream(count: int, before: int = 0, after: int = 0) -> Iterator[tuple[Frame, bool]]:
+    """COUNT frames that differ in their index alone, from 0, with others just outside of them."""
     frame = make_frame("gray", 8, 8)
-    for index in range(count):
-        yield Frame(frame.planes, frame.layout, index, 1, frame.time_base, frame.tags, index)
+    for index in range(-before, count + after):
+        numbered = Frame(frame.planes, frame.layout, index, 1, frame.time_base, frame.tags, index)
+        yield numbered, 0 <= index < count
 
 
 @pytest.mark.parametrize("count", [0, 1, 11, 12, 13, 24, 40, 61])
 @pytest.mark.parametrize("length", [1, 4, 12, 30])
 @pytest.mark.parametrize("lookahead", [0, 2, 15])
-def test_every_frame_once_with_its_context(count: int, length: int, lookahead: int) -> None:
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (3, 2), (WARM_UP, 0), (0, 40)])
+def test_every_frame_once_with_its_context(
+    count: int, length: int, lookahead: int, before: int, after: int
+) -> None:
     seen = []
-    for number, segment in enumerate(cut(stream(count), length, lookahead)):
+    if not count:
+        before = 0  # of a range that holds no frame there is nothing to give context to
+    for number, segment in enumerate(cut(stream(count, before, after), length, lookahead)):
         assert segment.number == number
         frames = [(frame.index, own) for frame, own in segment.frames]
         begin, end = number * length, min((number + 1) * length, count)
-        first, last = max(0, begin - WARM_UP), min(count, (number + 1) * length + lookahead)
+        first = max(-before, begin - WARM_UP)
+        last = min(count + after, (number + 1) * length + lookahead)
         assert frames == [(i, begin <= i < end) for i in range(first, last)]
         seen += [i for i, own in frames if own]
     assert seen == list(range(count))
@@ -37,11 +44,11 @@ def test_every_frame_once_with_its_context(count: int, length: int, lookahead: i
 def test_reads_no_further_than_it_needs() -> None:
     given = 0
 
-    def counted() -> Iterator[Frame]:
+    def counted() -> Iterator[tuple[Frame, bool]]:
         nonlocal given
-        for frame in stream(100):
+        for item in stream(100):
             given += 1
-            yield frame
+            yield item
 
     segments = cut(counted(), 20, 2)
     frames = next(segments).frames

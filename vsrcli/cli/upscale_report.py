@@ -37,6 +37,7 @@ def sizes(plan: UpscalePlan) -> str:
 def result_text(result: UpscaleResult) -> str:
     """What was done, in one line."""
     width, height = result.size
+    frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
     text = (
         f"{result.output}: {width}x{height}, {frames} in {clock(result.seconds)}, "
         f"{result.frames_per_second:.2f} fps"

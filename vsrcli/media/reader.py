@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -73,7 +74,7 @@ class Reader:
         self._on_error: OnError = on_error
         self._note = note
         self._noted: set[str] = set()
-        self._running: Generator[Frame] | None = None
+        self._running: Generator[tuple[Frame, bool]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -84,12 +85,20 @@ class Reader:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; InputError if none can be decoded."""
+        return (frame for frame, _ in self.with_context(0, 0))
+
+    def with_context(self, before: int, after: int) -> Iterator[tuple[Frame, bool]]:
+        """Yield the frames (True), and up to so many just BEFORE and AFTER the range (False).
+
+        Raises as iterating does.
+        """
         self._noted.clear()
-        self._running = self._read()
+        self._running = self._read(before, after)
         return self._running
 
-    def _read(self) -> Generator[Frame]:
+    def _read(self, before: int, after: int) -> Generator[tuple[Frame, bool]]:
         reformatter = VideoReformatter()
+        context: deque[tuple[int, Shown[av.VideoFrame]]] = deque(maxlen=before)
         count = 0
         with ExitStack() as stack:
             decoder = self._decoder(stack)
@@ -100,15 +109,27 @@ class Reader:
             for index, item in enumerate(shown):
                 first = item.pts if first is None else first
                 seconds = (item.pts - first) * self.info.time_base
-                if self._end is not None and seconds >= self._end:
-                    break
-                if self._max_frames is not None and count >= self._max_frames:
-                    break
                 if self._start is not None and seconds < self._start:
+                    context.append((index, item))
                     continue
+                if self._is_over(seconds, count):
+                    if not count or not after:
+                        break
+                    after -= 1
+                    yield self._frame(item, index, reformatter), False
+                    continue
+                while context:
+                    earlier, passed = context.popleft()
+                    yield self._frame(passed, earlier, reformatter), False
                 count += 1
-                yield self._frame(item, index, reformatter)
+                yield self._frame(item, index, reformatter), True
             self._report(decoder)
+
+    def _is_over(self, seconds: Fraction, count: int) -> bool:
+        """Whether a frame at so many SECONDS, after COUNT others, is behind the range."""
+        if self._end is not None and seconds >= self._end:
+            return True
+        return self._max_frames is not None and count >= self._max_frames
 
     def _decoder(self, stack: ExitStack) -> Decoder | PictureDecoder:
         if self._source.pictures:

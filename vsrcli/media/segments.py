@@ -50,42 +50,70 @@ class Segment:
     """
 
 
-def cut(frames: Iterable[Frame], length: int, lookahead: int) -> Iterator[Segment]:
+def cut(frames: Iterable[tuple[Frame, bool]], length: int, lookahead: int) -> Iterator[Segment]:
     """Cut a stream into segments of `length` frames; memory stays that of the context.
 
     A segment is preceded by up to `WARM_UP` frames and followed by up to `lookahead`, as far as the
-    stream has them. Frames are counted from the first of the stream.
+    stream has them. It may begin and end with frames that are context throughout (False) and belong
+    to no segment; frames are counted from the first that is not.
     """
-    source = enumerate(frames)
-    kept: deque[tuple[int, Frame]] = deque()
+    source = _numbered(frames)
+    kept: deque[_Numbered] = deque()
     number = 0
     while True:
         begin, end = number * length, (number + 1) * length
-        if not kept or kept[-1][0] < begin:
+        while not kept or kept[-1].index < begin:
             following = next(source, None)
             if following is None:
                 return
             kept.append(following)
+        if not any(each.own for each in kept if each.index >= begin):
+            return
         yield Segment(number, _with_context(source, kept, begin, end, lookahead))
         number += 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """A frame and where it stands."""
+
+    index: int
+    """From the first frame that belongs to a segment; negative before it."""
+    frame: Frame
+    own: bool
+    """Whether it belongs to a segment."""
+
+
+def _numbered(frames: Iterable[tuple[Frame, bool]]) -> Iterator[_Numbered]:
+    leading: list[Frame] = []
+    index = 0
+    for frame, own in frames:
+        if not own and not index:
+            leading.append(frame)
+            continue
+        for place, earlier in enumerate(leading, -len(leading)):
+            yield _Numbered(place, earlier, own=False)
+        leading.clear()
+        yield _Numbered(index, frame, own)
+        index += 1
+
+
 def _with_context(
-    source: Iterator[tuple[int, Frame]],
-    kept: deque[tuple[int, Frame]],
+    source: Iterator[_Numbered],
+    kept: deque[_Numbered],
     begin: int,
     end: int,
     lookahead: int,
 ) -> Iterator[tuple[Frame, bool]]:
-    for index, frame in list(kept):
-        yield frame, begin <= index < end
-    while kept[-1][0] < end + lookahead - 1:
+    for each in list(kept):
+        yield each.frame, each.own and begin <= each.index < end
+    while kept[-1].index < end + lookahead - 1:
         following = next(source, None)
         if following is None:
             break
         kept.append(following)
-        yield following[1], following[0] < end
-        while kept[0][0] < min(end, kept[-1][0] + 1) - WARM_UP:
+        yield following.frame, following.own and following.index < end
+        while kept[0].index < min(end, kept[-1].index + 1) - WARM_UP:
             kept.popleft()
-    while kept and kept[0][0] < end - WARM_UP:
+    while kept and kept[0].index < end - WARM_UP:
         kept.popleft()
