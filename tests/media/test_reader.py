@@ -385,6 +385,61 @@ def test_context_lies_just_outside(
     assert found == [(i, sign == "#") for i, sign in enumerate(expected) if sign != " "]
 
 
+GROUPS = {"g": "10", "bf": "3"}
+OPEN = {"x264-params": "open-gop=1:bframes=3:keyint=10"}
+REFRESHED = {"x264-params": "intra-refresh=1:keyint=20"}
+UNEVEN = [i * 40 + (i * 7919) % 23 for i in range(90)]
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("h264.mp4", {"options": GROUPS}),
+        ("open.mkv", {"options": OPEN}),
+        ("refreshed.mp4", {"options": REFRESHED}),
+        ("uneven.mkv", {"options": OPEN, "pts": UNEVEN, "time_base": Fraction(1, 1000)}),
+        ("vp9.webm", {"codec": "libvpx-vp9", "options": {"g": "10", "auto-alt-ref": "1"}}),
+        ("hevc.mkv", {"codec": "libx265", "options": {"x265-params": "keyint=10:open-gop=1"}}),
+        ("ffv1.mkv", {"codec": "ffv1"}),
+        ("prores.mov", {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
+        ("rare.mp4", {}),
+        ("h264.ts", {"options": GROUPS}),
+    ],
+)
+@pytest.mark.parametrize("start", [Fraction(1, 4), Fraction(2), Fraction(3)])
+def test_frames_passed_over_change_nothing(
+    make_clip: MakeClip, name: str, spec: dict[str, object], start: Fraction
+) -> None:
+    path = make_clip(name, frames=90, **spec)
+    everything, _, _ = read(path)
+    first = everything[0].pts * everything[0].time_base
+    expected = [f for f in everything if f.pts * f.time_base - first >= start]
+    before = [f for f in everything if f.pts * f.time_base - first < start]
+    with Reader(path, start=start, max_frames=4) as reader:
+        found = list(reader.with_context(8, 2))
+    for (ours, wanted), theirs in zip(found, before[-8:] + expected[:6], strict=True):
+        assert (ours.index, ours.pts, ours.duration) == (theirs.index, theirs.pts, theirs.duration)
+        assert wanted == (expected[0].index <= theirs.index < expected[0].index + 4)
+        for new, old in zip(ours.planes, theirs.planes, strict=True):
+            np.testing.assert_array_equal(new, old)
+    assert reader.concealed == reader.left_out == 0
+
+
+def test_what_is_passed_over_is_not_decoded(make_clip: MakeClip) -> None:
+    """Damage there is of no concern, and takes no time."""
+    path = make_clip("long.mp4", frames=90, options=GROUPS)
+    whole, _, _ = read(path)
+    damaged = wiped(path, set(range(21, 30)))
+    with Reader(damaged) as reader:
+        assert len(list(reader)) == 90 and reader.concealed
+    with Reader(damaged, start=Fraction(3)) as reader:
+        found = list(reader)
+        assert reader.concealed == 0
+    for ours, theirs in zip(found, whole[75:], strict=True):
+        assert ours.index == theirs.index
+        np.testing.assert_array_equal(ours.planes[0], theirs.planes[0])
+
+
 def test_iterating_again_starts_again(make_clip: MakeClip) -> None:
     path = make_clip()
     info = probe(path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any, Literal
+from itertools import chain
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import av
 from av.container import InputContainer
@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 from ..errors import InputError
 from .holes import Holes
 from .length import Length
-from .sources import decoder_of, main_video, opened
+from .passing import Groups, NotCleanError
+from .sources import decoder_of
 from .timeline import Timed
 
 OnError = Literal["stop", "skip", "conceal"]
@@ -27,9 +28,6 @@ _ONE_IN_ONE_OUT = frozenset(
 )
 """Codecs of which every packet shows a picture, so that one missing is one lost; and all those of
 which every picture stands alone."""
-
-_PATIENCE = 2000
-"""Packets to try before giving up on the first frame."""
 
 _FRESH = 100
 """Packets after damage in which a gap between the frames is its doing, not the film's."""
@@ -43,7 +41,23 @@ may be but the first of several it takes until the picture is whole."""
 _ENDS_IN_AN_ERROR = ("mpjpeg", "smjpeg")
 """Formats whose demuxers know of no other end."""
 
+Packet: TypeAlias = "av.Packet[Any]"
+
 _GOING_ON = "--on-error conceal or skip goes on all the same"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of a stream."""
+
+    since: int
+    """PTS before which nothing is shown; all of what follows is wanted."""
+    least: int
+    """Pictures just before that which are wanted too."""
+
+    def comes_after(self, packet: Packet | None) -> TypeGuard[Packet]:
+        """Whether this is a packet of something before that."""
+        return packet is not None and packet.pts is not None and packet.pts < self.since
 
 
 class Decoder:
@@ -72,10 +86,13 @@ class Decoder:
         on_error: OnError = "conceal",
         *,
         owed: Fraction | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         """`owed`: seconds of video that were there before the container's structure was damaged.
 
-        0 if nobody knows, None if it is whole.
+        0 if nobody knows, None if it is whole. With `wanted`, the first frame stands in for
+        pictures before that which need not be decoded; iterating raises NotCleanError if that turns
+        out to be impossible, before any frame that is wanted.
         """
         self.concealed = 0
         self.left_out = 0
@@ -100,11 +117,12 @@ class Decoder:
         self._begun = False
         self._packets = 0
         self._first_key: int | None = None  # PTS of the first packet a decoder can begin with
+        self._wanted = wanted
+        self._again_at: int | None = None  # PTS that decoding begins again with
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
-        for frame in self._frames():
-            pts = frame.pts
+        for frame, pts in self._frames():
             if pts is None and self._dts:
                 pts = heapq.heappop(self._dts)
             if last:
@@ -127,20 +145,80 @@ class Decoder:
         if not self.truncated:
             yield from self._lost(last, None)
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
-        for packet in self._demuxed():
-            if packet is not None and packet.size:
-                self._await(packet)
-            try:
-                yield from self._context.decode(packet if packet is not None else None)
-            except EOFError:  # flushed before
-                return
-            except av.FFmpegError:
-                self._notice()
-                if self._begun:
-                    self._stop_at(packet.pts if packet is not None else None)
+    def _frames(self) -> Iterator[tuple[av.VideoFrame, int | None]]:
+        """Yield the frames with their PTS."""
+        packets = self._demuxed()
+        if self._wanted is not None:
+            packets = chain((yield from self._passed_over(packets, self._wanted)), packets)
+        for packet in packets:
+            yield from self._decoded(packet)
 
-    def _demuxed(self) -> Iterator[av.Packet[Any] | None]:
+    def _passed_over(
+        self, packets: Iterator[Packet | None], wanted: Wanted
+    ) -> Generator[tuple[av.VideoFrame, int | None], None, list[Packet | None]]:
+        """Yield frames up to where decoding has to begin; return packets to go on with.
+
+        The first group is decoded: it has the first frame.
+        """
+        groups, first = Groups(wanted.least), None
+        packet = next(packets)
+        while wanted.comes_after(packet) and not (first and packet.is_keyframe):
+            for frame, pts in self._decoded(packet):
+                first = first or frame
+                yield frame, pts
+            packet = next(packets)
+        while wanted.comes_after(packet) and not groups.full:
+            groups.add(packet)
+            following = next(packets)
+            if following is None or following.is_keyframe or not wanted.comes_after(following):
+                yield from self._stood_in_for(groups, first)
+            packet = following
+        if first is not None and self._again_at is not None:
+            self._again_at = groups.key
+            yield from ((first, pts) for pts in groups.leading())
+        return [*groups.kept(), packet]
+
+    def _stood_in_for(
+        self, groups: Groups, first: av.VideoFrame | None
+    ) -> Iterator[tuple[av.VideoFrame, int | None]]:
+        """Yield the first frame for each picture that can be passed over by now."""
+        assert first is not None
+        for pts in groups.pass_over():
+            if self._again_at is None:
+                yield from self._decoded(None)
+                self._context.flush_buffers()
+                self._again_at = pts
+            yield first, pts
+
+    def _decoded(self, packet: Packet | None) -> Iterator[tuple[av.VideoFrame, int | None]]:
+        """Yield what the decoder gives for one more packet, or at the end (None)."""
+        if packet is not None and packet.size:
+            self._await(packet)
+        try:
+            for frame in self._context.decode(packet):
+                if self._is_clean(frame):
+                    yield frame, frame.pts
+        except EOFError:  # flushed before
+            return
+        except av.FFmpegError:
+            if self._again_at is not None:
+                raise NotCleanError from None
+            self._notice()
+            if self._begun:
+                self._stop_at(packet.pts if packet is not None else None)
+
+    def _is_clean(self, frame: av.VideoFrame) -> bool:
+        """Whether a frame does not lack those before it, now that decoding has begun again."""
+        if self._again_at is None:
+            return True
+        if frame.pts is not None and frame.pts < self._again_at:
+            return False
+        if frame.pts != self._again_at or frame.is_corrupt:
+            raise NotCleanError
+        self._again_at = None
+        return True
+
+    def _demuxed(self) -> Iterator[Packet | None]:
         """Yield the packets of the stream, then None."""
         try:
             for packet in self._container.demux():
@@ -156,7 +234,7 @@ class Decoder:
             self.truncated = self._container.format.name not in _ENDS_IN_AN_ERROR
         yield None
 
-    def _await(self, packet: av.Packet[Any]) -> None:
+    def _await(self, packet: Packet) -> None:
         if packet.is_corrupt:
             self._notice()
         if packet.is_discard:
@@ -229,44 +307,3 @@ class Decoder:
     def _forget(self, pts: int | None) -> None:
         while self._expected and pts is not None and self._expected[0] <= pts:
             heapq.heappop(self._expected)
-
-
-class PictureDecoder:
-    """Decodes picture files in their order, one tick each; iterate once."""
-
-    def __init__(self, pictures: tuple[Path, ...], on_error: OnError = "conceal") -> None:
-        self.concealed = 0
-        self.left_out = 0
-        self.truncated = False
-        self._pictures = pictures
-        self._on_error = on_error
-
-    def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
-        """Yield the frames; an unreadable picture is handled as damage in a video is."""
-        last: av.VideoFrame | None = None
-        for number, picture in enumerate(self._pictures):
-            try:
-                with opened(picture) as container:
-                    stream = main_video(container, str(picture))
-                    last = first_frame(container, stream, str(picture))
-            except InputError:
-                if last is None or self._on_error == "stop":
-                    raise
-                if self._on_error == "skip":
-                    self.left_out += 1
-                    continue
-                self.concealed += 1
-            yield Timed(last, number, 1)
-
-
-def first_frame(container: InputContainer, stream: VideoStream, name: str) -> av.VideoFrame:
-    """Decode the first frame of a stream; InputError if there is none."""
-    decoder = decoder_of(stream, threads=1)
-    with suppress(av.FFmpegError):
-        for number, packet in enumerate(container.demux(stream)):
-            with suppress(av.FFmpegError):
-                for frame in decoder.decode(packet if packet.size else None):
-                    return frame
-            if number > _PATIENCE:
-                break
-    raise InputError(f"no frame of {name} could be decoded; it is damaged, empty or encrypted")

@@ -14,11 +14,11 @@ from typing import Any
 import av
 
 from vsrcli.errors import UsageError, VsrError
-from vsrcli.media.decoding import first_frame
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import find_source, main_video, opened
+from vsrcli.media.stills import first_frame
 
 PQ, HLG = 16, 18
 """AVCOL_TRC_*: the transfer functions of HDR video."""

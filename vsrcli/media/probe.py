@@ -16,13 +16,11 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from .decoding import first_frame
 from .formats import layout_of
 from .length import own_duration
 from .planes import ColourTags, tags_of
 from .sources import Source, find_source, main_video, opened
-
-__all__ = ["MediaInfo", "StreamInfo", "first_frame", "probe", "rotation_of"]
+from .stills import first_frame
 
 DEFAULT_SEQUENCE_RATE = Fraction(25)
 """Frames per second of a picture sequence, as FFmpeg assumes."""

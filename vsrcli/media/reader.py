@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -14,11 +15,13 @@ from av.video.reformatter import VideoReformatter
 
 from ..errors import InputError
 from .conform import Conform, deinterlaced
-from .decoding import Decoder, OnError, PictureDecoder
+from .decoding import Decoder, OnError, Wanted
 from .integrity import is_whole
+from .passing import NotCleanError, can_pass_over
 from .planes import Frame, from_video_frame
 from .probe import MediaInfo, probe
 from .sources import Source, find_source, main_video, opened
+from .stills import PictureDecoder
 from .timeline import Shown, Timed, settle
 
 
@@ -97,11 +100,28 @@ class Reader:
         return self._running
 
     def _read(self, before: int, after: int) -> Generator[tuple[Frame, bool]]:
+        try:
+            yield from self._read_from(self._wanted(before), before, after)
+        except NotCleanError:
+            yield from self._read_from(None, before, after)
+
+    def _wanted(self, before: int) -> Wanted | None:
+        """From where on frames must be decoded; None: all of them."""
+        info = self.info
+        if not self._start or info.start_pts is None or self._source.pictures:
+            return None
+        if not can_pass_over(info.format, info.codec, interlaced=info.interlaced):
+            return None
+        return Wanted(info.start_pts + math.ceil(self._start / info.time_base), before + _SPARE)
+
+    def _read_from(
+        self, wanted: Wanted | None, before: int, after: int
+    ) -> Generator[tuple[Frame, bool]]:
         reformatter = VideoReformatter()
         context: deque[tuple[int, Shown[av.VideoFrame]]] = deque(maxlen=before)
         count = 0
         with ExitStack() as stack:
-            decoder = self._decoder(stack)
+            decoder = self._decoder(stack, wanted)
             first: int | None = None
             shown = settle(
                 self._whole(decoder), self._nominal(), lambda: self._once("pts", _REPAIRED)
@@ -131,7 +151,7 @@ class Reader:
             return True
         return self._max_frames is not None and count >= self._max_frames
 
-    def _decoder(self, stack: ExitStack) -> Decoder | PictureDecoder:
+    def _decoder(self, stack: ExitStack, wanted: Wanted | None) -> Decoder | PictureDecoder:
         if self._source.pictures:
             return PictureDecoder(self._source.pictures, self._on_error)
         container = stack.enter_context(opened(self._source.path))
@@ -145,6 +165,7 @@ class Reader:
             self._source.name,
             self._on_error,
             owed=None if whole else self.info.duration or Fraction(0),
+            wanted=wanted if whole else None,
         )
 
     def _nominal(self) -> int:
@@ -207,5 +228,8 @@ class Reader:
             self._noted.add(kind)
             self._note(f"{self._source.path.name}: {text}")
 
+
+_SPARE = 4
+"""Frames decoded before the first that is given: deinterlacing looks at those beside it."""
 
 _REPAIRED = "timestamps that did not increase were moved apart"

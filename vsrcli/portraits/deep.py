@@ -16,9 +16,9 @@ from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from vsrcli.errors import InputError
-from vsrcli.media.decoding import first_frame
 from vsrcli.media.planes import from_video_frame
 from vsrcli.media.sources import main_video, opened
+from vsrcli.media.stills import first_frame
 
 Deep = NDArray[np.uint16]
 _GREEN_BLUE_RED = (2, 0, 1)
