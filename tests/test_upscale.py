@@ -10,11 +10,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.clips import detailed, make_frame
 from tests.conftest import MakeClip
 from tests.lossless import write_frames
 from vsrcli import UpscaleOptions, psnr, upscale
+from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
 from vsrcli.errors import CheckError, InputError, OutputError, UsageError
 from vsrcli.media.images import ImageWriter
@@ -180,6 +182,26 @@ def test_keeps_rotation_and_reads_heights_as_displayed(make_clip: MakeClip, tmp_
     after = probe(output)
     assert after.display_matrix == probe(source).display_matrix is not None
     assert (after.width, after.height) == (128, 96)
+
+
+def test_pictures_are_turned_as_players_turn_the_video(make_clip: MakeClip, tmp_path: Path) -> None:
+    options = UpscaleOptions(device="cpu", scale=2, max_frames=1)
+    shown = {}
+    for name, matrix in (("plain", None), ("turned", TURNED)):
+        clip = make_clip(f"{name}.mp4", display_matrix=matrix, frames=3, pix_fmt="yuv444p")
+        notes: list[str] = []
+        result = upscale(clip, tmp_path / f"{name}.png", options, note=notes.append)
+        assert not [note for note in notes if "rotation" in note]
+        shown[name] = np.asarray(Image.open(tmp_path / f"{name}.png"))
+        page = tmp_path / f"{name}_page.png"
+        compare(clip, tmp_path / f"{name}.png", page)
+        shown[f"{name} page"] = np.asarray(Image.open(page))
+    assert result.size == (96, 128)
+    np.testing.assert_array_equal(shown["turned"], np.rot90(shown["plain"], -1))
+    for name, width in (("plain", 128), ("turned", 96)):
+        page = shown[f"{name} page"]
+        halves = page[40 : 40 + 20, :width], page[40 : 40 + 20, width + 8 : 2 * width + 8]
+        assert np.abs(halves[0].astype(int) - halves[1]).mean() < 20  # bicubic beside vsr
 
 
 def test_flat_colours_come_back_exactly(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vsrcli.errors import OutputError
 from vsrcli.media.planes import Frame, to_video_frame
+from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import PlanesResampler, chroma_location
+from vsrcli.turning import Turning, turning_of
 
 Picture = NDArray[np.uint8]
 """[h, w, 3] sRGB."""
@@ -33,10 +35,15 @@ def compare(source: Path, output: Path, picture: Path, *, skip: int = 0) -> None
     with Reader(output) as outputs:
         chosen = min((outputs.info.frames or 1) // 2, _LATEST_FRAME)
         enlarged = _nth(outputs, chosen)
+        after = _shown(outputs.info).of(_rgb(enlarged))
     with Reader(source) as inputs:
         small = _nth(inputs, skip + enlarged.index)
-    before = _rgb(_bicubic(small, (enlarged.width, enlarged.height)))
-    page = draw(before, _rgb(enlarged), names=("bicubic", "vsr"))
+        height, width = after.shape[:2]
+        # Pictures are turned already; some containers have no place for a rotation.
+        turned = outputs.info.sequence or outputs.info.display_matrix is not None
+        turning = _shown(inputs.info) if turned else Turning()
+        before = turning.of(_rgb(_bicubic(small, turning.size((width, height)))))
+    page = draw(before, after, names=("bicubic", "vsr"))
     try:
         Image.fromarray(page).save(picture)
     except (OSError, ValueError) as failure:
@@ -60,6 +67,11 @@ def draw(before: Picture, after: Picture, *, names: tuple[str, str]) -> Picture:
     page_width = max(row.shape[1] for row in rows)
     page = _stack([_pad(row, page_width) for row in rows], gap=8)
     return _labelled(page, [(6, names[0]), (width + 14, names[1])])
+
+
+def _shown(info: MediaInfo) -> Turning:
+    """How players turn a video."""
+    return turning_of(info.display_matrix) or Turning()
 
 
 def _nth(frames: Reader, number: int) -> Frame:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import vsrcli
-from vsrcli.errors import CheckError, UsageError
+from vsrcli.errors import CheckError, InputError, UsageError
 from vsrcli.media.assemble import check_output
 from vsrcli.media.encoders import (
     EncoderSettings,
@@ -23,7 +23,13 @@ from vsrcli.media.encoders import (
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
-from vsrcli.media.images import CODECS, are_pictures, check_pictures, picture_format
+from vsrcli.media.images import (
+    CODECS,
+    are_pictures,
+    check_pictures,
+    picture_format,
+    turned_layout,
+)
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.spool import STANDARD
@@ -31,6 +37,7 @@ from vsrcli.media.streams import StreamPlan, plan_streams
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device
 from vsrcli.options import UpscaleOptions, target_size
+from vsrcli.turning import Turning, turning_of
 
 Note = Callable[[str], None]
 """Called with one line the user should know."""
@@ -85,6 +92,8 @@ class Job:
     settings: EncoderSettings
     """Of the video encoder; for pictures and y4m, only the codec's name."""
     form: Form
+    turning: Turning | None
+    """How pictures are turned, which cannot say that they are to be; None: not at all."""
     streams: StreamPlan
     plan: UpscalePlan
     segment_frames: int
@@ -98,7 +107,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     `options.strict`.
     """
     info = probe(source, rate=options.rate)
-    form = form_of(output)
+    form, turning = form_of(output), None
     layout = layout_of(info.pix_fmt)
     if form != "video":
         _check_uncoded(output, form, options)
@@ -107,7 +116,8 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
                 source, output, _expected_frames(info, options), overwrite=options.overwrite
             )
         settings = EncoderSettings(CODECS.get(output.suffix.lower(), "rawvideo"))
-        streams = _frames_alone(info, options)
+        turning = _turning(info, layout) if form == "pictures" else None
+        streams = _frames_alone(info, options, turning)
     else:
         replace_it = options.overwrite or (
             JobFolder(output).was_published() and not options.restart
@@ -130,6 +140,8 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
             raise CheckError(f"{output}: {line}; choose another container or leave out --strict")
         note(line)
     plan = _plan(info, output, options, layout, size, device, model, settings, streams)
+    if turning is not None:
+        plan = replace(plan, size_out=turning.size(size))
     return Job(
         info=info,
         output=output,
@@ -140,6 +152,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         model=model,
         settings=settings,
         form=form,
+        turning=turning,
         streams=streams,
         plan=plan,
         segment_frames=segment_length(info.rate, plan.frames),
@@ -178,7 +191,17 @@ def _check_uncoded(output: Path, form: Form, options: UpscaleOptions) -> None:
             raise UsageError(f"{name} is for video files, and {output} is {what}")
 
 
-def _frames_alone(info: MediaInfo, options: UpscaleOptions) -> StreamPlan:
+def _turning(info: MediaInfo, layout: PixelLayout) -> Turning | None:
+    """How pictures are to be turned; None if they need not be, or cannot."""
+    turning = turning_of(info.display_matrix)
+    try:
+        turned_layout(layout, turning)
+    except InputError:
+        return None
+    return turning if info.display_matrix else None
+
+
+def _frames_alone(info: MediaInfo, options: UpscaleOptions, turning: Turning | None) -> StreamPlan:
     """Pictures and y4m hold nothing of a video but its frames."""
     others = (stream for stream in info.streams if stream.index != info.video_index)
     dropped = (
@@ -191,7 +214,7 @@ def _frames_alone(info: MediaInfo, options: UpscaleOptions) -> StreamPlan:
     )
     turned = (
         (f"the rotation by {info.rotation} degrees: dropped, the output has no place for it",)
-        if info.display_matrix
+        if info.display_matrix and turning is None
         else ()
     )
     return StreamPlan(dropped=tuple(dropped), lost=turned)

@@ -104,7 +104,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     return UpscaleResult(
         source=str(job.info.path),
         output=str(job.output),
-        size=job.size,
+        size=job.plan.size_out,
         frames=counter.done,
         skipped=reading.first or 0,
         concealed=reading.concealed,
@@ -166,6 +166,7 @@ def _write_pictures(job: Job, counter: _Counter, note: Note) -> Reading:
         job.layout,
         job.info.tags,
         (job.info.width, job.info.height),
+        turning=job.turning,
         overwrite=job.options.overwrite,
         note=note,
     )

@@ -9,19 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.clips import make_frame
-from vsrcli.errors import OutputError, UsageError
+from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.images import (
     ImageWriter,
     are_pictures,
     check_pictures,
     is_single,
     numbered,
+    turned_layout,
     write_tar,
 )
 from vsrcli.media.planes import ColourTags, Frame, layout_of
 from vsrcli.media.reader import Reader
+from vsrcli.turning import Turning
 
 SIZE = (33, 21)
 
@@ -171,6 +174,34 @@ def test_one_picture_takes_one_frame(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"two\.png: is one picture.*two_%04d\.png"):
         write(tmp_path / "two.png", frames)
     assert list(tmp_path.iterdir()) == [one]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p10le", "gray", "gbrap"])
+def test_turned_pictures(tmp_path: Path, pix_fmt: str, suffix: str) -> None:
+    """As the picture that is written as it is, and then turned."""
+    frame = make_frame(pix_fmt, 48, 32)
+    turning = Turning(transposed=True, mirrored=True)
+    for name, turn in (("plain", None), ("turned", turning)):
+        with ImageWriter(
+            tmp_path / f"{name}.{suffix}", frame.layout, frame.tags, (48, 32), turning=turn
+        ) as writer:
+            writer.write(frame)
+    plain, turned = (
+        np.asarray(Image.open(tmp_path / f"{name}.{suffix}").convert("RGB"), np.int16)
+        for name in ("plain", "turned")
+    )
+    assert turned.shape == (48, 32, 3)
+    error = np.abs(turned - np.rot90(plain, -1)).mean()
+    exact = suffix in ("png", "tif") and pix_fmt in ("gray", "gbrap", "yuv444p10le")
+    assert error == 0 if exact else error < 4
+
+
+def test_no_format_for_turned_411() -> None:
+    with pytest.raises(InputError):
+        turned_layout(layout_of("yuv411p"), Turning(transposed=True))
+    assert turned_layout(layout_of("yuv411p"), Turning(mirrored=True)).pix_fmt == "yuv411p"
+    assert turned_layout(layout_of("yuv422p10le"), Turning(True)).pix_fmt == "yuv440p10le"
 
 
 def test_no_picture_is_written_over_one_that_is_read(tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ import numpy as np
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.formats import PixelLayout
+from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.names import beside
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
 from vsrcli.media.sources import find_source
+from vsrcli.turning import Turning
 
 CODECS = {
     ".png": "png",
@@ -111,10 +112,11 @@ class ImageWriter:
         source_size: tuple[int, int],
         *,
         first: int = 1,
+        turning: Turning | None = None,
         overwrite: bool = False,
         note: Callable[[str], None] = lambda message: None,
     ) -> None:
-        """Prepare to write frames of `layout`, numbered from `first`.
+        """Prepare to write frames of `layout`, turned by `turning`, numbered from `first`.
 
         A `pattern` without `%d` is the name of the only one. `tags` and `source_size` (width,
         height) tell the matrix between Y'CbCr and RGB. Raises UsageError for an unknown kind of
@@ -126,7 +128,8 @@ class ImageWriter:
             raise UsageError(f"{pattern}: unknown kind of picture; use one of {known}")
         self.files = []
         self._pattern, self._first, self._overwrite = pattern, first, overwrite
-        self._codec, self._pix_fmt = codec, picture_format(codec, layout)
+        self._turning, self._layout = turning or Turning(), turned_layout(layout, turning)
+        self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, _picture_tags(codec))
         self._limited = tags.range == LIMITED_RANGE
         if codec in ("mjpeg", "libwebp") and layout.depth > 8:
@@ -172,6 +175,8 @@ class ImageWriter:
         return path
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
+        planes = tuple(np.ascontiguousarray(self._turning.of(plane)) for plane in frame.planes)
+        frame = replace(frame, planes=planes, layout=self._layout)
         if frame.layout.kind == "gray" and self._limited:
             frame = _stretched(frame)  # swscale leaves the range of gray alone
         picture = self._repack(frame)
@@ -188,6 +193,20 @@ class ImageWriter:
                 (self._folder / path.name).replace(path)
             except OSError as failure:
                 raise unwritable(path, failure) from None
+
+
+def turned_layout(layout: PixelLayout, turning: Turning | None) -> PixelLayout:
+    """Return the layout of pictures of `layout` that are turned; of 4:2:2 it is 4:4:0.
+
+    Raises InputError where there is no such format, as for 4:1:1.
+    """
+    across, down = layout.log2_chroma
+    if turning is None or not turning.transposed or across == down:
+        return layout
+    swapped = {"422": "440", "440": "422"}
+    return layout_of(
+        re.sub(r"4\d\d", lambda found: swapped.get(found[0], "none"), layout.pix_fmt, count=1)
+    )
 
 
 def encode_picture(codec: str, picture: av.VideoFrame) -> bytes:

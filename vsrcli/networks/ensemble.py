@@ -8,43 +8,16 @@ differs from view to view and averages out; every view costs a whole run.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from vsrcli.networks.spmc import Luma, Seen, SpmcUpscaler
-
-COUNTS = (1, 2, 4, 8)
-"""Views that can be averaged over."""
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A way to look at a plane [H, W]."""
-
-    turned: bool
-    """Rows are columns."""
-    upside_down: bool
-    mirrored: bool
-
-    def of(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """PLANE, looked at so."""
-        return self._flipped(plane.T if self.turned else plane)
-
-    def back(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """The plane that looks like PLANE from here."""
-        plane = self._flipped(plane)
-        return plane.T if self.turned else plane
-
-    def _flipped(self, plane: NDArray[Any]) -> NDArray[Any]:
-        return plane[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
-
+from vsrcli.turning import Turning
 
 _VIEWS = tuple(
-    _View(turned, upside_down, mirrored)
-    for turned in (False, True)
+    Turning(transposed, upside_down, mirrored)
+    for transposed in (False, True)
     for upside_down in (False, True)
     for mirrored in (False, True)
 )
@@ -54,9 +27,9 @@ class Ensemble:
     """Does what an SpmcUpscaler does, several times over."""
 
     def __init__(self, upscaler: SpmcUpscaler, count: int) -> None:
-        """COUNT of COUNTS views, the first of them UPSCALER's own; all share its sessions."""
-        if count not in COUNTS:
-            raise ValueError(f"an ensemble has {COUNTS} views, not {count}")
+        """COUNT views, 1 to 8, the first of them UPSCALER's own; all share its sessions."""
+        if not 1 <= count <= len(_VIEWS):
+            raise ValueError(f"an ensemble has 1 to {len(_VIEWS)} views, not {count}")
         others = [upscaler.another() for _ in range(count - 1)]
         self._views = list(zip(_VIEWS[:count], [upscaler, *others], strict=True))
 
@@ -78,7 +51,7 @@ class Ensemble:
         """As `SpmcUpscaler.flush`, the mean of all views."""
         return self._mean((view, upscaler.flush()) for view, upscaler in self._views)
 
-    def _mean(self, found: Iterable[tuple[_View, list[Luma]]]) -> list[Luma]:
+    def _mean(self, found: Iterable[tuple[Turning, list[Luma]]]) -> list[Luma]:
         sums: list[Luma] = []
         for view, lumas in found:
             ours = [view.back(luma) for luma in lumas]
