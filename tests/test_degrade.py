@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from tests.clips import ClipSpec, make_frame, source_frames
 from tests.conftest import MakeClip
 from tests.media.test_resample import imresize_1d
-from vsrcli.degradation import Degradation, compress, degrade_planes, reduced_size
+from vsrcli.degradation import Degradation, Kind, compress, degrade_planes, reduced_size
 from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import ColourTags, Frame
+from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.psnr import psnr
 from vsrcli.scores import Protocol
@@ -306,3 +307,48 @@ def test_contest_is_what_the_ffmpeg_program_makes(make_clip: MakeClip, tmp_path:
     reduction = Degradation(YUV420, (640, 352))
     planes = [plane for frame in read(clip) for plane in reduction(frame.planes)]
     assert raw.stdout == b"".join(plane.tobytes() for plane in planes)
+
+
+@pytest.mark.parametrize("kind", ["bi", "bd"])
+def test_pictures_hold_what_a_lossless_video_holds(
+    make_clip: MakeClip, tmp_path: Path, kind: Kind
+) -> None:
+    source = make_clip("p/%02d.png", codec="png", pix_fmt="rgb24", frames=3)
+    options = DegradeOptions(kind=kind, scale=2)
+    result = degrade(source, tmp_path / "out" / "%d.png", options)
+    degrade(source, tmp_path / "out.mkv", options)
+    files = sorted((tmp_path / "out").iterdir())
+    assert [file.name for file in files] == ["1.png", "2.png", "3.png"]
+    assert (result.frames, result.size, result.codec) == (3, (32, 24), "png")
+    assert result.bytes == sum(file.stat().st_size for file in files)
+    for ours, theirs in zip(Reader(tmp_path / "out"), Reader(tmp_path / "out.mkv"), strict=True):
+        for one, other in zip(ours.planes, theirs.planes, strict=True):
+            np.testing.assert_array_equal(one, other)
+    single = degrade(files[0], tmp_path / "one.tif", options)
+    assert (single.frames, single.size) == (1, (16, 12))
+
+
+def test_pictures_of_turned_video_are_upright(make_clip: MakeClip, tmp_path: Path) -> None:
+    quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    source, notes = make_clip("in.mp4", frames=1, display_matrix=quarter, audio=("aac",)), []
+    options = DegradeOptions(kind="bi", scale=2)
+    result = degrade(source, tmp_path / "one.png", options, note=notes.append)
+    assert result.size == (24, 32) == (probe(tmp_path / "one.png").width, 32)
+    assert notes == ["audio stream 1 (aac): only frames are written"] == list(result.dropped)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("%d.png", {}, "--kind contest is a video"),
+        ("%d.jpg", {"kind": "bi"}, r"use \.png or \.tif"),
+        ("%d.png", {"kind": "bi", "crf": 20}, "--crf is for video files"),
+        ("one.png", {"kind": "bi"}, "has 3 frames"),
+    ],
+)
+def test_what_pictures_cannot_be(
+    make_clip: MakeClip, tmp_path: Path, name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        degrade(make_clip(frames=3), tmp_path / "out" / name, DegradeOptions(**options))
+    assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutputError, VsrError
-from vsrcli.media.images import write_tar
+from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
 

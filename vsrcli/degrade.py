@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,11 +14,15 @@ from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
 from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.images import ImageWriter, turning_for
+from vsrcli.media.picture_files import CODECS, are_pictures, check_pictures, described, is_lossless
+from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import chroma_location
-from vsrcli.media.streams import plan_streams
+from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.writer import SegmentWriter
+from vsrcli.turning import Turning
 
 Progress = Callable[[int, int | None], None]
 Note = Callable[[str], None]
@@ -104,10 +108,12 @@ def degrade(
     source, output = Path(source), Path(output)
     options = options or DegradeOptions()
     info = probe(source)
-    check_output(source, output, overwrite=options.overwrite)
-    layout = layout_of(info.pix_fmt)
+    if are_pictures(output):
+        _check_pictures(info, output, options)
+    else:
+        check_output(source, output, overwrite=options.overwrite)
     reduction = Degradation(
-        layout,
+        layout_of(info.pix_fmt),
         (info.width, info.height),
         scale=options.scale,
         kind=options.kind,
@@ -116,14 +122,72 @@ def degrade(
         location=chroma_location(info.tags),
     )
     _note_size(info, reduction.size, options.scale, note)
-    info = _keep_shape(info, reduction.size)
+    work = _into_pictures if are_pictures(output) else _into_video
+    return work(_Work(info, output, options, reduction, progress, note))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be done."""
+
+    info: MediaInfo
+    """Of the source."""
+    output: Path
+    options: DegradeOptions
+    reduction: Degradation
+    progress: Progress
+    note: Note
+
+    def reduce(self, write: Callable[[Frame], object]) -> int:
+        """Reduce all frames and give each to `write`; return how many there were."""
+        expected, limit = self.info.frames, self.options.max_frames
+        if expected is not None and limit is not None:
+            expected = min(expected, limit)
+        done = 0
+        with Reader(self.info.path, info=self.info, max_frames=limit, note=self.note) as frames:
+            for frame in frames:
+                write(replace(frame, planes=self.reduction(frame.planes, frame.index)))
+                done += 1
+                self.progress(done, expected)
+        if not done:
+            raise InputError(f"{self.info.path}: no frame of it can be decoded")
+        return done
+
+    def result(
+        self, frames: int, settings: EncoderSettings, files: Sequence[Path], streams: StreamPlan
+    ) -> DegradeResult:
+        """What was done, into `files`."""
+        turning = Turning()
+        if are_pictures(self.output):
+            turning = turning_for(self.info.display_matrix, layout_of(self.info.pix_fmt)) or turning
+        return DegradeResult(
+            source=str(self.info.path),
+            output=str(self.output),
+            kind=self.options.kind,
+            size_in=(self.info.width, self.info.height),
+            size=turning.size(self.reduction.size),
+            frames=frames,
+            codec=settings.codec,
+            encoder_options=dict(settings.options),
+            bytes=sum(file.stat().st_size for file in files),
+            dropped=streams.notes,
+        )
+
+
+def _into_video(work: _Work) -> DegradeResult:
+    info, output, options = _keep_shape(work.info, work.reduction.size), work.output, work.options
+    layout = layout_of(info.pix_fmt)
     settings = _encoder_settings(output, options, layout)
     streams = plan_streams(info, output)
     for line in streams.notes:
-        note(line)
+        work.note(line)
+    # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
+    size = work.reduction.size
+    described = replace(info, width=size[0], height=size[1])
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         segment = Path(folder) / "segment"
-        frames = _encode(segment, info, reduction, settings, options, progress, note)
+        with SegmentWriter(segment, described, size, settings, layout, work.note) as writer:
+            frames = work.reduce(writer.write)
         assemble(
             [segment],
             info,
@@ -131,50 +195,44 @@ def degrade(
             streams,
             end=Fraction(0) if options.max_frames else None,
             overwrite=options.overwrite,
-            note=note,
+            note=work.note,
         )
-    return DegradeResult(
-        source=str(source),
-        output=str(output),
-        kind=options.kind,
-        size_in=(info.width, info.height),
-        size=reduction.size,
-        frames=frames,
-        codec=settings.codec,
-        encoder_options=dict(settings.options),
-        bytes=output.stat().st_size,
-        dropped=streams.notes,
+    return work.result(frames, settings, [output], streams)
+
+
+def _check_pictures(info: MediaInfo, output: Path, options: DegradeOptions) -> None:
+    """Pictures are for what is written without loss."""
+    if options.kind == "contest":
+        raise UsageError(f"{output}: --kind contest is a video; use bi or bd for pictures")
+    if not is_lossless(output):
+        raise UsageError(f"{output}: would lose more than the reduction does; use .png or .tif")
+    given = {"--codec": options.codec, "--crf": options.crf, "--preset": options.preset}
+    if wrong := next((name for name, value in given.items() if value is not None), None):
+        raise UsageError(f"{wrong} is for video files, and {output} is {described(output)}")
+    frames = info.frames if options.max_frames is None else options.max_frames
+    check_pictures(info.path, output, frames, overwrite=options.overwrite)
+
+
+def _into_pictures(work: _Work) -> DegradeResult:
+    info, layout = work.info, layout_of(work.info.pix_fmt)
+    turning = turning_for(info.display_matrix, layout)
+    streams = frames_alone(info, turned=turning is not None)
+    for line in streams.notes:
+        work.note(line)
+    size = info.width, info.height
+    writer = ImageWriter(
+        work.output,
+        layout,
+        info.tags,
+        size,
+        turning=turning,
+        overwrite=work.options.overwrite,
+        note=work.note,
     )
-
-
-def _encode(
-    segment: Path,
-    info: MediaInfo,
-    reduction: Degradation,
-    settings: EncoderSettings,
-    options: DegradeOptions,
-    progress: Progress,
-    note: Note,
-) -> int:
-    """Write the reduced frames to `segment` and return how many there are."""
-    expected, limit = info.frames, options.max_frames
-    if expected is not None and limit is not None:
-        expected = min(expected, limit)
-    done = 0
-    layout = layout_of(info.pix_fmt)
-    # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
-    described = replace(info, width=reduction.size[0], height=reduction.size[1])
-    with (
-        Reader(info.path, info=info, max_frames=limit, note=note) as frames,
-        SegmentWriter(segment, described, reduction.size, settings, layout, note) as writer,
-    ):
-        for frame in frames:
-            writer.write(replace(frame, planes=reduction(frame.planes, frame.index)))
-            done += 1
-            progress(done, expected)
-    if not done:
-        raise InputError(f"{info.path}: no frame of it can be decoded")
-    return done
+    with writer:
+        frames = work.reduce(writer.write)
+    settings = EncoderSettings(CODECS[work.output.suffix.lower()])
+    return work.result(frames, settings, writer.files, streams)
 
 
 def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import vsrcli
-from vsrcli.errors import CheckError, InputError, UsageError
+from vsrcli.errors import CheckError, UsageError
 from vsrcli.media.assemble import check_output
 from vsrcli.media.encoders import (
     EncoderSettings,
@@ -23,21 +23,16 @@ from vsrcli.media.encoders import (
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
-from vsrcli.media.images import (
-    CODECS,
-    are_pictures,
-    check_pictures,
-    picture_format,
-    turned_layout,
-)
+from vsrcli.media.images import picture_format, turning_for
+from vsrcli.media.picture_files import CODECS, are_pictures, check_pictures, described
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.spool import STANDARD
-from vsrcli.media.streams import StreamPlan, plan_streams
+from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device
 from vsrcli.options import UpscaleOptions, target_size
-from vsrcli.turning import Turning, turning_of
+from vsrcli.turning import Turning
 
 Note = Callable[[str], None]
 """Called with one line the user should know."""
@@ -116,8 +111,8 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
                 source, output, _expected_frames(info, options), overwrite=options.overwrite
             )
         settings = EncoderSettings(CODECS.get(output.suffix.lower(), "rawvideo"))
-        turning = _turning(info, layout) if form == "pictures" else None
-        streams = _frames_alone(info, options, turning)
+        turning = turning_for(info.display_matrix, layout) if form == "pictures" else None
+        streams = frames_alone(info, audio=options.audio, turned=turning is not None)
     else:
         replace_it = options.overwrite or (
             JobFolder(output).was_published() and not options.restart
@@ -187,37 +182,8 @@ def _check_uncoded(output: Path, form: Form, options: UpscaleOptions) -> None:
     }
     for name, value in given.items():
         if value:
-            what = "a picture or several" if form == "pictures" else "uncompressed y4m"
+            what = described(output) if form == "pictures" else "uncompressed y4m"
             raise UsageError(f"{name} is for video files, and {output} is {what}")
-
-
-def _turning(info: MediaInfo, layout: PixelLayout) -> Turning | None:
-    """How pictures are to be turned; None if they need not be, or cannot."""
-    turning = turning_of(info.display_matrix)
-    try:
-        turned_layout(layout, turning)
-    except InputError:
-        return None
-    return turning if info.display_matrix else None
-
-
-def _frames_alone(info: MediaInfo, options: UpscaleOptions, turning: Turning | None) -> StreamPlan:
-    """Pictures and y4m hold nothing of a video but its frames."""
-    others = (stream for stream in info.streams if stream.index != info.video_index)
-    dropped = (
-        (
-            stream,
-            f"{stream.type} stream {stream.index} ({stream.codec}): only frames are written",
-        )
-        for stream in others
-        if options.audio or stream.type != "audio"
-    )
-    turned = (
-        (f"the rotation by {info.rotation} degrees: dropped, the output has no place for it",)
-        if info.display_matrix and turning is None
-        else ()
-    )
-    return StreamPlan(dropped=tuple(dropped), lost=turned)
 
 
 def _encoder_settings(

@@ -21,8 +21,16 @@ REDUCE, ENCODE = "Reduction", "Encoding"
 
 
 def degrade_command(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A video or an image sequence.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="A video file.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A video, a picture or an image sequence.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="A video; for bi and bd also a picture or an image sequence, .png or .tif.",
+        ),
+    ],
     scale: Annotated[
         float, typer.Option(help="Above 1; sizes are rounded down.", rich_help_panel=REDUCE)
     ] = 4.0,

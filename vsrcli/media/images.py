@@ -1,13 +1,10 @@
-"""Frames -> picture files, one or numbered, and results -> one tar."""
+"""Frames -> picture files, one or numbered."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import shutil
-import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,79 +13,20 @@ from typing import Any, cast
 import av
 import numpy as np
 
-from vsrcli.errors import OutputError, UsageError
+from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.names import beside
+from vsrcli.media.picture_files import CODECS, is_single, numbered, too_many
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
-from vsrcli.media.sources import find_source
-from vsrcli.turning import Turning
+from vsrcli.turning import Turning, turning_of
 
-CODECS = {
-    ".png": "png",
-    ".jpg": "mjpeg",
-    ".jpeg": "mjpeg",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".webp": "libwebp",
-}
-_NUMBER = re.compile(r"%(0?)(\d*)d")
 _OPTIONS = {
     "mjpeg": {"qmin": "2", "qmax": "2"},  # quantiser scale of 31: near lossless
     "libwebp": {"quality": "95"},
     "tiff": {"compression_algo": "deflate"},
 }
-
-
-def are_pictures(path: Path) -> bool:
-    """Tell whether `path` names a picture, or a sequence of them as `out/%04d.png` does."""
-    return path.suffix.lower() in CODECS
-
-
-def is_single(path: Path) -> bool:
-    """Tell whether `path` names one picture only."""
-    return are_pictures(path) and not _NUMBER.search(path.name)
-
-
-def check_pictures(source: Path, output: Path, frames: int | None, *, overwrite: bool) -> None:
-    """Check that so many `frames` (None: unknown) of `source` may become the pictures `output`.
-
-    To be called before the work. Raises UsageError and OutputError.
-    """
-    if is_single(output) and frames is not None and frames > 1:
-        raise _too_many(output, f"{source} has {frames} frames")
-    read = next((each for each in find_source(source).pictures if _is_of(each, output)), None)
-    if read is not None:
-        raise UsageError(f"{output}: {read.name} is an input; choose another name or folder")
-    first = numbered(output, 1)
-    if first.exists() and not overwrite:
-        raise OutputError(f"{first}: exists already; choose another name or --overwrite")
-
-
-def _too_many(output: Path, why: str) -> UsageError:
-    """What to say when `output` is one picture and more are to be written."""
-    sequence = f"{output.stem}_%04d{output.suffix}"
-    return UsageError(
-        f"{output}: is one picture, and {why}; name a sequence such as {sequence}, or use "
-        "--max-frames 1"
-    )
-
-
-def _is_of(picture: Path, pattern: Path) -> bool:
-    """Whether `picture` is called as one that is written as `pattern` may be."""
-    if picture.absolute().parent.resolve() != pattern.absolute().parent.resolve():
-        return False
-    number = _NUMBER.search(pattern.name)
-    if number is None:
-        return picture.name == pattern.name
-    before, after = pattern.name[: number.start()], pattern.name[number.end() :]
-    return bool(re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", picture.name))
-
-
-def numbered(pattern: Path, number: int) -> Path:
-    """Return the file of picture `number`; of a single picture its own."""
-    return pattern.with_name(_NUMBER.sub(lambda m: f"{number:{m[1]}{m[2]}d}", pattern.name))
 
 
 class ImageWriter:
@@ -162,7 +100,7 @@ class ImageWriter:
         UsageError if there was to be only one.
         """
         if self.files and is_single(self._pattern):
-            raise _too_many(self._pattern, "there are more frames")
+            raise too_many(self._pattern, "there are more frames")
         path = numbered(self._pattern, self._first + len(self.files))
         if path.exists() and not self._overwrite:
             raise OutputError(f"{path}: exists already; choose another name or --overwrite")
@@ -209,6 +147,19 @@ def turned_layout(layout: PixelLayout, turning: Turning | None) -> PixelLayout:
     )
 
 
+def turning_for(matrix: tuple[int, ...] | None, layout: PixelLayout) -> Turning | None:
+    """Return how pictures of `layout` are turned, which cannot say that they are to be.
+
+    None if FFmpeg's display `matrix` asks for nothing, or for what cannot be done.
+    """
+    turning = turning_of(matrix)
+    try:
+        turned_layout(layout, turning)
+    except InputError:
+        return None
+    return turning if matrix else None
+
+
 def encode_picture(codec: str, picture: av.VideoFrame) -> bytes:
     """Return one picture as the bytes of a file; `picture` is in a format of the encoder."""
     context: Any = av.CodecContext.create(codec, "w")
@@ -239,40 +190,6 @@ def picture_format(codec: str, layout: PixelLayout) -> str:
     if layout.alpha:
         return f"rgba64{big}" if deep else "rgba"
     return f"rgb48{big}" if deep else "rgb24"
-
-
-def write_tar(files: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
-    """Pack `files` under their plain names, in their order; the same files give the same bytes.
-
-    The tar appears under its name when complete. Raises UsageError if two files have one name,
-    OutputError if it exists already (unless `overwrite`) or cannot be written.
-    """
-    names = [path.name for path in files]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UsageError(f"{output}: two files are called {twice}; rename one")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
-    partial = output.with_name(f".{output.name}.part")
-    try:
-        with partial.open("wb") as stream:
-            _pack(files, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(output)
-    except OSError as failure:
-        raise unwritable(output, failure) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def _pack(files: Iterable[Path], stream: Any) -> None:
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path in files:
-            entry = tarfile.TarInfo(path.name)  # owner, time and mode are those of no one
-            entry.size, entry.mode = path.stat().st_size, 0o644
-            with path.open("rb") as content:
-                tar.addfile(entry, content)
 
 
 def _stretched(frame: Frame) -> Frame:

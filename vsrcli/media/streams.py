@@ -163,3 +163,25 @@ def _title(info: StreamInfo) -> str:
     kind = "cover art" if info.attached_picture else info.type
     words = [info.codec, info.language, f'"{info.title}"' if info.title else None]
     return f"{kind} stream {info.index} ({', '.join(w for w in words if w)})"
+
+
+def frames_alone(info: MediaInfo, *, audio: bool = True, turned: bool = False) -> StreamPlan:
+    """Pictures and y4m hold nothing of a video but its frames.
+
+    `audio` False: sound was not asked for, so it is not missed. `turned`: pictures are turned.
+    """
+    others = (stream for stream in info.streams if stream.index != info.video_index)
+    dropped = (
+        (
+            stream,
+            f"{stream.type} stream {stream.index} ({stream.codec}): only frames are written",
+        )
+        for stream in others
+        if audio or stream.type != "audio"
+    )
+    lost = (
+        (f"the rotation by {info.rotation} degrees: dropped, the output has no place for it",)
+        if info.display_matrix and not turned
+        else ()
+    )
+    return StreamPlan(dropped=tuple(dropped), lost=lost)

@@ -1,0 +1,47 @@
+"""Results -> one tar."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vsrcli.errors import OutputError, UsageError
+from vsrcli.media.containers import unwritable
+
+
+def write_tar(files: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
+    """Pack `files` under their plain names, in their order; the same files give the same bytes.
+
+    The tar appears under its name when complete. Raises UsageError if two files have one name,
+    OutputError if it exists already (unless `overwrite`) or cannot be written.
+    """
+    names = [path.name for path in files]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"{output}: two files are called {twice}; rename one")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        with partial.open("wb") as stream:
+            _pack(files, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(output)
+    except OSError as failure:
+        raise unwritable(output, failure) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _pack(files: Iterable[Path], stream: Any) -> None:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in files:
+            entry = tarfile.TarInfo(path.name)  # owner, time and mode are those of no one
+            entry.size, entry.mode = path.stat().st_size, 0o644
+            with path.open("rb") as content:
+                tar.addfile(entry, content)
