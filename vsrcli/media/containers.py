@@ -61,7 +61,10 @@ def muxer_of(output: Path) -> str:
         return MUXERS[output.suffix.lower()]
     except KeyError:
         known = " ".join(MUXERS)
-        raise UsageError(f"{output}: unknown kind of video file; use one of {known}") from None
+        raise UsageError(
+            f"{output}: unknown kind of video file; use one of {known}, or name pictures, such as "
+            "out.png or out/%04d.png"
+        ) from None
 
 
 @contextlib.contextmanager
