@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,22 @@ def test_workers_go_on_where_one_process_stopped(clip: Path, whole: bytes, tmp_p
 
     do(clip, output, workers=2, progress=look)
     assert set(later) == {kept} and output.read_bytes() == whole
+
+
+def test_a_part_in_several_segments(make_clip: MakeClip, tmp_path: Path) -> None:
+    """It has the same bytes whoever makes it, and the times of its frames."""
+    clip = make_clip("part.mp4", frames=70, options={"g": "10"})
+    part: dict[str, Any] = {"start": Fraction(22, 25), "max_frames": 2 * SEGMENT + 5}
+    result = do(clip, tmp_path / "one.mkv", **part)
+    assert (result.frames, result.skipped) == (2 * SEGMENT + 5, 22)
+    assert sorted(pts or 0 for pts, _, _ in video(tmp_path / "one.mkv")) == [
+        40 * i for i in range(2 * SEGMENT + 5)
+    ]
+    do(clip, tmp_path / "two.mkv", workers=2, **part)
+    assert (tmp_path / "two.mkv").read_bytes() == (tmp_path / "one.mkv").read_bytes()
+    interrupt(clip, tmp_path / "again.mkv", SEGMENT + 3, **part)
+    do(clip, tmp_path / "again.mkv", **part)
+    assert (tmp_path / "again.mkv").read_bytes() == (tmp_path / "one.mkv").read_bytes()
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
