@@ -14,7 +14,7 @@ from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.images import ImageWriter, turning_for
+from vsrcli.media.images import ImageWriter, picture_tags, turning_for
 from vsrcli.media.picture_files import CODECS, are_pictures, check_pictures, described, is_lossless
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
@@ -226,6 +226,7 @@ def _into_pictures(work: _Work) -> DegradeResult:
         info.tags,
         size,
         turning=turning,
+        tags_of=picture_tags(info),
         overwrite=work.options.overwrite,
         note=work.note,
     )

@@ -19,7 +19,7 @@ from vsrcli.making import Made, Reading, SourceFrames, enlarged, make_all, once,
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
-from vsrcli.media.images import ImageWriter
+from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
 from vsrcli.media.spool import readable_again
 from vsrcli.media.y4m import Y4mWriter
@@ -167,6 +167,7 @@ def _write_pictures(job: Job, counter: _Counter, note: Note) -> Reading:
         job.info.tags,
         (job.info.width, job.info.height),
         turning=job.turning,
+        tags_of=picture_tags(job.info),
         overwrite=job.options.overwrite,
         note=note,
     )

@@ -18,8 +18,11 @@ from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.names import beside
 from vsrcli.media.picture_files import CODECS, is_single, numbered, too_many
+from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
+from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
+from vsrcli.media.sources import find_source
 from vsrcli.turning import Turning, turning_of
 
 _OPTIONS = {
@@ -51,12 +54,14 @@ class ImageWriter:
         *,
         first: int = 1,
         turning: Turning | None = None,
+        tags_of: Callable[[int], PictureTags] = lambda index: PictureTags(),
         overwrite: bool = False,
         note: Callable[[str], None] = lambda message: None,
     ) -> None:
         """Prepare to write frames of `layout`, turned by `turning`, numbered from `first`.
 
-        A `pattern` without `%d` is the name of the only one. `tags` and `source_size` (width,
+        A `pattern` without `%d` is the name of the only one. `tags_of` gives what to put into the
+        picture of the frame with an index. `tags` and `source_size` (width,
         height) tell the matrix between Y'CbCr and RGB. Raises UsageError for an unknown kind of
         picture, OutputError if the folder cannot be written.
         """
@@ -69,6 +74,7 @@ class ImageWriter:
         self._turning, self._layout = turning or Turning(), turned_layout(layout, turning)
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, _picture_tags(codec))
+        self._tags_of, self._note = tags_of, note
         self._limited = tags.range == LIMITED_RANGE
         if codec in ("mjpeg", "libwebp") and layout.depth > 8:
             kind = pattern.suffix[1:].upper()
@@ -106,11 +112,20 @@ class ImageWriter:
             raise OutputError(f"{path}: exists already; choose another name or --overwrite")
         try:
             data = encode_picture(self._codec, self._picture(frame))
+            data = self._with_tags(data, frame)
             (self._folder / path.name).write_bytes(data)
         except (OSError, av.FFmpegError) as failure:
             raise unwritable(path, failure) from None
         self.files.append(path)
         return path
+
+    def _with_tags(self, data: bytes, frame: Frame) -> bytes:
+        tags = self._tags_of(frame.index)
+        if self._codec == "tiff" and not self.files and (tags.icc or tags.exif):
+            self._note("TIFF is written without colour profile and EXIF; choose .png")
+        # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
+        colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
+        return with_tags(data, self._codec, tags, colour=colour)
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
         planes = tuple(np.ascontiguousarray(self._turning.of(plane)) for plane in frame.planes)
@@ -158,6 +173,12 @@ def turning_for(matrix: tuple[int, ...] | None, layout: PixelLayout) -> Turning 
     except InputError:
         return None
     return turning if matrix else None
+
+
+def picture_tags(info: MediaInfo) -> Callable[[int], PictureTags]:
+    """Return what gives the tags of the picture that each frame was read from; none of a video."""
+    pictures = find_source(info.path).pictures if info.sequence else ()
+    return lambda index: read_tags(pictures[index]) if index < len(pictures) else PictureTags()
 
 
 def encode_picture(codec: str, picture: av.VideoFrame) -> bytes:

@@ -16,8 +16,10 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from .exif import display_matrix
 from .formats import layout_of
 from .length import own_duration
+from .picture_tags import read_tags
 from .planes import ColourTags, tags_of
 from .sources import Source, find_source, main_video, opened
 from .stills import first_frame
@@ -149,7 +151,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
         chroma_location = _chroma_location(container, stream.index)
         frame = first_frame(container, stream, str(first))
         codec = stream.codec_context.codec.canonical_name
-        matrix = _display_matrix(frame, codec)
+        matrix = _picture_matrix(first, frame, codec)
         count = len(source.pictures)
         return MediaInfo(
             path=source.path,
@@ -182,6 +184,12 @@ def rotation_of(matrix: tuple[int, ...] | None) -> int:
     if matrix is None:
         return 0
     return round(math.degrees(math.atan2(matrix[1], matrix[0]))) % 360
+
+
+def _picture_matrix(path: Path, frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:
+    """The matrix of EXIF's orientation, mirrored ones included, which PyAV does not tell."""
+    matrix = display_matrix(read_tags(path).orientation)
+    return _display_matrix(frame, codec) if matrix == _IDENTITY else matrix
 
 
 def _display_matrix(frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:

@@ -16,6 +16,7 @@ from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from vsrcli.errors import InputError
+from vsrcli.media.exif import CAMERA, INTEROPERABILITY, LAYOUT, PLACE
 from vsrcli.media.planes import from_video_frame
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.stills import first_frame
@@ -24,13 +25,6 @@ Deep = NDArray[np.uint16]
 _GREEN_BLUE_RED = (2, 0, 1)
 """Where red, green and blue are among FFmpeg's planes."""
 _POINTS_A_METRE = 39.3701
-LAYOUT = frozenset(
-    {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284}
-    | {288, 289, 292, 293, 296, 317, 320, 322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 34675}
-    | {512, 513, 514, 529, 530, 531, 532}
-)
-"""TIFF tags about the pixels' layout, the resolution and the profile, which the writer sets."""
-_EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 _STRIP = 1 << 18
 """Bytes of a TIFF's strip before compression, about."""
 
@@ -147,10 +141,10 @@ def write_tiff(
 def _tags(exif: Image.Exif) -> dict[int, Any]:
     """All that EXIF says but for the pixels' layout; its further lists as dictionaries."""
     tags = {tag: value for tag, value in exif.items() if tag not in LAYOUT}
-    for tag in (_EXIF, _GPS):
+    for tag in (CAMERA, PLACE):
         tags.pop(tag, None)
         if further := dict(exif.get_ifd(tag)):
             tags[tag] = further
-    if tags.get(_EXIF, {}).pop(_INTEROPERABILITY, None):
-        tags[_EXIF][_INTEROPERABILITY] = dict(exif.get_ifd(_INTEROPERABILITY))
+    if tags.get(CAMERA, {}).pop(INTEROPERABILITY, None):
+        tags[CAMERA][INTEROPERABILITY] = dict(exif.get_ifd(INTEROPERABILITY))
     return tags

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
-from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
+from vsrcli.media.exif import LAYOUT, ORIENTATION, load_lists
+from vsrcli.portraits.deep import read_deep, write_png, write_tiff
 
 JPEG_QUALITY = 95
 FORMATS = {
@@ -27,8 +28,6 @@ FORMATS = {
 """What is read and written, by suffix."""
 DEEP_FORMATS = ("PNG", "TIFF")
 _PROCESSING_SOFTWARE = 0x000B
-_CAMERA, _PLACE, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
-"""EXIF's further lists."""
 _RESOLUTION = 0x011A
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -81,19 +80,19 @@ def read_still(path: Path) -> Still:
         with Image.open(path) as image:
             _check(path, image)
             exif, depth = image.getexif(), _depth(path, image)
-            _load(exif)
+            load_lists(exif)
             kind = image.format or ""
             notes: tuple[str, ...] = ()
             pixels: Samples
             alpha: Samples | None
             if depth == 16 and image.mode not in _SIXTEEN_BITS_GREY:
-                pixels, alpha = read_deep(path, exif.get(0x0112, 1))
+                pixels, alpha = read_deep(path, exif.get(ORIENTATION, 1))
             else:
                 pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
             dpi = image.info.get("dpi")
             if kind == "TIFF" and _RESOLUTION not in exif:
                 dpi = None  # Pillow says 1 for none
-            turned = exif.pop(0x0112, 1) != 1
+            turned = exif.pop(ORIENTATION, 1) != 1
             if kind == "TIFF":  # else its layout would end up in another file's EXIF
                 for tag in LAYOUT.intersection(exif):
                     del exif[tag]
@@ -116,18 +115,6 @@ def read_still(path: Path) -> Still:
     except (OSError, SyntaxError, ValueError) as failure:
         raise InputError(f"{path}: cannot be read ({failure}); is it damaged?") from None
     return found
-
-
-def _load(exif: Image.Exif) -> None:
-    """Read EXIF's further lists, which for a TIFF is possible only as long as it is open.
-
-    Those there are: Pillow writes an empty list for one it was asked about in vain.
-    """
-    for tag in (_CAMERA, _PLACE):
-        if tag in exif:
-            exif.get_ifd(tag)
-    if _CAMERA in exif and _INTEROPERABILITY in exif.get_ifd(_CAMERA):
-        exif.get_ifd(_INTEROPERABILITY)
 
 
 def _check(path: Path, image: Image.Image) -> None:

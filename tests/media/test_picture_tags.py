@@ -1,0 +1,118 @@
+"""Colour profile and EXIF on the way from picture to picture."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+from tests.clips import make_frame
+from vsrcli import UpscaleOptions, upscale
+from vsrcli.degrade import DegradeOptions, degrade
+from vsrcli.media.images import ImageWriter
+from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
+from vsrcli.media.probe import probe
+from vsrcli.media.reader import Reader
+
+MAKE, ORIENTATION, CAMERA, PLACE, EXPOSURE, LATITUDE = 0x10F, 0x112, 0x8769, 0x8825, 0x829A, 2
+CPU = UpscaleOptions(device="cpu", scale=2)
+
+
+@cache
+def profile() -> bytes:
+    """One for RGB; it holds the time at which it was made."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def photo(path: Path, orientation: int = 1, *, icc: bytes | None = None, mode: str = "RGB") -> Path:
+    """A picture of 24x16 with a bright corner, as a camera turned it."""
+    pixels = np.full((16, 24, 3), 60, np.uint8)
+    pixels[:6, :8] = (220, 120, 40)
+    exif = Image.Exif()
+    exif[MAKE], exif[ORIENTATION] = "a camera", orientation
+    exif.get_ifd(CAMERA)[EXPOSURE] = 0.02
+    exif.get_ifd(PLACE)[LATITUDE] = (52.0, 31.0, 12.0)
+    image = Image.fromarray(pixels).convert(mode)
+    image.save(path, exif=exif, icc_profile=icc, quality=95)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_comes_out_upright_with_its_tags(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    source = photo(tmp_path / "in.jpg", orientation, icc=profile())
+    output = tmp_path / f"out.{suffix}"
+    upscale(source, output, CPU)
+    with Image.open(source) as before, Image.open(output) as after:
+        after.load()
+        assert after.info["icc_profile"] == before.info["icc_profile"]
+        exif = after.getexif()
+        assert exif[MAKE] == "a camera" and ORIENTATION not in exif
+        assert exif.get_ifd(CAMERA)[EXPOSURE] == pytest.approx(0.02)
+        assert exif.get_ifd(PLACE)[LATITUDE] == (52.0, 31.0, 12.0)
+        upright = ImageOps.exif_transpose(before).convert("RGB")
+        assert after.size == (2 * upright.width, 2 * upright.height)
+        reduced = after.convert("RGB").resize(upright.size, Image.Resampling.BOX)
+        assert np.abs(np.asarray(reduced, np.float32) - np.asarray(upright)).mean() < 6
+    with Reader(output) as reader:  # FFmpeg reads it too
+        assert len(list(reader)) == 1
+    assert probe(output).display_matrix is None
+
+
+def test_sixteen_bits_and_sequences_have_tags_too(tmp_path: Path) -> None:
+    frame, deep = make_frame("gbrp16le", 24, 16), tmp_path / "deep.png"
+    with ImageWriter(
+        deep, frame.layout, frame.tags, (24, 16), tags_of=lambda index: PictureTags(profile())
+    ) as writer:
+        writer.write(frame)
+    assert read_tags(deep).icc == profile()
+    (read,) = Reader(deep)
+    for new, old in zip(read.planes, frame.planes, strict=True):
+        np.testing.assert_array_equal(new, old)
+    for number in (1, 2):
+        photo(tmp_path / f"{number}.png", icc=profile())
+    upscale(tmp_path / "%d.png", tmp_path / "out" / "%d.png", CPU)
+    degrade(tmp_path / "1.png", tmp_path / "small.png", DegradeOptions(kind="bi", scale=2))
+    for path in (tmp_path / "out" / "1.png", tmp_path / "out" / "2.png", tmp_path / "small.png"):
+        assert read_tags(path).icc == profile() and read_tags(path).exif
+
+
+def test_a_profile_for_other_pixels_is_left_out(tmp_path: Path) -> None:
+    gray = photo(tmp_path / "gray.png", icc=profile(), mode="L")
+    upscale(gray, tmp_path / "out.png", CPU)
+    assert read_tags(tmp_path / "out.png").icc is None and read_tags(tmp_path / "out.png").exif
+
+
+def test_long_profiles_take_several_segments(tmp_path: Path) -> None:
+    icc = profile() + bytes(range(256)) * 700
+    data = with_tags(photo(tmp_path / "a.jpg").read_bytes(), "mjpeg", PictureTags(icc), colour=True)
+    (tmp_path / "b.jpg").write_bytes(data)
+    assert read_tags(tmp_path / "b.jpg").icc == icc
+
+
+def test_webp_with_transparency_and_without_loss(tmp_path: Path) -> None:
+    for name, options in (("lossy", {}), ("lossless", {"lossless": True})):
+        for alpha in (255, 128):
+            image = Image.new("RGBA", (21, 13), (10, 200, 30, alpha))
+            image.save(tmp_path / "a.webp", **options)
+            tags = PictureTags(profile(), b"MM\0*\0\0\0\x08\0\0\0\0\0\0")
+            data = with_tags((tmp_path / "a.webp").read_bytes(), "libwebp", tags, colour=True)
+            (tmp_path / "b.webp").write_bytes(data)
+            with (
+                Image.open(tmp_path / "a.webp") as before,
+                Image.open(tmp_path / "b.webp") as after,
+            ):
+                assert after.info["icc_profile"] == profile(), name
+                assert np.array_equal(np.asarray(before), np.asarray(after)), name
+
+
+def test_tiff_says_what_it_leaves_out(tmp_path: Path) -> None:
+    notes: list[str] = []
+    upscale(photo(tmp_path / "in.jpg", icc=profile()), tmp_path / "out.tif", CPU, note=notes.append)
+    assert any("without colour profile" in note for note in notes)
+    assert read_tags(tmp_path / "text.png") == PictureTags()
