@@ -14,6 +14,7 @@ from vsrcli.media.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from vsrcli.media.planes import Frame, Plane
 from vsrcli.media.resample import (
     PlanesResampler,
+    along_columns,
     chroma_location,
     resample,
     resample_matrix,
@@ -22,6 +23,8 @@ from vsrcli.media.resample import (
 
 Luma = NDArray[np.float32]
 NETWORK_SCALE = 4
+_STRIP = 64
+"""Rows of an RGB picture that are finished at once."""
 S = TypeVar("S")
 
 
@@ -110,12 +113,18 @@ class FrameEnlarger(Generic[S]):
     def _finish_rgb(self, frame: Frame, luma: Luma) -> tuple[Plane, ...]:
         depth = frame.layout.depth
         peak = (1 << depth) - 1
-        _, cb, cr = rgb_to_ycbcr(*_unit_rgb(frame))
-        matrices = self._resampler(frame).full
-        chroma = [resample(plane, *matrices) for plane in (cb, cr)]
-        red, green, blue = ycbcr_to_rgb(luma, chroma[0], chroma[1])
-        alpha = self._resampler(frame).only(frame.planes, range(3, len(frame.planes)))
-        return (*(to_samples(plane, depth, peak) for plane in (green, blue, red)), *alpha)
+        rows, columns = self._resampler(frame).full
+        _, *chroma = rgb_to_ycbcr(*_unit_rgb(frame))
+        wide = [along_columns(plane, columns) for plane in chroma]
+        colours = tuple(np.empty(luma.shape, frame.planes[0].dtype) for _ in range(3))
+        # A large picture in floating point, six times over, would be most of the memory.
+        for top in range(0, len(luma), _STRIP):
+            part = slice(top, top + _STRIP)
+            cb, cr = (rows[part] @ plane for plane in wide)
+            red, green, blue = ycbcr_to_rgb(luma[part], cb, cr)
+            for plane, found in zip(colours, (green, blue, red), strict=True):
+                plane[part] = to_samples(found, depth, peak)
+        return (*colours, *self._resampler(frame).only(frame.planes, range(3, len(frame.planes))))
 
     def _to_size(self, luma: Luma) -> Luma:
         height, width = luma.shape

@@ -129,11 +129,12 @@ def resample(plane: NDArray[np.float32], rows: Matrix, columns: Matrix) -> NDArr
     columns_first = columns.nnz * height + rows.nnz * columns.shape[0]
     plane = np.ascontiguousarray(plane, dtype=np.float32)
     if rows_first <= columns_first:
-        return _along_columns(rows @ plane, columns)
-    return np.asarray(rows @ _along_columns(plane, columns), dtype=np.float32)
+        return along_columns(rows @ plane, columns)
+    return np.asarray(rows @ along_columns(plane, columns), dtype=np.float32)
 
 
-def _along_columns(plane: NDArray[np.float32], columns: Matrix) -> NDArray[np.float32]:
+def along_columns(plane: NDArray[np.float32], columns: Matrix) -> NDArray[np.float32]:
+    """`plane @ columns.T`: the half of `resample` that changes the width."""
     # A sparse matrix times a contiguous dense one runs along contiguous rows: transpose around it.
     return np.ascontiguousarray((columns @ np.ascontiguousarray(plane.T)).T)
 
