@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from vsrcli.cli import bench_options as option
 from vsrcli.cli.options import JsonOption, QuietOption, TracebackOption, VerboseOption
 from vsrcli.console import note, print_json, print_result
 from vsrcli.errors import UsageError
@@ -15,59 +13,17 @@ from vsrcli.errors import UsageError
 if TYPE_CHECKING:
     from vsrcli.measuring import Case
 
-ROWS = "Which rows"
-
 
 def bench_command(
-    full: Annotated[
-        bool,
-        typer.Option(
-            "--full",
-            help="All standard sizes (180x144, 480x270, 640x360, 1280x720), x2 and x4, windows of "
-            "3 and 5 frames.",
-            rich_help_panel=ROWS,
-        ),
-    ] = False,
-    size: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WxH", help="Size of the input. Repeatable.", rich_help_panel=ROWS),
-    ] = None,
-    scale: Annotated[
-        list[float] | None,
-        typer.Option(help="Above 1, up to 8; else 4. Repeatable.", rich_help_panel=ROWS),
-    ] = None,
-    frames: Annotated[
-        list[int] | None,
-        typer.Option(help="Frames in a window; else 5. Repeatable.", rich_help_panel=ROWS),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="fp32, fp16 or int8; else all the model has that suit the device. Repeatable.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu, cuda or cuda:N; else every one.", rich_help_panel=ROWS),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A shipped model's name, or the path of a model's files.", rich_help_panel=ROWS
-        ),
-    ] = None,
-    seconds: Annotated[
-        float,
-        typer.Option(
-            help="For each row; half of it for the network alone, half for a whole job. A few "
-            "frames are made even if that takes longer."
-        ),
-    ] = 6.0,
-    compare: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Compare with what an earlier --json printed."),
-    ] = None,
+    full: option.Full = False,
+    size: option.Size = None,
+    scale: option.Scale = None,
+    frames: option.Frames = None,
+    precision: option.Precision = None,
+    device: option.Device = None,
+    model: option.Model = None,
+    seconds: option.Seconds = 6.0,
+    compare: option.Compare = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
+from vsrcli.cli import psnr_options as option
 from vsrcli.cli.options import JsonOption, QuietOption, TracebackOption, VerboseOption
 from vsrcli.console import note, print_json, print_result, progress_bar
 from vsrcli.errors import CheckError, OutputError
@@ -14,114 +13,22 @@ from vsrcli.errors import CheckError, OutputError
 if TYPE_CHECKING:
     from vsrcli.scores import PsnrReport
 
-PROTOCOL, ALIGN, REPORT = "Protocol", "Which frames", "Report"
-
 
 def psnr_command(
-    reference: Annotated[
-        Path,
-        typer.Argument(
-            metavar="REF",
-            help="The original: a video, an image sequence, or a folder (or .tar) of clips.",
-        ),
-    ],
-    outputs: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[OUT]...",
-            help="What to score. Several make one table. Folders and .tar archives are paired "
-            "with REF by file name; OUT may add a suffix (08_x4.mp4 belongs to 08.mp4).",
-        ),
-    ] = None,
-    channel: Annotated[
-        Literal["rgb", "y", "yuv"],
-        typer.Option(
-            help="What the headline is of: all samples of RGB, luma alone, or all samples of the "
-            "three planes.",
-            rich_help_panel=PROTOCOL,
-        ),
-    ] = "rgb",
-    crop: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Leave N pixels out on every side.", rich_help_panel=PROTOCOL
-        ),
-    ] = 0,
-    skip_ends: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="Leave N frames out at the start and at the end of every clip.",
-            rich_help_panel=PROTOCOL,
-        ),
-    ] = 0,
-    ssim: Annotated[
-        bool,
-        typer.Option(
-            help="SSIM of luma. It takes several times as long as everything else: an 11x11 "
-            "window around every pixel, five times over.",
-            rich_help_panel=PROTOCOL,
-        ),
-    ] = True,
-    max_frames: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Compare the first N frames only.", rich_help_panel=ALIGN
-        ),
-    ] = None,
-    offset: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Compare frame i+N of OUT (and LR) with frame i of REF: 2 drops the first two "
-            "frames of OUT, -2 those of REF.",
-            rich_help_panel=ALIGN,
-        ),
-    ] = 0,
-    shortest: Annotated[
-        bool,
-        typer.Option(
-            "--shortest",
-            help="Stop at the end of the shorter clip instead of refusing.",
-            rich_help_panel=ALIGN,
-        ),
-    ] = False,
-    resize: Annotated[
-        bool,
-        typer.Option(
-            "--resize",
-            help="Resize OUT to REF's size by bicubic instead of refusing.",
-            rich_help_panel=ALIGN,
-        ),
-    ] = False,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="LR",
-            help="The low-resolution clip (or folder): adds rows for it upscaled by bicubic and "
-            "by Lanczos.",
-            rich_help_panel=REPORT,
-        ),
-    ] = None,
-    min_psnr: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DB",
-            help="Exit with status 1 if the headline of an OUT is below.",
-            rich_help_panel=REPORT,
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Write the figures of every frame.", rich_help_panel=REPORT
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png", help="Draw PSNR over the frames.", rich_help_panel=REPORT),
-    ] = None,
+    reference: option.Reference,
+    outputs: option.Outputs = None,
+    channel: option.Channel = "rgb",
+    crop: option.Crop = 0,
+    skip_ends: option.SkipEnds = 0,
+    ssim: option.Ssim = True,
+    max_frames: option.MaxFrames = None,
+    offset: option.Offset = 0,
+    shortest: option.Shortest = False,
+    resize: option.Resize = False,
+    baseline: option.Baseline = None,
+    min_psnr: option.MinPsnr = None,
+    csv: option.Csv = None,
+    plot: option.Plot = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,

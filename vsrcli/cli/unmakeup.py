@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from vsrcli.cli import unmakeup_options as option
 from vsrcli.cli.options import (
     JsonOption,
     OverwriteOption,
@@ -22,93 +21,23 @@ if TYPE_CHECKING:
     from vsrcli.portraits.options import UnmakeupOptions
     from vsrcli.unmakeup import UnmakeupPlan, UnmakeupResult
 
-HOW_MUCH, WHERE, SHOW, NETWORK = "How much", "Where", "Showing", "Network"
-
 
 def unmakeup_command(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="IN", help="A portrait (JPEG, PNG, WebP, TIFF), or a folder of them."
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[OUT]",
-            help="A picture, or a folder for a folder; else face.unmakeup.jpg for face.jpg.",
-        ),
-    ] = None,
-    strength: Annotated[
-        float,
-        typer.Option(
-            help="0 leaves every pixel as it is, 1 adds all that is predicted.",
-            rich_help_panel=HOW_MUCH,
-        ),
-    ] = 1.0,
-    tone: Annotated[
-        float,
-        typer.Option(help="Share of tone and colour, 0 to 1.", rich_help_panel=HOW_MUCH),
-    ] = 1.0,
-    texture: Annotated[
-        float,
-        typer.Option(help="Share of the skin's texture, 0 to 1.", rich_help_panel=HOW_MUCH),
-    ] = 1.0,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Treat a photo that looks unedited too, which is left alone otherwise.",
-            rich_help_panel=HOW_MUCH,
-        ),
-    ] = False,
-    box: Annotated[
-        str | None,
-        typer.Option(
-            metavar="x,y,w,h",
-            help="The one face to treat, chin to hairline, in pixels of the upright picture. "
-            "[default: all faces found]",
-            rich_help_panel=WHERE,
-        ),
-    ] = None,
-    whole: Annotated[
-        bool,
-        typer.Option(
-            "--whole",
-            help="Treat the whole picture, not only around faces: if the edit changed it all.",
-            rich_help_panel=WHERE,
-        ),
-    ] = False,
-    compare: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            help="Also draw input, output and difference side by side.",
-            rich_help_panel=SHOW,
-        ),
-    ] = None,
-    components: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Also draw what each component of the reversal adds.",
-            rich_help_panel=SHOW,
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=NETWORK)
-    ] = "auto",
-    threads: Annotated[
-        int, typer.Option(help="CPU threads; 0 is one a core.", rich_help_panel=NETWORK)
-    ] = 0,
-    model: Annotated[
-        str | None,
-        typer.Option(help="A model's name or path. [default: crn]", rich_help_panel=NETWORK),
-    ] = None,
+    source: option.Source,
+    output: option.Output = None,
+    strength: option.Strength = 1.0,
+    tone: option.Tone = 1.0,
+    texture: option.Texture = 1.0,
+    force: option.Force = False,
+    box: option.Box = None,
+    whole: option.Whole = False,
+    compare: option.Compare = None,
+    components: option.Components = None,
+    device: option.Device = "auto",
+    threads: option.Threads = 0,
+    model: option.Model = None,
     overwrite: OverwriteOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done and stop.")
-    ] = False,
+    dry_run: option.DryRun = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from vsrcli.cli import upscale_options as option
 from vsrcli.cli.options import (
     JsonOption,
     OverwriteOption,
@@ -23,196 +24,39 @@ from vsrcli.errors import CheckError, ExitStatus, UsageError
 if TYPE_CHECKING:
     from vsrcli.options import UpscaleOptions
 
-SIZE, WHICH, ENCODE, NETWORK, SAFETY = (
-    "Size",
-    "Which frames",
-    "Encoding",
-    "Network",
-    "Safety and output",
-)
-
 
 def upscale_command(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="IN",
-            help="A video, a picture, an image sequence ('frames/%04d.png' or a folder of "
-            "pictures), a folder of videos, or - for standard input.",
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Argument(
-            metavar="OUT",
-            help="A video, a picture, an image sequence, or - for y4m on standard output; of a "
-            "folder of videos, a folder or a .tar.",
-        ),
-    ],
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            help="Any factor above 1, up to 8; 4 if no size is given.", rich_help_panel=SIZE
-        ),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="WxH", help="Exact size.", rich_help_panel=SIZE)
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(help="Height; the width follows.", rich_help_panel=SIZE)
-    ] = None,
-    frames: Annotated[
-        int,
-        typer.Option(
-            help="Consecutive frames each output frame is made from, 1 to 31.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = 5,
-    tta: Annotated[
-        int,
-        typer.Option(
-            metavar="1|2|4|8",
-            help="Average over so many mirrored and turned views: a little better, as many times "
-            "slower, and each view has states of its own in memory.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = 1,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Begin here, in seconds or H:MM:SS.", rich_help_panel=WHICH
-        ),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="End before this time.", rich_help_panel=WHICH),
-    ] = None,
-    max_frames: Annotated[
-        int | None, typer.Option(help="At most so many frames.", rich_help_panel=WHICH)
-    ] = None,
-    rate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FPS",
-            help="Frame rate of an image sequence, such as 24000/1001; else 25.",
-            rich_help_panel=WHICH,
-        ),
-    ] = None,
-    codec: Annotated[
-        str | None,
-        typer.Option(
-            help="Video encoder, by FFmpeg's name; else libx264, or what OUT's container takes.",
-            rich_help_panel=ENCODE,
-        ),
-    ] = None,
-    crf: Annotated[
-        float | None,
-        typer.Option(help="Constant rate factor; else 17 for libx264.", rich_help_panel=ENCODE),
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Speed preset of the encoder.", rich_help_panel=ENCODE)
-    ] = None,
-    encoder_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--encoder-option",
-            "-e",
-            metavar="KEY=VALUE",
-            help="Any other option of the encoder; may be repeated.",
-            rich_help_panel=ENCODE,
-        ),
-    ] = None,
-    pix_fmt: Annotated[
-        str | None,
-        typer.Option(
-            help="Pixel format; else the source's depth and chroma subsampling.",
-            rich_help_panel=ENCODE,
-        ),
-    ] = None,
-    no_audio: Annotated[
-        bool, typer.Option("--no-audio", help="Leave the sound out.", rich_help_panel=ENCODE)
-    ] = False,
-    keep_interlaced: Annotated[
-        bool,
-        typer.Option(
-            "--keep-interlaced",
-            help="Refuse interlaced input rather than deinterlace it.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = False,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=NETWORK)
-    ] = "auto",
-    threads: Annotated[
-        int, typer.Option(help="CPU threads; 0 is one a core.", rich_help_panel=NETWORK)
-    ] = 0,
-    tile: Annotated[
-        str,
-        typer.Option(
-            help="auto, off, or the side of a tile in input pixels: less memory.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="auto, fp32, fp16 or int8, as far as the model has it. auto is int8 on a CPU with "
-            "instructions for it, fp16 on CUDA.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = "auto",
-    model: Annotated[
-        str | None,
-        typer.Option(help="A model's name or path; else spmc_x4.", rich_help_panel=NETWORK),
-    ] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            help="Also draw bicubic beside vsr, with zoomed details.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = None,
-    on_error: Annotated[
-        OnErrorChoice,
-        typer.Option(
-            help="Frames lost to damage: conceal them by the frame before, skip them, or stop.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = OnErrorChoice.CONCEAL,
-    workers: Annotated[
-        int,
-        typer.Option(help="Processes that share the work.", rich_help_panel=NETWORK),
-    ] = 1,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="A Dask scheduler whose workers share the work, and the folders.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
+    source: option.Source,
+    output: option.Output,
+    scale: option.Scale = None,
+    size: option.Size = None,
+    height: option.Height = None,
+    frames: option.Frames = 5,
+    tta: option.Tta = 1,
+    start: option.Start = None,
+    end: option.End = None,
+    max_frames: option.MaxFrames = None,
+    rate: option.Rate = None,
+    codec: option.Codec = None,
+    crf: option.Crf = None,
+    preset: option.Preset = None,
+    encoder_option: option.EncoderOption = None,
+    pix_fmt: option.PixFmt = None,
+    no_audio: option.NoAudio = False,
+    keep_interlaced: option.KeepInterlaced = False,
+    device: option.Device = "auto",
+    threads: option.Threads = 0,
+    tile: option.Tile = "auto",
+    precision: option.Precision = "auto",
+    model: option.Model = None,
+    compare: option.Compare = None,
+    on_error: option.OnError = OnErrorChoice.CONCEAL,
+    workers: option.Workers = 1,
+    cluster: option.Cluster = None,
     overwrite: OverwriteOption = False,
-    restart: Annotated[
-        bool,
-        typer.Option(
-            "--restart",
-            help="Forget the finished part of an interrupted job.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Fail if anything of the source would be dropped or converted.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Print the plan and stop.", rich_help_panel=SAFETY),
-    ] = False,
+    restart: option.Restart = False,
+    strict: option.Strict = False,
+    dry_run: option.DryRun = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
