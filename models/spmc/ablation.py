@@ -123,8 +123,8 @@ def dress(network: Spmc, variant: Variant) -> None:
     def forgetful(canvas: tuple[Tensor, Tensor], reference: Tensor, *rest: Tensor) -> object:
         return advance(canvas, reference, *(torch.zeros_like(each) for each in rest))
 
-    def alone(frames: Tensor, radius: int, motion_learns: bool = False) -> Tensor:
-        return forward(frames, 0, motion_learns)
+    def alone(frames: Tensor, radius: int, **others: object) -> Tensor:
+        return forward(frames, 0, **others)
 
     fusion.compensate = variant.compensation(fusion)
     if not variant.state:

@@ -266,6 +266,8 @@ def test_variants_share_their_parameters_and_differ_in_what_they_see(torch: Any)
         dress(network, variant)
         with torch.no_grad():
             one, other = network(frames, 1), network(changed, 1)
+            late = network(frames, 1, motion_learns=False, before=2)  # as training calls it
+        torch.testing.assert_close(late, one[:, 2:])
         seen = [not torch.equal(one[:, t], other[:, t]) for t in range(3)]
         counts.add(sum(part.numel() for part in network.parameters()))
         assert seen == [True, not variant.one_frame or variant.state, variant.state], variant.name
