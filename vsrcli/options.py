@@ -13,6 +13,8 @@ from vsrcli.media.planes import PixelLayout
 MAX_SCALE = 8.0
 MAX_FRAMES = 31
 DEFAULT_SCALE = 4.0
+VIEWS = (1, 2, 4, 8)
+"""Mirrored and turned views that can be averaged over."""
 MAX_PIXELS = 1 << 28
 """Of an output frame, as 16384x16384: a file that declares more is an accident or an attack."""
 
@@ -30,7 +32,7 @@ class UpscaleOptions:
     frames: int = 5
     """Window of consecutive frames each output frame is made from, 1 to 31."""
     tta: int = 1
-    """Mirrored and turned views of the frames that are averaged over: 1, 2, 4 or 8."""
+    """How many of VIEWS of the frames are averaged over."""
     start: Fraction | None = None
     """Where to begin, in seconds from the first frame."""
     end: Fraction | None = None
@@ -84,7 +86,7 @@ class UpscaleOptions:
             raise UsageError(f"--scale {self.scale:g}: must be above 1 and at most {MAX_SCALE:g}")
         if not 1 <= self.frames <= MAX_FRAMES:
             raise UsageError(f"--frames {self.frames}: must be from 1 to {MAX_FRAMES}")
-        if self.tta not in (1, 2, 4, 8):
+        if self.tta not in VIEWS:
             raise UsageError(f"--tta {self.tta}: must be 1, 2, 4 or 8")
         if self.max_frames is not None and self.max_frames < 1:
             raise UsageError(f"--max-frames {self.max_frames}: must be at least 1")

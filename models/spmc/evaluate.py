@@ -45,7 +45,7 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Distortion, distortion, ssim
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
-from vsrcli.networks.ensemble import COUNTS
+from vsrcli.options import VIEWS
 
 PROTOCOL = (
     "Frames: all of a clip, or the first --frames-limit; no border is cropped. Sizes that do not",
@@ -212,7 +212,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--scales", type=scales, default=[4.0], help="of psnr, such as 2,2.5,3,4")
     made.add_argument("--inputs", type=one_of(KINDS), default=list(KINDS), help="of psnr")
     made.add_argument("--windows", type=numbers, default=list(WINDOWS), help="of psnr, in frames")
-    made.add_argument("--tta", type=int, choices=COUNTS, default=1, help="views averaged over")
+    made.add_argument("--tta", type=int, choices=VIEWS, default=1, help="views averaged over")
     made.add_argument("--frames-limit", type=int, metavar="N", help="first N frames of each clip")
     made.add_argument("--json", type=Path, metavar="FILE")
     made.add_argument("--threads", type=int, default=0, help="0: every core")
