@@ -36,7 +36,7 @@ _CALLS: tuple[tuple[type, str, str], ...] = (
     (SegmentWriter, "write", "encode"),
     (SegmentWriter, "__exit__", "encode"),
 )
-_ITERATORS: tuple[tuple[type, str, str], ...] = ((Reader, "__iter__", "decode"),)
+_ITERATORS: tuple[tuple[type, str, str], ...] = ((Reader, "with_context", "decode"),)
 
 
 class StageClock:
