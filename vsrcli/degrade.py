@@ -154,18 +154,20 @@ class _Work:
         return done
 
     def result(
-        self, frames: int, settings: EncoderSettings, files: Sequence[Path], streams: StreamPlan
+        self,
+        frames: int,
+        size: tuple[int, int],
+        settings: EncoderSettings,
+        files: Sequence[Path],
+        streams: StreamPlan,
     ) -> DegradeResult:
-        """What was done, into `files`."""
-        turning = Turning()
-        if are_pictures(self.output):
-            turning = turning_for(self.info.display_matrix, layout_of(self.info.pix_fmt)) or turning
+        """What was done: `frames` of `size`, into `files`."""
         return DegradeResult(
             source=str(self.info.path),
             output=str(self.output),
             kind=self.options.kind,
             size_in=(self.info.width, self.info.height),
-            size=turning.size(self.reduction.size),
+            size=size,
             frames=frames,
             codec=settings.codec,
             encoder_options=dict(settings.options),
@@ -197,7 +199,7 @@ def _into_video(work: _Work) -> DegradeResult:
             overwrite=options.overwrite,
             note=work.note,
         )
-    return work.result(frames, settings, [output], streams)
+    return work.result(frames, size, settings, [output], streams)
 
 
 def _check_pictures(info: MediaInfo, output: Path, options: DegradeOptions) -> None:
@@ -216,15 +218,15 @@ def _check_pictures(info: MediaInfo, output: Path, options: DegradeOptions) -> N
 def _into_pictures(work: _Work) -> DegradeResult:
     info, layout = work.info, layout_of(work.info.pix_fmt)
     turning = turning_for(info.display_matrix, layout)
+    size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)
     for line in streams.notes:
         work.note(line)
-    size = info.width, info.height
     writer = ImageWriter(
         work.output,
         layout,
         info.tags,
-        size,
+        (info.width, info.height),
         turning=turning,
         tags_of=picture_tags(info),
         overwrite=work.options.overwrite,
@@ -233,7 +235,7 @@ def _into_pictures(work: _Work) -> DegradeResult:
     with writer:
         frames = work.reduce(writer.write)
     settings = EncoderSettings(CODECS[work.output.suffix.lower()])
-    return work.result(frames, settings, writer.files, streams)
+    return work.result(frames, size, settings, writer.files, streams)
 
 
 def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:

@@ -42,6 +42,12 @@ def load_lists(exif: Image.Exif) -> None:
         exif.get_ifd(INTEROPERABILITY)
 
 
+def forget_layout(exif: Image.Exif) -> None:
+    """Remove a TIFF's own layout, which would else end up in another file's EXIF."""
+    for tag in LAYOUT.intersection(exif):
+        del exif[tag]
+
+
 def display_matrix(orientation: int) -> tuple[int, ...]:
     """FFmpeg's display matrix for EXIF's ORIENTATION, 1 to 8; the identity for any other."""
     a, b, c, d = (_ONE * value for value in _MATRICES.get(orientation, _MATRICES[1]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsrcli.media.exif import LAYOUT, ORIENTATION, load_lists
+from vsrcli.media.exif import ORIENTATION, forget_layout, load_lists
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,8 +53,8 @@ def _tags(image: Image.Image) -> PictureTags:
     exif = image.getexif()
     load_lists(exif)
     orientation = int(exif.pop(ORIENTATION, 1))
-    for tag in LAYOUT.intersection(exif) if image.format == "TIFF" else ():
-        del exif[tag]
+    if image.format == "TIFF":
+        forget_layout(exif)
     written = exif.tobytes().removeprefix(_EXIF_HEADER) if len(exif) else None
     return PictureTags(image.info.get("icc_profile"), written, orientation)
 

@@ -16,10 +16,11 @@ from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from vsrcli.errors import InputError
-from vsrcli.media.exif import CAMERA, INTEROPERABILITY, LAYOUT, PLACE
+from vsrcli.media.exif import CAMERA, INTEROPERABILITY, LAYOUT, PLACE, display_matrix
 from vsrcli.media.planes import from_video_frame
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.stills import first_frame
+from vsrcli.turning import Turning, turning_of
 
 Deep = NDArray[np.uint16]
 _GREEN_BLUE_RED = (2, 0, 1)
@@ -41,20 +42,10 @@ def read_deep(path: Path, orientation: int) -> tuple[Deep, Deep | None]:
         raise InputError(
             f"{path}: 16-bit {frame.layout.pix_fmt} pixels are not supported; save it as RGB"
         )
-    planes = [_turned(np.array(plane), orientation) for plane in frame.planes]
+    turning = turning_of(display_matrix(orientation)) or Turning()
+    planes = [turning.of(np.array(plane)) for plane in frame.planes]
     alpha = planes[3] if frame.layout.alpha else None
     return np.dstack([planes[index] for index in _GREEN_BLUE_RED]), alpha
-
-
-def _turned(plane: Deep, orientation: int) -> Deep:
-    """PLANE as it is looked at; ORIENTATION is EXIF's, 1 to 8."""
-    if orientation in (5, 6, 7, 8):
-        plane = plane.T
-    if orientation in (2, 3, 6, 7):
-        plane = plane[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        plane = plane[::-1]
-    return plane
 
 
 def write_png(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
-from vsrcli.media.exif import LAYOUT, ORIENTATION, load_lists
+from vsrcli.media.exif import ORIENTATION, forget_layout, load_lists
 from vsrcli.portraits.deep import read_deep, write_png, write_tiff
 
 JPEG_QUALITY = 95
@@ -93,9 +93,8 @@ def read_still(path: Path) -> Still:
             if kind == "TIFF" and _RESOLUTION not in exif:
                 dpi = None  # Pillow says 1 for none
             turned = exif.pop(ORIENTATION, 1) != 1
-            if kind == "TIFF":  # else its layout would end up in another file's EXIF
-                for tag in LAYOUT.intersection(exif):
-                    del exif[tag]
+            if kind == "TIFF":
+                forget_layout(exif)
             found = Still(
                 pixels=pixels,
                 alpha=alpha,
