@@ -20,6 +20,7 @@ from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
 from vsrcli.errors import CheckError, InputError, OutputError, UsageError
 from vsrcli.media.images import ImageWriter
+from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.planes import ColourTags, Frame, Plane, layout_of
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
@@ -292,7 +293,8 @@ def test_image_sequence_in_and_out(tmp_path: Path) -> None:
     frames = [make_frame("gbrp", 40, 32, time=i, index=i) for i in range(4)]
     pictures = tmp_path / "in"
     pictures.mkdir()
-    with ImageWriter(pictures / "%03d.png", frames[0].layout, frames[0].tags, (40, 32)) as writer:
+    names = PictureNames(pictures / "%03d.png")
+    with ImageWriter(names, frames[0].layout, frames[0].tags, (40, 32)) as writer:
         for frame in frames:
             writer.write(frame)
     result = upscale(pictures / "%03d.png", tmp_path / "out" / "%04d.png")

@@ -1,4 +1,4 @@
-"""A folder of videos: one output each, into a folder or a tar."""
+"""A folder of videos, or of pictures that are no video: one output each, into a folder or a tar."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutputError, VsrError
+from vsrcli.media.picture_files import kept_ending, picture_names
+from vsrcli.media.probe import probe
+from vsrcli.media.sources import find_source
 from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
@@ -38,32 +42,34 @@ class BatchResult:
     seconds: float
 
 
-def is_batch(source: Path) -> bool:
-    """Whether `source` is a folder with videos in it (a folder of pictures is one video)."""
-    return source.is_dir() and bool(_videos(source))
+def is_batch(source: Path, output: Path) -> bool:
+    """Whether `source` is a folder whose files are enlarged one by one: with videos in it, or with
+    pictures of several sizes that go into a folder. (Pictures of one size are frames of a video.)
+
+    Raises InputError if a picture cannot be read, UsageError if two would be called the same.
+    """
+    return source.is_dir() and bool(_works(source, output))
 
 
 def plan_batch(
     source: Path, output: Path, options: UpscaleOptions, *, note: Note
 ) -> list[UpscalePlan]:
     """What `upscale_folder` is going to do. Raises as `prepare` does."""
-    folder = _results_folder(output)
-    return [
-        prepare(video, folder / video.name, options, note=note).plan for video in _videos(source)
-    ]
+    works = _works(source, output)
+    return [prepare(each, result, options, note=note).plan for each, result in works]
 
 
 def upscale_folder(
     source: Path, output: Path, options: UpscaleOptions, *, progress: ProgressOf, note: Note
 ) -> BatchResult:
-    """Enlarge every video of folder `source` into folder `output`, or into the tar `output`.
+    """Enlarge every file of folder `source` into folder `output`, or into the tar `output`.
 
-    A video that fails is noted and the others go on; a tar is made only if all succeed. Videos
-    whose output is there already are skipped, so the same call goes on after an interruption.
-    Raises InputError for a folder without videos and OutputError if `output` cannot be written.
+    One that fails is noted and the others go on; a tar is made only if all succeed. Files whose
+    output is there already are skipped, so the same call goes on after an interruption. Raises
+    InputError for a folder that is no batch and OutputError if `output` cannot be written.
     """
-    videos = _videos(source)
-    if not videos:
+    works = _works(source, output)
+    if not works:
         raise InputError(f"{source}: no videos in this folder; name a video or another folder")
     folder = _results_folder(output)
     if folder != output and output.exists() and not options.overwrite:
@@ -74,8 +80,7 @@ def upscale_folder(
         raise OutputError(f"{folder}: cannot be made ({failure.strerror})") from None
     started = time.monotonic()
     done, failed, skipped = [], [], []
-    for video in videos:
-        result = folder / video.name
+    for video, result in works:
         if result.exists() and not options.overwrite:
             skipped.append(str(result))
             note(f"{result}: exists already, skipped")
@@ -87,17 +92,35 @@ def upscale_folder(
             failed.append((str(video), str(failure)))
             note(str(failure))
     if folder != output and not failed:
-        names = [folder / video.name for video in videos]
-        write_tar(names, output, overwrite=options.overwrite)
+        write_tar([result for _, result in works], output, overwrite=options.overwrite)
         shutil.rmtree(folder)
     seconds = round(time.monotonic() - started, 3)
-    return BatchResult(
-        str(output), len(videos), tuple(done), tuple(failed), tuple(skipped), seconds
-    )
+    return BatchResult(str(output), len(works), tuple(done), tuple(failed), tuple(skipped), seconds)
 
 
 def _results_folder(output: Path) -> Path:
     return output.with_name(output.name + ".vsr") if output.suffix == ".tar" else output
+
+
+def _works(source: Path, output: Path) -> list[tuple[Path, Path]]:
+    """What is to be enlarged, and what into; nothing if `source` is no batch."""
+    videos = _videos(source)
+    if videos:
+        folder = _results_folder(output)
+        return [(video, folder / video.name) for video in videos]
+    names = picture_names(source, output)
+    if names is None or not names.kept:
+        return []
+    pictures = find_source(source).pictures
+    if all(_size(each) == _size(pictures[0]) for each in pictures):
+        return []
+    return [(each, output / f"{each.stem}{kept_ending(each)}") for each in pictures]
+
+
+@cache
+def _size(picture: Path) -> tuple[int, int]:
+    info = probe(picture)
+    return info.width, info.height
 
 
 def _videos(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.images import ImageWriter, picture_tags, turning_for
-from vsrcli.media.picture_files import CODECS, are_pictures, check_pictures, described, is_lossless
+from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
@@ -108,8 +108,9 @@ def degrade(
     source, output = Path(source), Path(output)
     options = options or DegradeOptions()
     info = probe(source)
-    if are_pictures(output):
-        _check_pictures(info, output, options)
+    names = picture_names(source, output, lossless=True)
+    if names is not None:
+        _check_pictures(info, names, options)
     else:
         check_output(source, output, overwrite=options.overwrite)
     reduction = Degradation(
@@ -122,8 +123,8 @@ def degrade(
         location=chroma_location(info.tags),
     )
     _note_size(info, reduction.size, options.scale, note)
-    work = _into_pictures if are_pictures(output) else _into_video
-    return work(_Work(info, output, options, reduction, progress, note))
+    work = _Work(info, output, options, reduction, progress, note)
+    return _into_video(work) if names is None else _into_pictures(work, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,20 +203,21 @@ def _into_video(work: _Work) -> DegradeResult:
     return work.result(frames, size, settings, [output], streams)
 
 
-def _check_pictures(info: MediaInfo, output: Path, options: DegradeOptions) -> None:
+def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOptions) -> None:
     """Pictures are for what is written without loss."""
+    output = names.output
     if options.kind == "contest":
         raise UsageError(f"{output}: --kind contest is a video; use bi or bd for pictures")
-    if not is_lossless(output):
+    if not names.lossless:
         raise UsageError(f"{output}: would lose more than the reduction does; use .png or .tif")
     given = {"--codec": options.codec, "--crf": options.crf, "--preset": options.preset}
     if wrong := next((name for name, value in given.items() if value is not None), None):
-        raise UsageError(f"{wrong} is for video files, and {output} is {described(output)}")
+        raise UsageError(f"{wrong} is for video files, and {output} is {names}")
     frames = info.frames if options.max_frames is None else options.max_frames
-    check_pictures(info.path, output, frames, overwrite=options.overwrite)
+    check_pictures(info.path, names, frames, overwrite=options.overwrite)
 
 
-def _into_pictures(work: _Work) -> DegradeResult:
+def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     info, layout = work.info, layout_of(work.info.pix_fmt)
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
@@ -223,7 +225,7 @@ def _into_pictures(work: _Work) -> DegradeResult:
     for line in streams.notes:
         work.note(line)
     writer = ImageWriter(
-        work.output,
+        names,
         layout,
         info.tags,
         (info.width, info.height),
@@ -234,7 +236,7 @@ def _into_pictures(work: _Work) -> DegradeResult:
     )
     with writer:
         frames = work.reduce(writer.write)
-    settings = EncoderSettings(CODECS[work.output.suffix.lower()])
+    settings = EncoderSettings(str(names.codec))
     return work.result(frames, size, settings, writer.files, streams)
 
 

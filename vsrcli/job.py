@@ -24,7 +24,7 @@ from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format, turning_for
-from vsrcli.media.picture_files import CODECS, are_pictures, check_pictures, described
+from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.spool import STANDARD
@@ -87,6 +87,8 @@ class Job:
     settings: EncoderSettings
     """Of the video encoder; for pictures and y4m, only the codec's name."""
     form: Form
+    names: PictureNames | None
+    """Of the pictures, if the form is pictures."""
     turning: Turning | None
     """How pictures are turned, which cannot say that they are to be; None: not at all."""
     streams: StreamPlan
@@ -102,16 +104,17 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     `options.strict`.
     """
     info = probe(source, rate=options.rate)
-    form, turning = form_of(output), None
+    names, turning = picture_names(source, output), None
+    form: Form = "y4m" if output == STANDARD else "video" if names is None else "pictures"
     layout = layout_of(info.pix_fmt)
     if form != "video":
-        _check_uncoded(output, form, options)
-        if form == "pictures":
-            check_pictures(
-                source, output, _expected_frames(info, options), overwrite=options.overwrite
-            )
-        settings = EncoderSettings(CODECS.get(output.suffix.lower(), "rawvideo"))
-        turning = turning_for(info.display_matrix, layout) if form == "pictures" else None
+        _check_uncoded(output, names, options)
+        settings = EncoderSettings("rawvideo")
+        if names is not None:
+            frames = _expected_frames(info, options)
+            check_pictures(source, names, frames, overwrite=options.overwrite)
+            settings = EncoderSettings(str(names.codec))
+            turning = turning_for(info.display_matrix, layout)
         streams = frames_alone(info, audio=options.audio, turned=turning is not None)
     else:
         replace_it = options.overwrite or (
@@ -134,7 +137,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         if options.strict:
             raise CheckError(f"{output}: {line}; choose another container or leave out --strict")
         note(line)
-    plan = _plan(info, output, options, layout, size, device, model, settings, streams)
+    plan = _plan(info, output, options, layout, size, device, model, settings, streams, form)
     if turning is not None:
         plan = replace(plan, size_out=turning.size(size))
     return Job(
@@ -147,6 +150,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         model=model,
         settings=settings,
         form=form,
+        names=names,
         turning=turning,
         streams=streams,
         plan=plan,
@@ -163,14 +167,7 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     return options.overwrite or (JobFolder(output).was_published() and not options.restart)
 
 
-def form_of(output: Path) -> Form:
-    """What a name asks for."""
-    if output == STANDARD:
-        return "y4m"
-    return "pictures" if are_pictures(output) else "video"
-
-
-def _check_uncoded(output: Path, form: Form, options: UpscaleOptions) -> None:
+def _check_uncoded(output: Path, names: PictureNames | None, options: UpscaleOptions) -> None:
     given = {
         "--codec": options.codec,
         "--crf": options.crf,
@@ -182,7 +179,7 @@ def _check_uncoded(output: Path, form: Form, options: UpscaleOptions) -> None:
     }
     for name, value in given.items():
         if value:
-            what = described(output) if form == "pictures" else "uncompressed y4m"
+            what = "uncompressed y4m" if names is None else str(names)
             raise UsageError(f"{name} is for video files, and {output} is {what}")
 
 
@@ -226,8 +223,8 @@ def _plan(
     model: Model,
     settings: EncoderSettings,
     streams: StreamPlan,
+    form: Form,
 ) -> UpscalePlan:
-    form = form_of(output)
     if form == "pictures":
         pix_fmt = picture_format(settings.codec, layout)
     elif form == "y4m":

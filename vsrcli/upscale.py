@@ -161,8 +161,9 @@ def _segments(job: Job, counter: _Counter, note: Note) -> Iterator[Made]:
 
 
 def _write_pictures(job: Job, counter: _Counter, note: Note) -> Reading:
+    assert job.names is not None
     writer = ImageWriter(
-        job.output,
+        job.names,
         job.layout,
         job.info.tags,
         (job.info.width, job.info.height),

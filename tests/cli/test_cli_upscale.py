@@ -7,11 +7,13 @@ import re
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.conftest import MakeClip
+from tests.networks.tiny import TINY
 from vsrcli.cli import app
 from vsrcli.errors import ExitStatus
 from vsrcli.media.probe import probe
@@ -154,7 +156,61 @@ def test_a_bad_video_of_a_folder_does_not_stop_the_others(
     (tmp_path / "clips" / "bad.mp4").write_text("no video")
     result = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--scale", "2")
     assert result.exit_code == ExitStatus.FAILURE
-    assert "1 of 2 videos failed" in sentence(result)
+    assert "1 of 2 files failed" in sentence(result)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.mp4"]
     again = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--scale", "2", "--json")
     assert json.loads(again.stdout)["skipped"] == [str(tmp_path / "out" / "good.mp4")]
+
+
+def photo(path: Path, width: int, height: int, seed: int = 0) -> Path:
+    """A picture of smooth noise."""
+    path.parent.mkdir(exist_ok=True)
+    size = height // 4, width // 4, 3
+    samples = np.random.default_rng(seed).integers(60, 200, size, np.uint8)
+    Image.fromarray(samples).resize((width, height)).save(path)
+    return path
+
+
+def test_a_folder_of_pictures_into_a_folder(tmp_path: Path) -> None:
+    """Of one size they are frames of a video, and keep their names."""
+    for number in range(3):
+        photo(tmp_path / "in" / f"shot {number}.png", 32, 24)
+    tiny = ("--model", TINY, "--frames", "3")
+    result = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny, "--json")
+    assert result.exit_code == ExitStatus.SUCCESS, result.output
+    assert json.loads(result.stdout)["frames"] == 3
+    made = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in made] == ["shot 0.png", "shot 1.png", "shot 2.png"]
+    vsr("upscale", tmp_path / "in", tmp_path / "n%d.png", *tiny)
+    for number, path in enumerate(made, 1):
+        assert path.read_bytes() == (tmp_path / f"n{number}.png").read_bytes()
+    again = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny)
+    assert again.exit_code == ExitStatus.OUTPUT and "shot 0.png: exists already" in sentence(again)
+    part = ("--start", "0.04", "--max-frames", "1")
+    vsr("upscale", tmp_path / "in", tmp_path / "part", *tiny, *part)
+    assert [path.name for path in (tmp_path / "part").iterdir()] == ["shot 1.png"]
+    photo(tmp_path / "out" / "other.png", 32, 24)
+    page = ("--overwrite", "--compare", tmp_path / "page.png")
+    refused = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny, *page)
+    assert refused.exit_code == ExitStatus.USAGE and "holds other pictures" in sentence(refused)
+
+
+def test_pictures_of_several_sizes_are_enlarged_one_by_one(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a.jpg", 32, 24)
+    photo(tmp_path / "in" / "b.png", 40, 24)
+    tiny = ("--model", TINY, "--scale", "2")
+    plans = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny, "--dry-run", "--json")
+    assert [plan["size_out"] for plan in json.loads(plans.stdout)] == [[64, 48], [80, 48]]
+    result = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny, "--json")
+    assert result.exit_code == ExitStatus.SUCCESS, result.output
+    sizes = {path.name: Image.open(path).size for path in (tmp_path / "out").iterdir()}
+    assert sizes == {"a.jpg": (64, 48), "b.png": (80, 48)}
+
+
+def test_pictures_are_degraded_into_a_folder(tmp_path: Path) -> None:
+    for number in range(2):
+        photo(tmp_path / "hr" / f"{number}.jpg", 64, 48)
+    result = vsr("degrade", tmp_path / "hr", tmp_path / "lr", "--kind", "bi", "--json")
+    assert result.exit_code == ExitStatus.SUCCESS, result.output
+    assert sorted(path.name for path in (tmp_path / "lr").iterdir()) == ["0.png", "1.png"]
+    assert json.loads(result.stdout)["size"] == [16, 12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 from tests.clips import make_frame
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.images import ImageWriter, turned_layout
-from vsrcli.media.picture_files import are_pictures, check_pictures, is_single, numbered
+from vsrcli.media.picture_files import PictureNames, check_pictures, numbered, picture_names
 from vsrcli.media.planes import ColourTags, Frame, layout_of
 from vsrcli.media.reader import Reader
 from vsrcli.turning import Turning
@@ -22,7 +23,7 @@ SIZE = (33, 21)
 
 def write(pattern: Path, frames: list[Frame], **options: Any) -> list[Path]:
     first = frames[0]
-    with ImageWriter(pattern, first.layout, first.tags, SIZE, **options) as writer:
+    with ImageWriter(PictureNames(pattern), first.layout, first.tags, SIZE, **options) as writer:
         for frame in frames:
             writer.write(frame)
     return writer.files
@@ -128,7 +129,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     frame = make_frame("gray", *SIZE)
     with (
         pytest.raises(RuntimeError),
-        ImageWriter(tmp_path / "%d.png", frame.layout, frame.tags, SIZE) as writer,
+        ImageWriter(PictureNames(tmp_path / "%d.png"), frame.layout, frame.tags, SIZE) as writer,
     ):
         writer.write(frame)
         raise RuntimeError
@@ -139,21 +140,21 @@ def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
     folder = tmp_path / ".d.png.part"
     folder.mkdir()
     (folder / "7.png").write_bytes(b"half")
-    files = write(tmp_path / "%d.png", [make_frame("gray", *SIZE)], first=7)
-    assert [p.name for p in tmp_path.iterdir()] == ["7.png"]
+    files = write(tmp_path / "%d.png", [make_frame("gray", *SIZE)])
+    assert [p.name for p in tmp_path.iterdir()] == ["1.png"]
     assert files[0].stat().st_size > 50
 
 
 def test_patterns() -> None:
-    assert are_pictures(Path("a/%04d.png")) and not is_single(Path("a/%04d.png"))
-    assert are_pictures(Path("a/0001.png")) and is_single(Path("a/0001.png"))
-    assert not are_pictures(Path("a/%04d.mp4"))
+    several, one = PictureNames(Path("a/%04d.png")), PictureNames(Path("a/0001.png"))
+    assert (several.single, one.single) == (False, True)
+    assert several.folder == one.folder == Path("a") and several.codec == "png"
     assert numbered(Path("a/%04d.png"), 12) == Path("a/0012.png")
     assert numbered(Path("f%d.jpg"), 12) == Path("f12.jpg")
     assert numbered(Path("a.jpg"), 1) == Path("a.jpg")
     frame = make_frame("gray", *SIZE)
     with pytest.raises(UsageError, match="unknown kind of picture"):
-        ImageWriter(Path("out.bmp"), frame.layout, frame.tags, SIZE)
+        ImageWriter(PictureNames(Path("out.bmp")), frame.layout, frame.tags, SIZE)
 
 
 def test_one_picture_takes_one_frame(tmp_path: Path) -> None:
@@ -174,9 +175,8 @@ def test_turned_pictures(tmp_path: Path, pix_fmt: str, suffix: str) -> None:
     frame = make_frame(pix_fmt, 48, 32)
     turning = Turning(transposed=True, mirrored=True)
     for name, turn in (("plain", None), ("turned", turning)):
-        with ImageWriter(
-            tmp_path / f"{name}.{suffix}", frame.layout, frame.tags, (48, 32), turning=turn
-        ) as writer:
+        path = PictureNames(tmp_path / f"{name}.{suffix}")
+        with ImageWriter(path, frame.layout, frame.tags, (48, 32), turning=turn) as writer:
             writer.write(frame)
     plain, turned = (
         np.asarray(Image.open(tmp_path / f"{name}.{suffix}").convert("RGB"), np.int16)
@@ -206,10 +206,49 @@ def test_no_picture_is_written_over_one_that_is_read(tmp_path: Path) -> None:
         ("x.png", "x.png"),
     ):
         with pytest.raises(UsageError, match="is an input"):
-            check_pictures(tmp_path / source, tmp_path / output, None, overwrite=True)
+            names = PictureNames(tmp_path / output)
+            check_pictures(tmp_path / source, names, None, overwrite=True)
     with pytest.raises(OutputError, match="exists already"):
-        check_pictures(tmp_path / "001.png", other, 1, overwrite=False)
+        check_pictures(tmp_path / "001.png", PictureNames(other), 1, overwrite=False)
     with pytest.raises(UsageError, match=r"has 3 frames.*--max-frames 1"):
-        check_pictures(tmp_path / "001.png", tmp_path / "y.png", 3, overwrite=False)
-    check_pictures(tmp_path / "001.png", tmp_path / "out" / "001.png", 1, overwrite=False)
-    check_pictures(tmp_path / "x.png", tmp_path / "x_%03d.png", 1, overwrite=False)
+        several = PictureNames(tmp_path / "y.png")
+        check_pictures(tmp_path / "001.png", several, 3, overwrite=False)
+    for source, output in (("001.png", "out/001.png"), ("x.png", "x_%03d.png")):
+        check_pictures(tmp_path / source, PictureNames(tmp_path / output), 1, overwrite=False)
+
+
+def test_a_folder_takes_pictures_under_their_names(tmp_path: Path) -> None:
+    frames = [make_frame("gbrp", *SIZE, time=i) for i in range(3)]
+    for name, frame in zip(("b.png", "a10.PNG", "a9.png"), frames, strict=True):
+        write(tmp_path / "in" / name.replace("PNG", "png"), [frame])
+    (tmp_path / "in" / "a10.png").rename(tmp_path / "in" / "a10.bmp")
+    names = picture_names(tmp_path / "in", tmp_path / "out")
+    assert names is not None and not names.single
+    assert [each.name for each in names.kept] == ["a9.png", "a10.png", "b.png"]
+    assert str(names) == "a folder of pictures"
+    indexed = [replace(frame, index=index) for index, frame in enumerate(frames)]
+    with ImageWriter(names, frames[0].layout, frames[0].tags, SIZE) as writer:
+        for frame in indexed[1:]:  # the first one was not wanted
+            writer.write(frame)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a10.png", "b.png"]
+    with pytest.raises(OutputError, match=r"a10\.png: exists already"):
+        check_pictures(tmp_path / "in", names, 3, overwrite=False)
+    with pytest.raises(UsageError, match=r"a9\.png is an input"):
+        same = picture_names(tmp_path / "in", tmp_path / "in")
+        assert same is not None
+        check_pictures(tmp_path / "in", same, 3, overwrite=True)
+    write(tmp_path / "in" / "b.jpg", frames[:1])
+    with pytest.raises(UsageError, match="would be called the same"):
+        picture_names(tmp_path / "in", tmp_path / "out")
+
+
+def test_what_is_a_folder_for_pictures(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.webp", [make_frame("gbrp", *SIZE)])
+    (tmp_path / "in" / "a.webp").rename(tmp_path / "in" / "a.ppm")
+    (tmp_path / "v1.0").mkdir()
+    picture = tmp_path / "in" / "a.ppm"
+    assert picture_names(picture, tmp_path / "new") is None
+    assert picture_names(tmp_path / "in", tmp_path / "new.mkv") is None
+    for source, output in ((picture, "v1.0"), (picture.parent, "v1.0"), (picture.parent, "new")):
+        names = picture_names(source, tmp_path / output)
+        assert names is not None and names.kept == (tmp_path / output / "a.png",)

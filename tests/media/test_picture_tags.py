@@ -13,6 +13,7 @@ from tests.clips import make_frame
 from vsrcli import UpscaleOptions, upscale
 from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.media.images import ImageWriter
+from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
@@ -66,8 +67,9 @@ def test_a_photo_comes_out_upright_with_its_tags(
 
 def test_sixteen_bits_and_sequences_have_tags_too(tmp_path: Path) -> None:
     frame, deep = make_frame("gbrp16le", 24, 16), tmp_path / "deep.png"
+    tags = PictureTags(profile())
     with ImageWriter(
-        deep, frame.layout, frame.tags, (24, 16), tags_of=lambda index: PictureTags(profile())
+        PictureNames(deep), frame.layout, frame.tags, (24, 16), tags_of=lambda index: tags
     ) as writer:
         writer.write(frame)
     assert read_tags(deep).icc == profile()

@@ -14,7 +14,8 @@ Output = Annotated[
     Path,
     typer.Argument(
         metavar="OUT",
-        help="A video; for bi and bd also a picture or an image sequence, .png or .tif.",
+        help="A video; for bi and bd also a picture, an image sequence or, of pictures, a "
+        "folder; .png or .tif.",
     ),
 ]
 Scale = Annotated[

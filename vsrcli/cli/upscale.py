@@ -101,9 +101,9 @@ def upscale_command(
     )
     from vsrcli.batch import is_batch
 
-    if is_batch(source):
+    if is_batch(source, output):
         if compare is not None:
-            raise UsageError("--compare shows one video; leave it out for a folder of videos")
+            raise UsageError("--compare shows one video; leave it out for several")
         _run_batch(source, output, options, dry_run, json)
     else:
         _run_one(source, output, options, compare, dry_run, json)
@@ -139,6 +139,8 @@ def _run_kept(
     from vsrcli.upscale import prepare, run
 
     job = prepare(kept, output, options, note=note)
+    if compare is not None and job.names is not None and job.names.strangers():
+        raise UsageError(f"--compare: {output} holds other pictures; name another folder")
     plan = replace(job.plan, source=str(source))
     if dry_run:
         print_json(asdict(plan)) if json else print_result(plan_text(plan))
@@ -173,6 +175,6 @@ def _run_batch(
     )
     print_json(asdict(result)) if json else note(batch_text(result))
     if result.failed:
-        raise CheckError(f"{len(result.failed)} of {result.total} videos failed: see above")
+        raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above")
     if any(each.damaged for each in result.done):
         raise typer.Exit(ExitStatus.DAMAGED)

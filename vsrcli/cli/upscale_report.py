@@ -51,4 +51,4 @@ def result_text(result: UpscaleResult) -> str:
 
 def batch_text(result: BatchResult) -> str:
     """What became of a folder, in one line."""
-    return f"{len(result.done)} of {result.total} videos done in {clock(result.seconds)}"
+    return f"{len(result.done)} of {result.total} files done in {clock(result.seconds)}"

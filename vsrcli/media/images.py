@@ -17,7 +17,7 @@ from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.names import beside
-from vsrcli.media.picture_files import CODECS, is_single, numbered, too_many
+from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
 from vsrcli.media.probe import MediaInfo
@@ -47,47 +47,46 @@ class ImageWriter:
 
     def __init__(
         self,
-        pattern: Path,
+        names: PictureNames,
         layout: PixelLayout,
         tags: ColourTags,
         source_size: tuple[int, int],
         *,
-        first: int = 1,
         turning: Turning | None = None,
         tags_of: Callable[[int], PictureTags] = lambda index: PictureTags(),
         overwrite: bool = False,
         note: Callable[[str], None] = lambda message: None,
     ) -> None:
-        """Prepare to write frames of `layout`, turned by `turning`, numbered from `first`.
+        """Prepare to write frames of `layout`, turned by `turning`, under `names`.
 
-        A `pattern` without `%d` is the name of the only one. `tags_of` gives what to put into the
-        picture of the frame with an index. `tags` and `source_size` (width,
-        height) tell the matrix between Y'CbCr and RGB. Raises UsageError for an unknown kind of
-        picture, OutputError if the folder cannot be written.
+        `tags_of` gives what to put into the picture of the frame with an index. `tags` and
+        `source_size` (width, height) tell the matrix between Y'CbCr and RGB. Raises UsageError for
+        an unknown kind of picture, OutputError if the folder cannot be written.
         """
-        codec = CODECS.get(pattern.suffix.lower())
+        codec, first = names.codec, names.of(0, 0)
         if codec is None:
             known = " ".join(CODECS)
-            raise UsageError(f"{pattern}: unknown kind of picture; use one of {known}")
+            raise UsageError(f"{first}: unknown kind of picture; use one of {known}")
         self.files = []
-        self._pattern, self._first, self._overwrite = pattern, first, overwrite
+        self._names, self._overwrite = names, overwrite
         self._turning, self._layout = turning or Turning(), turned_layout(layout, turning)
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, _picture_tags(codec))
         self._tags_of, self._note = tags_of, note
         self._limited = tags.range == LIMITED_RANGE
         if codec in ("mjpeg", "libwebp") and layout.depth > 8:
-            kind = pattern.suffix[1:].upper()
+            kind = first.suffix[1:].upper()
             note(f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif")
         if layout.alpha and codec == "mjpeg":
             note("JPEG cannot keep transparency; choose .png")
-        self._folder = beside(pattern.with_name(pattern.name.replace("%", "")), ".", ".part")
+        name = "pictures" if names.kept else names.output.name.replace("%", "")
+        self._folder = beside(names.folder / name, ".", ".part")
         try:
-            pattern.parent.mkdir(parents=True, exist_ok=True)
+            names.folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir()
         except OSError as failure:
-            raise unwritable(pattern, failure) from None
+            raise unwritable(first, failure) from None
 
     def __enter__(self) -> ImageWriter:
         return self
@@ -105,9 +104,9 @@ class ImageWriter:
         Raises OutputError if that file exists already (unless `overwrite`) or the disk is full,
         UsageError if there was to be only one.
         """
-        if self.files and is_single(self._pattern):
-            raise too_many(self._pattern, "there are more frames")
-        path = numbered(self._pattern, self._first + len(self.files))
+        if self.files and self._names.single:
+            raise too_many(self._names.output, "there are more frames")
+        path = self._names.of(len(self.files), frame.index)
         if path.exists() and not self._overwrite:
             raise OutputError(f"{path}: exists already; choose another name or --overwrite")
         try:

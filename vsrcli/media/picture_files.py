@@ -1,8 +1,9 @@
-"""Names of picture files: one, or numbered as a sequence."""
+"""Names of picture files: one, numbered as a sequence, or those that others had."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from vsrcli.errors import OutputError, UsageError
@@ -20,39 +21,95 @@ CODECS = {
 _NUMBER = re.compile(r"%(0?)(\d*)d")
 
 
-def are_pictures(path: Path) -> bool:
-    """Tell whether `path` names a picture, or a sequence of them as `out/%04d.png` does."""
-    return path.suffix.lower() in CODECS
+@dataclass(frozen=True, slots=True)
+class PictureNames:
+    """What the pictures that are written are called."""
+
+    output: Path
+    """As the user named them: one, numbered as `out/%04d.png`, or a folder."""
+    kept: tuple[Path, ...] = ()
+    """In a folder: what each picture of the source becomes."""
+
+    @property
+    def codec(self) -> str | None:
+        """FFmpeg's encoder for them; None: there is none for this kind."""
+        return CODECS.get(self._like.suffix.lower())
+
+    @property
+    def lossless(self) -> bool:
+        """Whether pictures of this kind keep every sample."""
+        return self.codec in ("png", "tiff")
+
+    @property
+    def single(self) -> bool:
+        """Whether there is but one."""
+        return not self.kept and not _NUMBER.search(self.output.name)
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self._like.parent
+
+    def __str__(self) -> str:
+        if self.kept:
+            return "a folder of pictures"
+        return "one picture" if self.single else "a sequence of pictures"
+
+    def of(self, position: int, index: int) -> Path:
+        """The picture that is written after POSITION others, of the source's frame INDEX."""
+        return self.kept[index] if self.kept else numbered(self.output, position + 1)
+
+    def strangers(self) -> bool:
+        """Whether these go into a folder that holds other files, which might be taken for them."""
+        if not self.kept or not self.output.is_dir():
+            return False
+        return not {*map(Path, self.output.iterdir())} <= {*self.kept}
+
+    @property
+    def _like(self) -> Path:
+        return self.kept[0] if self.kept else self.output
 
 
-def is_single(path: Path) -> bool:
-    """Tell whether `path` names one picture only."""
-    return are_pictures(path) and not _NUMBER.search(path.name)
+def picture_names(source: Path, output: Path, *, lossless: bool = False) -> PictureNames | None:
+    """What pictures of `source` are called if `output` names any; None if it does not.
+
+    A folder takes pictures under the names they have, with the ending of the first of them; or
+    `.png`, if there is no encoder for those, or none that is `lossless` where that is asked for.
+    Raises UsageError if two would be called the same.
+    """
+    if output.suffix.lower() in CODECS:
+        return PictureNames(output)
+    pictures = find_source(source).pictures
+    if not pictures or not (output.is_dir() or (source.is_dir() and not output.suffix)):
+        return None
+    ending = kept_ending(pictures[0], lossless=lossless)
+    kept = tuple(output / f"{each.stem}{ending}" for each in pictures)
+    if len({str(each).casefold() for each in kept}) < len(kept):
+        raise UsageError(f"{output}: two pictures of {source} would be called the same; rename one")
+    return PictureNames(output, kept)
 
 
-def is_lossless(path: Path) -> bool:
-    """Tell whether pictures of this kind keep every sample."""
-    return CODECS.get(path.suffix.lower()) in ("png", "tiff")
+def kept_ending(picture: Path, *, lossless: bool = False) -> str:
+    """The ending of what `picture` becomes in a folder, see `picture_names`."""
+    own = PictureNames(picture)
+    return picture.suffix if own.lossless or (own.codec and not lossless) else ".png"
 
 
-def described(path: Path) -> str:
-    """What pictures `path` names, for messages."""
-    return "one picture" if is_single(path) else "a sequence of pictures"
-
-
-def check_pictures(source: Path, output: Path, frames: int | None, *, overwrite: bool) -> None:
-    """Check that so many `frames` (None: unknown) of `source` may become the pictures `output`.
+def check_pictures(
+    source: Path, names: PictureNames, frames: int | None, *, overwrite: bool
+) -> None:
+    """Check that so many `frames` (None: unknown) of `source` may become pictures of `names`.
 
     To be called before the work. Raises UsageError and OutputError.
     """
-    if is_single(output) and frames is not None and frames > 1:
-        raise too_many(output, f"{source} has {frames} frames")
-    read = next((each for each in find_source(source).pictures if _is_of(each, output)), None)
+    if names.single and frames is not None and frames > 1:
+        raise too_many(names.output, f"{source} has {frames} frames")
+    read = next((each for each in find_source(source).pictures if _is_of(each, names)), None)
     if read is not None:
-        raise UsageError(f"{output}: {read.name} is an input; choose another name or folder")
-    first = numbered(output, 1)
-    if first.exists() and not overwrite:
-        raise OutputError(f"{first}: exists already; choose another name or --overwrite")
+        raise UsageError(f"{names.output}: {read.name} is an input; choose another name or folder")
+    there = next((each for each in names.kept or [names.of(0, 0)] if each.exists()), None)
+    if there is not None and not overwrite:
+        raise OutputError(f"{there}: exists already; choose another name or --overwrite")
 
 
 def too_many(output: Path, why: str) -> UsageError:
@@ -64,14 +121,17 @@ def too_many(output: Path, why: str) -> UsageError:
     )
 
 
-def _is_of(picture: Path, pattern: Path) -> bool:
-    """Whether `picture` is called as one that is written as `pattern` may be."""
-    if picture.absolute().parent.resolve() != pattern.absolute().parent.resolve():
+def _is_of(picture: Path, names: PictureNames) -> bool:
+    """Whether `picture` is called as one that is written may be."""
+    if picture.absolute().parent.resolve() != names.folder.absolute().resolve():
         return False
-    number = _NUMBER.search(pattern.name)
+    if names.kept:
+        return picture.name in {each.name for each in names.kept}
+    pattern = names.output.name
+    number = _NUMBER.search(pattern)
     if number is None:
-        return picture.name == pattern.name
-    before, after = pattern.name[: number.start()], pattern.name[number.end() :]
+        return picture.name == pattern
+    before, after = pattern[: number.start()], pattern[number.end() :]
     return bool(re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", picture.name))
 
 
