@@ -249,6 +249,10 @@ def test_what_is_a_folder_for_pictures(tmp_path: Path) -> None:
     picture = tmp_path / "in" / "a.ppm"
     assert picture_names(picture, tmp_path / "new") is None
     assert picture_names(tmp_path / "in", tmp_path / "new.mkv") is None
+    (tmp_path / "in" / "a1.ppm").hardlink_to(picture)
+    numbered_names = picture_names(tmp_path / "in" / "a%d.ppm", tmp_path / "new")
+    assert numbered_names is not None and numbered_names.kept == (tmp_path / "new" / "a1.png",)
+    (tmp_path / "in" / "a1.ppm").unlink()
     for source, output in ((picture, "v1.0"), (picture.parent, "v1.0"), (picture.parent, "new")):
         names = picture_names(source, tmp_path / output)
         assert names is not None and names.kept == (tmp_path / output / "a.png",)

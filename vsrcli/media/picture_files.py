@@ -80,7 +80,7 @@ def picture_names(source: Path, output: Path, *, lossless: bool = False) -> Pict
     if output.suffix.lower() in CODECS:
         return PictureNames(output)
     pictures = find_source(source).pictures
-    if not pictures or not (output.is_dir() or (source.is_dir() and not output.suffix)):
+    if not pictures or not (output.is_dir() or not (source.is_file() or output.suffix)):
         return None
     ending = kept_ending(pictures[0], lossless=lossless)
     kept = tuple(output / f"{each.stem}{ending}" for each in pictures)
