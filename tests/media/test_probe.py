@@ -14,6 +14,7 @@ from tests.conftest import MakeClip
 from vsrcli.errors import InputError
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe, rotation_of
+from vsrcli.media.reader import Reader
 
 PORTRAIT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 MIRRORED = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
@@ -218,3 +219,19 @@ def test_pictures_with_a_colour_profile(tmp_path: Path) -> None:
     for _ in range(5):  # what is freed twice shows itself sooner or later
         assert (probe(tmp_path).width, probe(tmp_path).rotation) == (24, 0)
         gc.collect()
+
+
+def test_animated_pictures(tmp_path: Path) -> None:
+    """A PNG of several is a video; a WebP is refused for what it is; of one both are pictures."""
+    pictures = [Image.fromarray(np.full((16, 24, 3), 40 * i, np.uint8)) for i in range(4)]
+    for suffix in ("png", "webp"):
+        pictures[0].save(tmp_path / f"still.{suffix}")
+        pictures[0].save(
+            tmp_path / f"moving.{suffix}", save_all=True, append_images=pictures[1:], duration=40
+        )
+        assert probe(tmp_path / f"still.{suffix}").sequence
+    assert not probe(tmp_path / "moving.png").sequence
+    levels = [int(frame.planes[0].mean()) for frame in Reader(tmp_path / "moving.png")]
+    assert levels == [0, 40, 80, 120]
+    with pytest.raises(InputError, match=r"moving\.webp is an animated WebP"):
+        probe(tmp_path / "moving.webp")

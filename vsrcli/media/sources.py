@@ -71,7 +71,8 @@ def _find(source: Source) -> Source:
     if path.exists():
         if not path.stat().st_size and path.is_file():
             raise InputError(f"{source.name} is empty")
-        return Source(path, (path,)) if _is_picture(path) else source
+        still = _is_picture(path) and not _is_animated(source)
+        return Source(path, (path,)) if still else source
     if _NUMBER.search(path.name):
         return Source(path, _numbered(source))
     raise InputError(f"{source.name} does not exist")
@@ -80,6 +81,22 @@ def _find(source: Source) -> Source:
 def _is_picture(path: Path) -> bool:
     hidden = path.name.startswith(".")
     return path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file()
+
+
+def _is_animated(source: Source) -> bool:
+    """Whether a picture file holds several: an animated PNG, which FFmpeg reads as a video.
+
+    Raises InputError for an animated WebP, which it does not read.
+    """
+    with source.path.open("rb") as file:
+        head = file.read(1 << 16)
+    if head[8:16] == b"WEBPVP8X" and head[20:21] and head[20] & 2:
+        raise InputError(
+            f"{source.name} is an animated WebP, which FFmpeg does not read; make it an animated "
+            "PNG, a GIF or a video first"
+        )
+    animation, pixels = head.find(b"acTL"), head.find(b"IDAT")
+    return head.startswith(b"\x89PNG") and 0 < animation < (pixels if pixels > 0 else len(head))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
