@@ -148,8 +148,9 @@ def evaluate(given: argparse.Namespace) -> None:
     """Measure and print table after table; raises VsrError."""
     model = find_model(given.model, given.precision)
     truths = load_truths(given.clips, given.frames_limit)
-    found = header(model, truths)
+    found = header(model, truths) | {"views": given.tta}
     print(f"{found['model']} ({found['precision']}), weights {str(found['weights_sha256'])[:12]}")
+    print(f"views averaged over: {given.tta}")
     print("\n".join(f"{name}: {size}" for name, size in sizes(truths).items()))
     print("\n".join(PROTOCOL), flush=True)
     enlarge = Enlarger(model, given.threads, given.tta)
