@@ -186,9 +186,11 @@ def test_a_folder_of_pictures_into_a_folder(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / f"n{number}.png").read_bytes()
     again = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny)
     assert again.exit_code == ExitStatus.OUTPUT and "shot 0.png: exists already" in sentence(again)
-    part = ("--start", "0.04", "--max-frames", "1")
-    vsr("upscale", tmp_path / "in", tmp_path / "part", *tiny, *part)
-    assert [path.name for path in (tmp_path / "part").iterdir()] == ["shot 1.png"]
+    for start, names in (("0.04", ["shot 1.png"]), ("0", ["shot 0.png", "shot 1.png"])):
+        part = ("--start", start, "--max-frames", "1")
+        vsr("upscale", tmp_path / "in", tmp_path / "part", *tiny, *part)
+        assert sorted(path.name for path in (tmp_path / "part").iterdir()) == names
+    assert vsr("upscale", tmp_path / "in", tmp_path / "part", *tiny, *part).exit_code == 4
     photo(tmp_path / "out" / "other.png", 32, 24)
     page = ("--overwrite", "--compare", tmp_path / "page.png")
     refused = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny, *page)

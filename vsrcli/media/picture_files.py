@@ -107,7 +107,9 @@ def check_pictures(
     read = next((each for each in find_source(source).pictures if _is_of(each, names)), None)
     if read is not None:
         raise UsageError(f"{names.output}: {read.name} is an input; choose another name or folder")
-    there = next((each for each in names.kept or [names.of(0, 0)] if each.exists()), None)
+    # Which ones of a folder a part of the frames becomes is seen when they are written.
+    certain = names.kept if len(names.kept) == frames else () if names.kept else (names.of(0, 0),)
+    there = next((each for each in certain if each.exists()), None)
     if there is not None and not overwrite:
         raise OutputError(f"{there}: exists already; choose another name or --overwrite")
 
