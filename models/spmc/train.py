@@ -37,7 +37,7 @@ CLIP_NORM = 0.5
 LEAST_REST, REST, STILL_FRAMES = 8, 48, 4
 """Frames that a still shot stands, at least and at most, before it is learnt from, and frames that
 are learnt from."""
-RADII = (0, 1, 1, 2, 2, 3)
+RADII = (0, 1, 2, 2, 2, 3)
 """How far windows reach to each side; every step draws one, so that one model serves any window."""
 
 
