@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from tests.fuzz.mutations import mutate
 from tests.fuzz.seeds import Seed, seeds
@@ -134,13 +135,21 @@ def _complaint(status: int, said: str, output: Path, seed: Seed, source: Path) -
 
 
 def _trimmed(source: Path) -> int:
-    """How many frames the file itself asks not to show: an edit list, damaged or not, is obeyed."""
-    with opened(source) as container:
-        video = main_video(container, str(source))
-        try:
-            return sum(packet.is_discard for packet in container.demux(video))
-        except av.FFmpegError:
-            return 0
+    """How many frames the file itself asks not to show: an edit list, damaged or not, is obeyed.
+
+    What may be needed to decode others is read and marked, what is not is not read.
+    """
+    options = {"ignore_editlist": "1"}
+    try:
+        with opened(source) as obeying, av.open(source, options=options) as ignoring:
+            return max(0, _shown(ignoring, source) - _shown(obeying, source))
+    except (av.FFmpegError, UnicodeDecodeError):
+        return 0
+
+
+def _shown(container: InputContainer, source: Path) -> int:
+    packets = container.demux(main_video(container, str(source)))
+    return sum(bool(packet.size) and not packet.is_discard for packet in packets)
 
 
 def check_seeds(known: list[Seed], folder: Path) -> list[str]:
