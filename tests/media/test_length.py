@@ -129,6 +129,35 @@ def test_a_webm_cut_in_its_last_block(make_clip: MakeClip) -> None:
     assert len(times) == FRAMES - 1 and reader.truncated
 
 
+@pytest.mark.parametrize("name", ["in.mkv", "in.webm"])
+def test_a_block_of_no_track(make_clip: MakeClip, name: str) -> None:
+    """FFmpeg says nothing, and leaves out what follows in its cluster."""
+    codecs = {"in.mkv": ("libx264", "flac"), "in.webm": ("libvpx-vp9", "libopus")}
+    video, audio = codecs[name]
+    path = make_clip(name, codec=video, frames=FRAMES, audio=(audio,))
+    with av.open(str(path)) as container:
+        sound = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    at = content.index(sound[len(sound) * 3 // 4]) - 4  # before the time and the flags
+    assert content[at] == 0x82
+    content[at] = 0x92
+    path.write_bytes(content)
+    times, reader = read(path)
+    assert len(times) < FRAMES and reader.truncated
+
+
+def test_a_block_that_became_a_number(make_clip: MakeClip) -> None:
+    path = make_clip("in.mkv", codec="mpeg2video", frames=FRAMES)
+    with av.open(str(path)) as container:
+        video = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    block = content.rindex(b"\xa3", 0, content.index(video[FRAMES // 2]))
+    content[block] = 0xA7
+    path.write_bytes(content)
+    times, reader = read(path)
+    assert len(times) == FRAMES and reader.concealed == 1
+
+
 def test_a_matroska_cut_short_after_a_damaged_clock(make_clip: MakeClip) -> None:
     """Its last block says to be shown long after the end."""
     path = make_clip("in.mkv", codec="mpeg2video", frames=FRAMES, options={"bf": "0"})
@@ -143,7 +172,7 @@ def test_a_matroska_cut_short_after_a_damaged_clock(make_clip: MakeClip) -> None
 
 
 def test_video_that_ends_before_its_sound(make_clip: MakeClip) -> None:
-    """The blocks of half the video belong to nobody; the sound reaches the end."""
+    """The blocks of half the video are void elements; the sound reaches the end."""
     path = make_clip("in.mkv", frames=FRAMES, audio=("flac",))
     content = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
@@ -151,7 +180,11 @@ def test_video_that_ends_before_its_sound(make_clip: MakeClip) -> None:
     for packet in video[FRAMES // 2 :]:
         track = content.index(packet) - 4  # before two bytes of time and one of flags
         assert content[track] == 0x81
-        content[track] = 0x8F
+        block = (
+            track - 3 if content[track - 3] == 0xA3 else track - 2
+        )  # a length of two bytes or one
+        assert content[block] == 0xA3
+        content[block] = 0xEC
     path.write_bytes(content)
     assert is_whole(path, "matroska,webm")
     times, reader = read(path)

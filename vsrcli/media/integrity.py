@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +22,11 @@ _TOP = {
     *(0x1254C367, 0xEC, 0xBF),
 }
 """Clusters, seek head, info, tracks, cues, attachments, chapters, tags, void, checksum."""
+_TRACKS, _TRACK, _TRACK_NUMBER = 0x1654AE6B, 0xAE, 0xD7
+_GROUP, _BLOCK, _SIMPLE_BLOCK = 0xA0, 0xA1, 0xA3
 _IN_CLUSTER = {0xE7, 0xA3, 0xA0, 0xA7, 0xAB, 0xAF, 0x5854, 0xEC, 0xBF}
+_SHORT = {0xE7: 8, 0xA7: 8, 0xAB: 8, 0xBF: 4}
+"""Bytes that numbers and checksums in clusters may have: a longer one was a block."""
 _FLV_HEADER, _FLV_TAG = 13, 11
 _DATA = re.compile(rb"(\d\d)(?:d[bc]|wb|pc|tx|sb|sd|iv|31|32)")
 """Chunks of an AVI with packets of a stream, whose number they name."""
@@ -74,6 +79,7 @@ def _matroska(file: IO[bytes], size: int) -> bool:
         return False
     end = size if segment[1] is None else file.tell() + segment[1]
     inside = False  # a cluster
+    tracks: set[int] = set()
     while file.tell() < end:
         element = _element(file)
         if element is None:
@@ -85,10 +91,49 @@ def _matroska(file: IO[bytes], size: int) -> bool:
             inside = name == _CLUSTER
         if name == _CLUSTER:
             continue
-        if length is None or file.tell() + length > size:
+        if length is None or file.tell() + length > size or length > _SHORT.get(name, size):
             return False
-        file.seek(length, os.SEEK_CUR)
+        body = file.tell()
+        if name == _TRACKS:
+            tracks = _track_numbers(file, length)
+        # At a block of none of them FFmpeg leaves out all up to the next cluster.
+        blocks = inside and name in (_GROUP, _SIMPLE_BLOCK)
+        if blocks and tracks and not _tracks_of(file, name, length) <= tracks:
+            return False
+        file.seek(body + length)
     return end <= size
+
+
+def _track_numbers(file: IO[bytes], length: int) -> set[int]:
+    """The numbers of the tracks that an element of `length` bytes describes."""
+    return {
+        int.from_bytes(file.read(size), "big")
+        for track, inner in _children(file, length)
+        if track == _TRACK
+        for name, size in _children(file, inner)
+        if name == _TRACK_NUMBER
+    }
+
+
+def _tracks_of(file: IO[bytes], name: int, length: int) -> set[int]:
+    """The tracks that a block, or a group of them, says it is of; -1 where that cannot be read."""
+    if name == _GROUP:
+        blocks = (size for name, size in _children(file, length) if name == _BLOCK)
+        return {track for size in blocks for track in _tracks_of(file, _BLOCK, size)}
+    number = _number(file)
+    return {-1 if number is None else number[0]}
+
+
+def _children(file: IO[bytes], length: int) -> Iterator[tuple[int, int]]:
+    """Name and length of all that lies in the `length` bytes from here, with the file at each."""
+    end = file.tell() + length
+    while file.tell() < end:
+        name, size = _element(file) or (0, None)
+        if size is None:
+            return
+        body = file.tell()
+        yield name, size
+        file.seek(body + size)
 
 
 def _element(file: IO[bytes]) -> tuple[int, int | None] | None:
@@ -97,6 +142,15 @@ def _element(file: IO[bytes]) -> tuple[int, int | None] | None:
     if not first or first[0] < 0x10:
         return None
     name = first + file.read(8 - first[0].bit_length())
+    number = _number(file)
+    if number is None:
+        return None
+    length, largest = number
+    return int.from_bytes(name, "big"), None if length == largest else length
+
+
+def _number(file: IO[bytes]) -> tuple[int, int] | None:
+    """The number that begins here and tells its own length, and the largest of that length."""
     begin = file.read(1)
     if not begin or not begin[0]:
         return None
@@ -104,9 +158,8 @@ def _element(file: IO[bytes]) -> tuple[int, int | None] | None:
     rest = file.read(more)
     if len(rest) < more:
         return None
-    bits = 7 * (more + 1)
-    length = int.from_bytes(begin + rest, "big") & ((1 << bits) - 1)
-    return int.from_bytes(name, "big"), None if length == (1 << bits) - 1 else length
+    largest = (1 << 7 * (more + 1)) - 1
+    return int.from_bytes(begin + rest, "big") & largest, largest
 
 
 def _flv(file: IO[bytes], size: int) -> bool:
