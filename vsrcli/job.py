@@ -105,7 +105,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     """
     info = probe(source, rate=options.rate)
     names, turning = picture_names(source, output), None
-    form: Form = "y4m" if output == STANDARD else "video" if names is None else "pictures"
+    form: Form = "pictures" if names is not None else "y4m" if output == STANDARD else "video"
     layout = layout_of(info.pix_fmt)
     if form != "video":
         _check_uncoded(output, names, options)

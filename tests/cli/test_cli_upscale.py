@@ -194,7 +194,7 @@ def test_a_folder_of_pictures_into_a_folder(tmp_path: Path) -> None:
     photo(tmp_path / "out" / "other.png", 32, 24)
     page = ("--overwrite", "--compare", tmp_path / "page.png")
     refused = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny, *page)
-    assert refused.exit_code == ExitStatus.USAGE and "holds other pictures" in sentence(refused)
+    assert refused.exit_code == ExitStatus.USAGE and "holds other files" in sentence(refused)
 
 
 def test_pictures_of_several_sizes_are_enlarged_one_by_one(tmp_path: Path) -> None:

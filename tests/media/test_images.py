@@ -249,6 +249,7 @@ def test_what_is_a_folder_for_pictures(tmp_path: Path) -> None:
     picture = tmp_path / "in" / "a.ppm"
     assert picture_names(picture, tmp_path / "new") is None
     assert picture_names(tmp_path / "in", tmp_path / "new.mkv") is None
+    assert picture_names(tmp_path / "in", Path("-")) is None  # standard output
     (tmp_path / "in" / "a1.ppm").hardlink_to(picture)
     numbered_names = picture_names(tmp_path / "in" / "a%d.ppm", tmp_path / "new")
     assert numbered_names is not None and numbered_names.kept == (tmp_path / "new" / "a1.png",)

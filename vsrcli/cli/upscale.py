@@ -140,7 +140,7 @@ def _run_kept(
 
     job = prepare(kept, output, options, note=note)
     if compare is not None and job.names is not None and job.names.strangers():
-        raise UsageError(f"--compare: {output} holds other pictures; name another folder")
+        raise UsageError(f"--compare: {output} holds other files; name another folder")
     plan = replace(job.plan, source=str(source))
     if dry_run:
         print_json(asdict(plan)) if json else print_result(plan_text(plan))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.sources import find_source
+from vsrcli.media.spool import STANDARD
 
 CODECS = {
     ".png": "png",
@@ -77,6 +78,8 @@ def picture_names(source: Path, output: Path, *, lossless: bool = False) -> Pict
     `.png`, if there is no encoder for those, or none that is `lossless` where that is asked for.
     Raises UsageError if two would be called the same.
     """
+    if output == STANDARD:
+        return None
     if output.suffix.lower() in CODECS:
         return PictureNames(output)
     pictures = find_source(source).pictures
@@ -107,8 +110,9 @@ def check_pictures(
     read = next((each for each in find_source(source).pictures if _is_of(each, names)), None)
     if read is not None:
         raise UsageError(f"{names.output}: {read.name} is an input; choose another name or folder")
-    # Which ones of a folder a part of the frames becomes is seen when they are written.
-    certain = names.kept if len(names.kept) == frames else () if names.kept else (names.of(0, 0),)
+    certain: tuple[Path, ...] = (names.of(0, 0),)
+    if names.kept:  # which ones a part of the frames becomes is seen when they are written
+        certain = names.kept if frames == len(names.kept) else ()
     there = next((each for each in certain if each.exists()), None)
     if there is not None and not overwrite:
         raise OutputError(f"{there}: exists already; choose another name or --overwrite")
