@@ -165,6 +165,60 @@ def test_grey_stays_grey(tmp_path: Path) -> None:
     assert (load(tmp_path / "out.png")[80:105, 110:130] == 90).all()
 
 
+def whitened(pixels: NDArray[Any]) -> NDArray[Any]:
+    """What an app with a log curve of base 3 makes of PIXELS."""
+    return np.rint(255 * np.log1p(pixels / 127.5) / np.log(3)).astype(np.uint8)
+
+
+def ramp(size: tuple[int, int] = (HEIGHT, WIDTH)) -> NDArray[np.uint8]:
+    """A picture with every level in every channel, differently placed."""
+    y, x = np.mgrid[: size[0], : size[1]] / np.array(size)[:, None, None]
+    return np.rint(255 * np.stack([x, y, (x + y) / 2], axis=2)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (HEIGHT // 2, WIDTH // 2)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_pair_tells_the_tone(tmp_path: Path, channels: int, size: tuple[int, int]) -> None:
+    pair = (save(tmp_path / "b.png", ramp()), save(tmp_path / "a.png", whitened(ramp(size))))
+    truth = noise(channels=channels)
+    photo = save(tmp_path / "face.png", whitened(truth))
+    result = run(photo, tmp_path / "out.png", pair=pair, texture=0.0)
+    assert not result.unedited and result.components["1"] > 20
+    inside = slice(80, 105), slice(110, 130)
+    found = load(tmp_path / "out.png")[inside]
+    assert np.abs(found - truth[inside].astype(np.int64)).max() <= 2
+    assert np.abs(load(photo)[inside] - truth[inside].astype(np.int64)).max() > 20
+
+
+def test_with_a_pair_texture_still_comes_from_the_network(tmp_path: Path) -> None:
+    same = save(tmp_path / "same.png", ramp())
+    photo = save(tmp_path / "face.png", noise())
+    run(photo, tmp_path / "known.png", pair=(same, same))
+    run(photo, tmp_path / "texture.png", tone=0.0)
+    known, texture = (load(tmp_path / f"{name}.png") for name in ("known", "texture"))
+    assert np.abs(known - texture).max() <= 1 and np.abs(known - load(photo)).max() > 20
+
+
+def test_a_pair_has_nothing_left_alone(tmp_path: Path) -> None:
+    photo = save(tmp_path / "dark.jpg", np.full((HEIGHT, WIDTH, 3), 12, np.uint8))
+    pair = (save(tmp_path / "b.png", ramp()), save(tmp_path / "a.png", whitened(ramp())))
+    assert not run(photo, tmp_path / "out.png", pair=pair).unedited
+
+
+def test_pairs_of_two_photos_are_refused(tmp_path: Path) -> None:
+    photo, target = save(tmp_path / "face.png", noise()), tmp_path / "out.png"
+    for other in (noise(seed=1), np.roll(ramp(), 40, axis=1)):
+        pair = (save(tmp_path / "b.png", ramp()), save(tmp_path / "a.png", other))
+        with pytest.raises(InputError, match="a.png: not what was made of .*b.png"):
+            run(photo, target, pair=pair)
+    pair = (tmp_path / "b.png", save(tmp_path / "a.png", ramp()[:, :150]))
+    with pytest.raises(InputError, match="a.png: not of the shape of"):
+        run(photo, target, pair=pair)
+    with pytest.raises(InputError, match="none.png: there is no such file"):
+        run(photo, target, pair=(tmp_path / "b.png", tmp_path / "none.png"))
+    assert not target.exists()
+
+
 # What must not.
 
 

@@ -20,6 +20,7 @@ from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.networks.crn import CrnReverter, find_crn
 from vsrcli.networks.session import ignore, resolve_device
 from vsrcli.portraits.faces import Face, find_faces
+from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pages import draw_comparison, draw_components
 from vsrcli.portraits.pictures import (
@@ -39,6 +40,7 @@ from vsrcli.portraits.reversal import (
     predict,
     reaches_all,
 )
+from vsrcli.portraits.window import Window
 
 Note = Callable[[str], None]
 MARK = "vsr unmakeup: an estimate, not evidence"
@@ -78,9 +80,10 @@ class Unmaker:
     """Opens the network once, for any number of pictures."""
 
     def __init__(self, options: UnmakeupOptions, note: Note = ignore) -> None:
-        """Raises ModelError or DeviceError."""
+        """Raises ModelError or DeviceError, and InputError for a pair that is none."""
         device = resolve_device(options.device, note)
         self.options, self._note = options, note
+        self._known = None if options.pair is None else learn_tone(*options.pair)
         self._reverter = CrnReverter(find_crn(options.model), device, options.threads)
 
     def __call__(
@@ -97,7 +100,8 @@ class Unmaker:
         card = self._reverter.card
         predictions = [] if options.idle else self._predict(source, still, faces)
         edited = max((prediction.edited for prediction in predictions), default=0.0)
-        unedited = bool(predictions) and not options.force and edited <= card.edited_above
+        sure = options.force or self._known is not None
+        unedited = bool(predictions) and not sure and edited <= card.edited_above
         if unedited:
             self._note(
                 f"{source.name}: looks unedited, left alone (--force to treat it all the same)"
@@ -133,14 +137,17 @@ class Unmaker:
         """Of every face, or of the whole picture if there is none."""
         if faces:
             windows = around_faces(self._reverter.card, faces)
-            return [predict(self._reverter, still, window, [face]) for window, face in windows]
+            return [self._say(still, window, [face]) for window, face in windows]
         window, reduced = over_all(self._reverter.card, _extent(still), faces)
         if reduced:
             self._note(
                 f"{source.name}: large for a portrait: texture finer than the network sees is left "
                 "alone"
             )
-        return [predict(self._reverter, still, window, faces)]
+        return [self._say(still, window, faces)]
+
+    def _say(self, still: Still, window: Window, faces: list[Face]) -> Prediction:
+        return predict(self._reverter, still, window, faces, self._known)
 
     def _reaches_beyond(self, still: Still, faces: list[Face]) -> bool:
         """Whether what is asked for is more than the windows around FACES."""
@@ -154,7 +161,7 @@ class Unmaker:
         if reduced:
             self._note(f"{source.name}: large for its faces: away from them, texture is left alone")
             return None
-        return predict(self._reverter, still, window, faces)
+        return self._say(still, window, faces)
 
     def _weights(self) -> Weights:
         """Share of every group of components."""

@@ -62,6 +62,20 @@ def test_shares_of_the_change(face: Path, tmp_path: Path) -> None:
     assert output.read_bytes() == face.read_bytes()
 
 
+def test_a_pair_is_two_files(face: Path, tmp_path: Path) -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(8, axis=0).repeat(8, axis=1)
+    Image.fromarray(levels).save(tmp_path / "before.png")
+    Image.fromarray((levels * 0.8).astype(np.uint8)).save(tmp_path / "after.png")
+    pair = ("--pair", tmp_path / "before.png", tmp_path / "after.png")
+    result = vsr(face, tmp_path / "out.png", *BOX, *pair)
+    assert result.exit_code == 0, result.output
+    found = np.asarray(Image.open(tmp_path / "out.png"))[92, 120].astype(int)
+    assert np.abs(found - 250).max() <= 2  # 0.8 x 250 = 200
+    alone = vsr(face, tmp_path / "no.png", *BOX, "--pair", face, tmp_path / "before.png")
+    assert alone.exit_code == 3 and "not of the shape" in alone.stderr
+    assert not (tmp_path / "no.png").exists()
+
+
 def test_what_looks_unedited_is_left_alone_and_said(tmp_path: Path) -> None:
     dark = portrait(tmp_path / "dark.png", level=12)
     result = vsr(dark, *BOX)

@@ -41,6 +41,15 @@ Force = Annotated[
         rich_help_panel=HOW_MUCH,
     ),
 ]
+Pair = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        metavar="BEFORE AFTER",
+        help="A photo of yours, and what the same app made of it: tone is undone as they say, not "
+        "as the network guesses, and no photo is left alone.",
+        rich_help_panel=HOW_MUCH,
+    ),
+]
 Box = Annotated[
     str | None,
     typer.Option(

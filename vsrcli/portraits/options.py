@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from vsrcli.errors import UsageError
 from vsrcli.networks.crn import DEFAULT_MODEL
@@ -24,6 +25,8 @@ class UnmakeupOptions:
     """Treat the whole picture, faces or none."""
     force: bool = False
     """Treat what looks unedited too."""
+    pair: tuple[Path, Path] | None = None
+    """A photo before and after the same app: its tone is known then, and every picture treated."""
     overwrite: bool = False
     model: str = DEFAULT_MODEL
     device: str = "auto"

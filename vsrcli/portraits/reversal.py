@@ -66,16 +66,30 @@ def over_all(card: CrnCard, extent: tuple[int, int], faces: list[Face]) -> tuple
     return Window(0.0, 0.0, scale, size), reduced
 
 
-def predict(reverter: CrnReverter, still: Still, window: Window, faces: list[Face]) -> Prediction:
-    """Run the network on WINDOW of STILL; FACES, in pixels of STILL, are what `change` is of."""
+def predict(
+    reverter: CrnReverter,
+    still: Still,
+    window: Window,
+    faces: list[Face],
+    known: ToneCurve | None = None,
+) -> Prediction:
+    """Run the network on WINDOW of STILL; FACES, in pixels of STILL, are what `change` is of.
+
+    With a KNOWN curve the network sees what that makes of the picture and says texture alone.
+    """
     canvas = np.clip(window.take(still.pixels) / np.float32(still.peak), 0, 1)
     if canvas.shape[2] == 1:
         canvas = np.repeat(canvas, 3, axis=2)
     matrix = colour.to_srgb(still.icc)
     if matrix is not None:
         canvas = colour.convert(canvas, matrix)
-    said, card = reverter.predict(canvas), reverter.card
+    card, toned = reverter.card, canvas
+    if known is not None:
+        toned = np.clip(canvas + known(canvas), 0, 1)
+    said = reverter.predict(toned)
     found = said.components
+    if known is not None:
+        found[0], found[1 : card.tone] = toned - canvas, 0
     oval = ovals(window, faces)
     tone, texture = (
         _rms(part.sum(axis=0), oval) for part in (found[: card.tone], found[card.tone :])
