@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from tests import documented
 from vsrcli import doctor
 from vsrcli.cli.doctor import doctor_command
 from vsrcli.doctor import examine
@@ -38,6 +39,7 @@ def test_all_is_well_here(tmp_path: Path) -> None:
 
 def test_json_and_text_say_the_same(tmp_path: Path) -> None:
     found = json.loads(vsr_doctor(tmp_path, "--json").stdout)
+    assert set(found) == documented.keys("vsr doctor")
     text = vsr_doctor(tmp_path).stdout.replace("\n", " ")
     for name, number in found["versions"].items():
         assert name in text and number.split()[0] in text

@@ -22,6 +22,7 @@ from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import read_still, write_still
+from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window
 from vsrcli.unmakeup import UnmakeupResult, default_output, plan, unmakeup
 
@@ -240,6 +241,25 @@ def test_a_photo_that_looks_unedited_is_left_alone(tmp_path: Path) -> None:
     forced = run(photo, tmp_path / "forced.png", force=True)
     assert not forced.unedited
     assert (load(tmp_path / "forced.png")[80:105, 110:130] == 11).all()
+
+
+def test_a_photo_that_may_be_unedited_is_treated_in_part(tmp_path: Path) -> None:
+    photo = save(tmp_path / "dim.png", np.full((HEIGHT, WIDTH, 3), 26, np.uint8))
+    notes: list[str] = []
+    result = unmakeup(photo, tmp_path / "out.png", options(), note=notes.append)
+    assert result.edited == pytest.approx(0.521, abs=1e-3) and not result.unedited
+    assert result.trusted == pytest.approx(0.3 + 0.7 * (result.edited - 0.5) / 0.1, abs=0.01)
+    assert any("may be unedited, so 45% of what is predicted" in note for note in notes)
+    assert (load(tmp_path / "out.png")[80:105, 110:130] == 25).all()  # 26 - 0.45 x 2.6
+    forced = run(photo, tmp_path / "forced.png", force=True)
+    assert forced.trusted == 1 and (load(tmp_path / "forced.png")[80:105, 110:130] == 23).all()
+
+
+def test_trust_rises_with_the_chance() -> None:
+    assert trust(0.4, 0.4, 0.8) == 0
+    shares = [trust(chance, 0.4, 0.8) for chance in (0.41, 0.6, 0.79, 0.8, 1.0)]
+    assert shares == sorted(shares) and LEAST_TRUST < shares[0] < 0.35
+    assert shares[1] == pytest.approx((1 + LEAST_TRUST) / 2) and shares[-2:] == [1, 1]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

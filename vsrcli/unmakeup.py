@@ -40,6 +40,7 @@ from vsrcli.portraits.reversal import (
     predict,
     reaches_all,
 )
+from vsrcli.portraits.traces import trust
 from vsrcli.portraits.window import Window
 
 Note = Callable[[str], None]
@@ -62,6 +63,8 @@ class UnmakeupResult:
     """Whether the photo looks unedited and was left alone."""
     edited: float
     """Probability that it was edited, by the traces an edit leaves; a judgement on pixels."""
+    trusted: float
+    """Share of what was predicted that was added for it, 0..1; `strength` counts besides."""
     change: float
     """Root mean square of what was predicted on the faces, in levels of 255."""
     components: dict[str, float]
@@ -101,15 +104,14 @@ class Unmaker:
         predictions = [] if options.idle else self._predict(source, still, faces)
         edited = max((prediction.edited for prediction in predictions), default=0.0)
         sure = options.force or self._known is not None
-        unedited = bool(predictions) and not sure and edited <= card.edited_above
-        if unedited:
-            self._note(
-                f"{source.name}: looks unedited, left alone (--force to treat it all the same)"
-            )
+        trusted = 1.0 if sure else trust(edited, card.edited_above, card.edited_surely)
+        unedited = bool(predictions) and not trusted
+        if predictions:
+            self._say_doubt(source, trusted)
         if predictions and not unedited:
             beyond = self._reaches_beyond(still, faces)
             rest = self._rest(source, still, faces) if beyond else None
-            pixels = apply(still, predictions, self._weights(), beyond=beyond, rest=rest)
+            pixels = apply(still, predictions, self._weights(trusted), beyond=beyond, rest=rest)
             write_still(with_pixels(still, pixels), output, overwrite=options.overwrite, mark=MARK)
         else:
             pixels = still.pixels
@@ -125,6 +127,7 @@ class Unmaker:
             faces=tuple(_box(face) for face in faces),
             unedited=unedited,
             edited=round(edited, 3),
+            trusted=round(trusted, 3) if predictions else 0.0,
             change=_levels(max((prediction.change for prediction in predictions), default=0.0)),
             components={
                 name: _levels(max(prediction.components[index] for prediction in predictions))
@@ -163,16 +166,26 @@ class Unmaker:
             return None
         return self._say(still, window, faces)
 
-    def _weights(self) -> Weights:
-        """Share of every group of components."""
+    def _weights(self, trusted: float) -> Weights:
+        """Share of every group of components, of a prediction TRUSTED so far."""
         options, card = self.options, self._reverter.card
-        is_tone = np.arange(len(card.components)) < card.tone
+        is_tone, share = np.arange(len(card.components)) < card.tone, options.strength * trusted
         return Weights(
-            tone=np.where(is_tone, np.float32(options.tone * options.strength), np.float32(0)),
-            texture=np.where(
-                is_tone, np.float32(0), np.float32(options.texture * options.strength)
-            ),
+            tone=np.where(is_tone, np.float32(options.tone * share), np.float32(0)),
+            texture=np.where(is_tone, np.float32(0), np.float32(options.texture * share)),
         )
+
+    def _say_doubt(self, source: Path, trusted: float) -> None:
+        """Why less than all that is predicted is added, if it is."""
+        if not trusted:
+            self._note(
+                f"{source.name}: looks unedited, left alone (--force to treat it all the same)"
+            )
+        elif trusted < 1:
+            self._note(
+                f"{source.name}: may be unedited, so {trusted:.0%} of what is predicted is added "
+                "(--force for all of it)"
+            )
 
     def _warn(self, source: Path, faces: list[Face]) -> None:
         for face in faces:

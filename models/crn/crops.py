@@ -1,10 +1,11 @@
 """`vsr unmakeup` itself on close crops of held-out people, as they are shared: before and after.
 
-    python -m models.crn.crops --portraits DIR [--people 14]
+    python -m models.crn.crops --portraits DIR [--people 14] [--edit app|phone]
 
 The people of split "test" whose photo allows a square of 1.25 face heights around the face, reduced
-to 512 x 512, edited as in the set "app" of models.crn.evaluate and saved as JPEG 92, 4:2:0. PSNR of
-RGB over the whole crop: the edited file, reversed, reversed with --whole.
+to 512 x 512, edited as in a set of models.crn.evaluate and saved as JPEG 92, 4:2:0. PSNR of RGB
+over the whole crop: the edited file, one curve fitted on the others' crops, reversed, reversed with
+--whole, and also with --pair, the next one's crop before and after.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +23,7 @@ from PIL import Image
 
 from models.crn import edits
 from models.crn.canvas import face_of, portraits, read
-from models.crn.evaluate import APP
+from models.crn.evaluate import SETTINGS, Curve
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.unmakeup import unmakeup
 
@@ -47,17 +50,24 @@ def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     return float(-10 * np.log10(np.square(first.astype(float) - second).mean() / 255**2))
 
 
-def scores(truth: NDArray[np.uint8], folder: Path) -> list[float]:
-    """PSNR of the edited crop, reversed, and reversed with --whole; files go to FOLDER."""
-    source, target = folder / "edited.jpg", folder / "reversed.png"
+def edited(truth: NDArray[np.uint8], edit: edits.Edit, path: Path) -> NDArray[np.uint8]:
+    """TRUTH edited, as the JPEG file PATH has it."""
     everywhere = np.ones((SIDE, SIDE), np.float32)
-    edited = edits.quantise(APP(truth.astype(np.float32) / 255, SIDE / AROUND, everywhere))
-    Image.fromarray(edited).save(source, quality=QUALITY, subsampling=2)
-    found = [psnr(np.asarray(Image.open(source)), truth)]
-    for whole in (False, True):
-        unmakeup(source, target, UnmakeupOptions(overwrite=True, whole=whole))
-        found.append(psnr(np.asarray(Image.open(target)), truth))
-    return found
+    found = edits.quantise(edit(truth.astype(np.float32) / 255, SIDE / AROUND, everywhere))
+    Image.fromarray(found).save(path, quality=QUALITY, subsampling=2)
+    return np.asarray(Image.open(path))
+
+
+def reversed_by_us(source: Path, **options: Any) -> NDArray[np.uint8]:
+    """What `vsr unmakeup` makes of the file SOURCE."""
+    target = source.with_suffix(".png")
+    unmakeup(source, target, UnmakeupOptions(overwrite=True, **options))
+    return np.asarray(Image.open(target))
+
+
+def shares(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Bytes as 0..1."""
+    return picture.astype(np.float32) / 255
 
 
 def main() -> None:
@@ -65,14 +75,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.crn.crops", description=__doc__)
     parser.add_argument("--portraits", type=Path, required=True)
     parser.add_argument("--people", type=int, default=14, help="at most so many")
+    parser.add_argument("--edit", choices=SETTINGS, default="app")
     given = parser.parse_args()
-    rows = []
+    edit, rows, curve = SETTINGS[given.edit], [], Curve()
     with tempfile.TemporaryDirectory() as folder:
-        for name, truth in crops(given.portraits):
-            rows.append(scores(truth, Path(folder)))
+        people, files = [], []
+        for name, truth in islice(crops(given.portraits), given.people):
+            before, after = (Path(folder, f"{len(files)}{end}") for end in (".tif", ".jpg"))
+            Image.fromarray(truth).save(before)
+            people.append((name, truth, edited(truth, edit, after)))
+            files.append((before, after))
+            curve.add(shares(people[-1][2]), shares(truth))
+        for (name, truth, seen), (_, path), other in zip(
+            people, files, files[1:] + files[:1], strict=True
+        ):
+            curve.add(shares(seen), shares(truth), -1)
+            found = [seen, edits.quantise(curve(shares(seen)))]
+            curve.add(shares(seen), shares(truth))
+            found += [reversed_by_us(path, whole=whole) for whole in (False, True)]
+            found.append(reversed_by_us(path, whole=True, pair=other))
+            rows.append([psnr(each, truth) for each in found])
             print(f"{name:20}", *(f"{value:7.2f}" for value in rows[-1]), flush=True)
-            if len(rows) == given.people:
-                break
     print(f"{'mean':20}", *(f"{value:7.2f}" for value in np.mean(rows, axis=0)))
 
 

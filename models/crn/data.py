@@ -34,10 +34,10 @@ NEAR = (slice(288, 608), slice(256, 512))
 """The part of the canvas whose texture is evidence of an edit: eyes to chin."""
 KINDS: Mapping[str, float] = {
     "untouched": 0.22,
-    "app": 0.30,
+    "app": 0.34,
     "tone": 0.06,
-    "smoothing": 0.09,
-    "both": 0.33,
+    "smoothing": 0.08,
+    "both": 0.30,
 }
 """What a training pair is. Half of the untouched are saved again as JPEG; "app" is near a phone
 app's default, the others are drawn from all that apps do."""
@@ -242,7 +242,7 @@ class Batch:
     small: torch.Tensor
     """[n, 3, 56, 48], the edited canvas reduced by 16."""
     near: torch.Tensor
-    """[n, 3, 320, 256], the edited face."""
+    """[n, 3, 320, 256], the edited face (NEAR)."""
     corners: list[tuple[int, int]]
     """Top and left of the crops on the canvas."""
 

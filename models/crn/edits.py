@@ -21,9 +21,14 @@ TRAINED = ("variance", "highpass", "guided")
 HELD_OUT = "range"
 SHARES = (0.55, 0.25, 0.20)
 """How often each trained family is drawn: the first is closest to what apps on sale do."""
-APP_SMOOTHING = {"radius": (0.010, 0.024), "amount": (0.3, 0.75), "variant": (0.0, 0.5)}
+APP_SMOOTHING = {"radius": (0.014, 0.046), "amount": (0.3, 0.75), "variant": (0.0, 0.5)}
 APP_BASE = (2.0, 4.5)
 """Around a phone app's default, as its pictures show it: see `draw_app_finish`."""
+APP_TABLE = (
+    (0, 24, 40, 56, 72, 88, 104, 120, 136, 152, 168, 184, 200, 216, 232, 248, 255),
+    (0, 24, 47, 70, 90, 108, 126, 142, 157, 171, 185, 198, 212, 224, 236, 248, 255),
+)
+"""Levels before and after of that app, mean of 10 pairs; only evaluated on, never trained on."""
 
 
 # Tone: picture, amount 0..1 -> picture. None looks at neighbours.
@@ -38,6 +43,20 @@ def log_curve(picture: Picture, amount: float) -> Picture:
 def light_log_curve(picture: Picture, amount: float) -> Picture:
     """The same in proportion to luma, which spares hair and shadows."""
     return mix(picture, log_curve(picture, amount), luma(picture))
+
+
+def toe_log_curve(picture: Picture, amount: float) -> Picture:
+    """A log curve of base 1.4 to 3.2 for all but shadows, which stay: from luma 0.08 to 0.24."""
+    base = 1.4 * (3.2 / 1.4) ** amount
+    curved = (np.log1p((base - 1) * picture) / np.log(base)).astype(np.float32)
+    share = np.clip((luma(picture) - 0.08) / 0.16, 0, 1)
+    return mix(picture, curved, share * share * (3 - 2 * share))
+
+
+def app_table(picture: Picture, amount: float) -> Picture:
+    """AMOUNT of what `APP_TABLE` does to every channel."""
+    before, after = (np.array(levels, np.float32) / 255 for levels in APP_TABLE)
+    return mix(picture, np.interp(picture, before, after).astype(np.float32), amount)
 
 
 def screen(picture: Picture, amount: float) -> Picture:
@@ -70,8 +89,12 @@ TONES: dict[str, Callable[[Picture, float], Picture]] = {
     "pink": pink,
     "rosy": rosy,
     "gamma": gamma,
+    "toe log": toe_log_curve,
+    "app table": app_table,
 }
-TONE_SHARES = (0.40, 0.18, 0.14, 0.10, 0.10, 0.08)
+TONE_SHARES = {
+    "light log": 0.40, "log": 0.18, "screen": 0.14, "pink": 0.10, "rosy": 0.10, "gamma": 0.08,
+}  # fmt: skip
 
 
 def sharpen(picture: Picture, amount: float) -> Picture:
@@ -195,12 +218,12 @@ def draw_smoothing(random: np.random.Generator, families: tuple[str, ...] = TRAI
 
 def draw_finish(random: np.random.Generator, toned: bool = True) -> Finish:
     """A random finish: 85 % with tone, half of them sharpened, 3 of 4 as JPEG 75 to 95."""
-    tones = list(TONES)
+    tones = list(TONE_SHARES)
     first = toned and random.random() < 0.85
     second = first and random.random() < 0.25
     tinted = toned and random.random() < 0.5
     return Finish(
-        tone=str(random.choice(tones, p=TONE_SHARES)) if first else "",
+        tone=str(random.choice(tones, p=list(TONE_SHARES.values()))) if first else "",
         amount=float(random.random()),
         second=str(random.choice(tones[2:])) if second else "",
         second_amount=float(0.5 * random.random()),
@@ -212,9 +235,11 @@ def draw_finish(random: np.random.Generator, toned: bool = True) -> Finish:
 
 
 def draw_app_smoothing(random: np.random.Generator) -> Smoothing:
-    """A smoothing near a phone app's default: the variance-guided mean, 1 to 2.4 % of the face.
+    """A smoothing near a phone app's default: the variance-guided mean, 1.4 to 4.6 % of the face.
 
-    Such an app leaves about 3/4 of the skin's texture in every band; so does amount 0.5 here.
+    Of the skin's texture such an app left 0.76, 0.78, 0.76 and 0.84 in the bands of Gaussian sigma
+    0-1, 1-2, 2-4 and 4-8 (10 pairs, tone undone); radius 3.4 % and amount 0.5 leave 0.77, 0.78,
+    0.81 and 0.84 after JPEG.
     """
     radius, amount, variant = (float(random.uniform(*span)) for span in APP_SMOOTHING.values())
     return Smoothing("variance", radius, amount, variant)
@@ -223,19 +248,23 @@ def draw_app_smoothing(random: np.random.Generator) -> Smoothing:
 def draw_app_finish(random: np.random.Generator) -> Finish:
     """A finish near a phone app's default.
 
-    Of 10 pairs of one app the tone was known as a table: shadows up to level 24 as they are, 72
-    becomes 90, 120 becomes 142, 200 becomes 212, 248 stays. A log curve of base 3 in proportion to
-    luma is close to it, and is drawn here with bases 2 to 4.5; 3 of 10 times a plain log curve of
-    base 1.5 to 2.2 takes its place. Edges come out 12 % sharper, and a JPEG is what one gets.
+    Of 10 pairs of one app the tone was known as a table (`APP_TABLE`): a log curve of base 2 but
+    for shadows, which stay. Drawn here are such curves, 45 of 100, log curves of bases 2 to 4.5 in
+    proportion to luma, 35, and plain ones of base 1.5 to 2.4. Edges come out 12 % sharper, and a
+    JPEG is what one gets.
     """
-    if random.random() < 0.7:
-        tone, base = "light log", float(np.exp(random.uniform(*np.log(APP_BASE))))
+    kind = random.random()
+    if kind < 0.45:
+        tone, amount = "toe log", float(random.uniform(0.05, 0.85))
     else:
-        tone, base = "log", float(random.uniform(1.5, 2.2))
+        tone = "light log" if kind < 0.8 else "log"
+        bases = APP_BASE if tone == "light log" else (1.5, 2.4)
+        base = float(np.exp(random.uniform(*np.log(bases))))
+        amount = float(np.log(base / 1.3) / np.log(4 / 1.3))
     tinted = random.random() < 0.3
     return Finish(
         tone=tone,
-        amount=float(np.log(base / 1.3) / np.log(4 / 1.3)),
+        amount=amount,
         tint=tuple(random.uniform(0.985, 1.015, 3).tolist()) if tinted else (1.0, 1.0, 1.0),
         sharpening=float(random.uniform(0, 0.3)) if random.random() < 0.6 else 0.0,
         quality=int(random.integers(82, 97)) if random.random() < 0.9 else 0,

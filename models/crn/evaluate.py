@@ -2,13 +2,15 @@
 
     python -m models.crn.evaluate --portraits DIR --cache DIR [--json FILE]
 
-Sets: "people" (edits as in training, on held-out people), "app" (one setting of one filter for
-all), "family" (a filter family no network was trained on), "untouched" (photos as they are).
+Sets: "people" (edits as in training, on held-out people), "app" and "phone" (one setting of one
+filter for all), "family" (a filter family no network was trained on), "untouched" (photos as they
+are).
 Methods: the input itself; one curve for each channel, fitted on training pairs; that curve and
 unsharp masking; the same network trained with one plain squared error; the component regression
-network, as it is and as `vsr unmakeup` uses it, which leaves alone what looks unedited.
-For "app" the curve is fitted on other people's pairs of this very setting, so it is told
-what the networks must guess. "oracle" is the best curve for each single pair: no curve can do more.
+network, as it is and as `vsr unmakeup` uses it, which leaves alone what looks unedited and treats
+in part what may be. For "app" and "phone" the curve is fitted on other people's pairs of this very
+setting, so it is told what the networks must guess. "oracle" is the best curve for each single
+pair: no curve can do more.
 """
 
 from __future__ import annotations
@@ -32,14 +34,21 @@ from models.crn.data import Faces
 from models.crn.detector import figures
 from models.crn.export import DETECTOR, HERE, load
 from models.crn.network import Crn
-from vsrcli.portraits.traces import edited
+from vsrcli.portraits.traces import edited, trust
 
-APP = edits.Edit(
-    smoothing=edits.Smoothing("variance", radius=0.016, amount=0.5, variant=0.2),
-    finish=edits.Finish(tone="light log", amount=0.744, quality=92),
-)
-"""Family "variance" with amount 0.5, then a log curve with base 3 weighted by luma: a setting known
-to come close to a phone app."""
+SETTINGS = {
+    "app": edits.Edit(
+        smoothing=edits.Smoothing("variance", radius=0.016, amount=0.5, variant=0.2),
+        finish=edits.Finish(tone="light log", amount=0.744, quality=92),
+    ),
+    "phone": edits.Edit(
+        smoothing=edits.Smoothing("variance", radius=0.034, amount=0.5, variant=0.2),
+        finish=edits.Finish(tone="app table", amount=1.0, quality=92),
+    ),
+}
+"""One edit for all. "app": family "variance" with amount 0.5, then a log curve with base 3 weighted
+by luma. "phone": what is known of one app's pictures, its tone as a table, which is not trained on,
+and the smoothing that leaves as much texture as it does."""
 UNSHARP = (2.0, 0.3)
 COMPONENTS = Components.load()
 
@@ -82,7 +91,7 @@ class Reverter:
 
     def __init__(self, network: Crn, detector: dict[str, list[float]] | None = None) -> None:
         self.network, self.detector = network, detector
-        self.unedited: list[bool] = []
+        self.trusted: list[float] = []
 
     def __call__(self, picture: filters.Picture) -> filters.Picture:
         """The picture the network makes, in 8 bits as a file would have it."""
@@ -94,7 +103,8 @@ class Reverter:
             chance = edited(
                 figures(picture, found, float(evidence)), tuple(self.detector["weights"])
             )
-            self.unedited.append(chance <= self.detector["edited_above"])
+            bounds = (self.detector[name] for name in ("edited_above", "edited_surely"))
+            self.trusted.append(trust(chance, *bounds))
         change = found.sum(0).numpy().transpose(1, 2, 0)
         return edits.quantise(picture + change).astype(np.float32) / 255
 
@@ -162,8 +172,8 @@ def pairs(name: str, face: Portrait, count: int) -> Iterator[Pair]:
     random = np.random.default_rng(zlib.crc32(f"{name} {face.name}".encode()))
     if name == "untouched":
         yield Pair(truth, truth)
-    elif name == "app":
-        yield Pair(APP(truth, FACE_HEIGHT, skin), truth)
+    elif name in SETTINGS:
+        yield Pair(SETTINGS[name](truth, FACE_HEIGHT, skin), truth)
     else:
         families = (edits.HELD_OUT,) if name == "family" else edits.TRAINED
         for _ in range(count):
@@ -198,7 +208,7 @@ def evaluate(
     """One set: the report of every method."""
     scores: dict[str, Score] = {}
     told = Curve()
-    if name == "app":
+    if name in SETTINGS:
         for face in people:
             for pair in pairs(name, face, count):
                 told.add(pair.edited, pair.truth)
@@ -207,19 +217,20 @@ def evaluate(
         truth = face.truth.astype(np.float32) / 255
         skin, group = measures.Skin.of(truth, plane), measures.tone_group(truth, plane)
         for pair in pairs(name, face, count):
-            known = told if name == "app" else curve
-            if name == "app":
+            known = told if name in SETTINGS else curve
+            if name in SETTINGS:
                 told.add(pair.edited, pair.truth, -1)
             bent = known(pair.edited)
             found = {"input": pair.edited, "curve": bent, "curve + unsharp": unsharp(bent)}
             found["oracle curve"] = oracle(pair)
             found |= {method: run(pair.edited) for method, run in methods.items()}
             judge = methods.get("CRN")
-            if judge is not None and judge.unedited:
-                found["vsr unmakeup"] = pair.edited if judge.unedited[-1] else found["CRN"]
+            if judge is not None and judge.trusted:
+                share = np.float32(judge.trusted[-1])
+                found["vsr unmakeup"] = filters.mix(pair.edited, found["CRN"], share)
             for method, picture in found.items():
                 scores.setdefault(method, Score()).add(picture, pair, skin, group)
-            if name == "app":
+            if name in SETTINGS:
                 told.add(pair.edited, pair.truth)
     return {method: score.report() for method, score in scores.items()}
 
@@ -258,7 +269,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="training faces, for the curve")
     parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
     parser.add_argument("--plain", type=Path, default=HERE / "plain.pt")
-    parser.add_argument("--sets", default="people,app,family,untouched")
+    parser.add_argument("--sets", default="people,app,phone,family,untouched")
     parser.add_argument("--edits", type=int, default=2, help="of each person")
     parser.add_argument("--people", type=int, default=100, help="at most so many")
     parser.add_argument("--json", type=Path)
@@ -278,10 +289,12 @@ def main() -> None:
     reports = {}
     for name in given.sets.split(","):
         for method in methods.values():
-            method.unedited.clear()
+            method.trusted.clear()
         reports[name] = evaluate(name, people, methods, curve, given.edits)
-        alone = methods["CRN"].unedited if "CRN" in methods else []
-        title = f"{name}: {len(people)} people, {sum(alone)} of {len(alone)} left alone as unedited"
+        shares = methods["CRN"].trusted if "CRN" in methods else []
+        alone, doubted = shares.count(0.0), sum(0 < share < 1 for share in shares)
+        title = f"{name}: {len(people)} people, of {len(shares)} pictures {alone} left alone as "
+        title += f"unedited, {doubted} treated in part"
         print(table(title, reports[name]), flush=True)
     if given.json is not None:
         given.json.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")

@@ -143,6 +143,7 @@ def model_card(
         "halo": str(-(-network.config.halo // MULTIPLE) * MULTIPLE),
         "detector": json.dumps(detector["weights"]),
         "edited_above": json.dumps(detector["edited_above"]),
+        "edited_surely": json.dumps(detector["edited_surely"]),
         "training_data": TRAINING_DATA,
         "licence": "MIT",
         "source": PAPER,

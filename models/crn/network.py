@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.crn.components import GROUPS
-from models.crn.tone import MULTIPLE, REDUCE, Tone, Verdict, change, looked_at, textures
+from models.crn.tone import MULTIPLE, REDUCE, TRACES, Tone, Verdict, change, looked_at, textures
 
 __all__ = ["MULTIPLE", "REDUCE", "Crn", "CrnConfig"]
 BLOCK = 2
@@ -44,15 +44,16 @@ class CrnConfig:
 
 
 class Wide(nn.Module):
-    """The picture reduced by 16, and what the head adds to it -> hints for every place.
+    """The picture reduced by 16, what the head adds and its texture -> hints for every place.
 
-    Also from the mean and the spread over the whole.
+    Also from the mean and the spread over the whole: how much a face was smoothed is seen on all of
+    it, not on the few pixels the trunk sees.
     """
 
     def __init__(self, config: CrnConfig) -> None:
         super().__init__()
         width = config.wide
-        self.enter = nn.Conv2d(6, width, 3, padding=1)
+        self.enter = nn.Conv2d(6 + TRACES, width, 3, padding=1)
         self.near = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=reach, dilation=reach) for reach in (1, 2, 4)
         )
@@ -60,9 +61,9 @@ class Wide(nn.Module):
         self.last = nn.Conv2d(width, width, 3, padding=1)
         self.leave = nn.Conv2d(width, config.hint, 1)
 
-    def forward(self, small: Tensor, added: Tensor) -> Tensor:
-        """SMALL and ADDED [n, 3, h, w] -> hints [n, hint, h, w]."""
-        seen = F.relu(self.enter(torch.cat([small * 4 - 2, added * 8], dim=1)))
+    def forward(self, small: Tensor, added: Tensor, traces: Tensor) -> Tensor:
+        """SMALL, ADDED [n, 3, h, w], TRACES of the face, 0 elsewhere -> hints [n, hint, h, w]."""
+        seen = F.relu(self.enter(torch.cat([small * 4 - 2, added * 8, traces], dim=1)))
         for layer in self.near:
             seen = seen + F.relu(layer(seen))
         mean = seen.mean((2, 3))
@@ -108,8 +109,10 @@ class Crn(nn.Module):
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """PICTURE [n, 3, H, W], H and W multiples of 32."""
         small = F.avg_pool2d(picture, REDUCE)
-        verdict = self.tone(small, textures(picture), looked_at(small))
-        hints = enlarged(around(self.hints(small, verdict)), REDUCE // BLOCK)
+        seen_at = looked_at(small)
+        traces = textures(picture) * seen_at
+        verdict = self.tone(small, traces, seen_at)
+        hints = enlarged(around(self.hints(small, verdict, traces)), REDUCE // BLOCK)
         maps = enlarged(around(torch.cat([verdict.where, verdict.rest], dim=1)), REDUCE)
         return self.both(picture, verdict, maps, hints), verdict.evidence
 
@@ -118,13 +121,14 @@ class Crn(nn.Module):
     ) -> Tensor:
         """As `forward`, of CROPS whose whole pictures, reduced by 16, are SMALL.
 
-        TRACES [n, 8, h, w] is the texture of the faces on them, 0 elsewhere. CORNERS are the crops'
-        top left pixels, multiples of 16. The head is not trained by this.
+        TRACES [n, c, h, w] is the texture of the faces on them (textures), 0 elsewhere. CORNERS
+        are the crops' top left pixels, multiples of 16. The head is not trained by this.
         """
         with torch.no_grad():
             at = looked_at(small).expand(len(small), -1, -1, -1)
             verdict = self.tone(small, traces, at)
-        whole = (self.hints(small, verdict), torch.cat([verdict.where, verdict.rest], dim=1))
+        hinted = self.hints(small, verdict, traces)
+        whole = (hinted, torch.cat([verdict.where, verdict.rest], dim=1))
         rows, columns = (extent // REDUCE + 2 for extent in crops.shape[2:])
         hints, maps = (
             torch.stack(
@@ -137,10 +141,10 @@ class Crn(nn.Module):
         )
         return self.both(crops, verdict, enlarged(maps, REDUCE), enlarged(hints, REDUCE // BLOCK))
 
-    def hints(self, small: Tensor, verdict: Verdict) -> Tensor:
+    def hints(self, small: Tensor, verdict: Verdict, traces: Tensor) -> Tensor:
         """What the wide view hands over [n, hint, h, w]."""
         added = change(small, verdict.curves, verdict.where, verdict.rest)
-        return self.wide(small, added)
+        return self.wide(small, added, traces)
 
     def both(self, picture: Tensor, verdict: Verdict, maps: Tensor, hints: Tensor) -> Tensor:
         """[n, 1 + groups, 3, H, W]; MAPS are the head's, at PICTURE's size."""

@@ -75,7 +75,7 @@ class Tone(nn.Module):
         self.near = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=reach, dilation=reach) for reach in (1, 2, 4, 4)
         )
-        self.drop = nn.Dropout(0.1)
+        self.drop = nn.Dropout(0.3)
         self.gather = nn.Linear(2 * width, 2 * width)
         self.far = nn.Linear(2 * width, width)
         self.bend = nn.Linear(2 * width, 3 * NODES)

@@ -35,7 +35,7 @@ CLIP_NORM = 1.0
 WEIGHT_POWER = 0.5
 """A component's loss counts with its rms to this power: 0 would have all alike, 2 is the plain
 squared error. Alike, tone, which is the hardest to guess, got a tenth of the attention."""
-AMPLITUDE = 0.5
+AMPLITUDE = 0.7
 """What it counts, beside a texture component's own error, that a place ends up with more or less
 texture than it had. The least squares estimate of what is in doubt is too weak; this costs little
 error and gives most of the amplitude back."""
@@ -93,18 +93,21 @@ class Run:
             self.warm_up(Path(recipe.start))
 
     def warm_up(self, path: Path) -> None:
-        """Take over the trunk in PATH, of this network or of the first version, without a head."""
+        """Take over the trunk in PATH, of this network or of an earlier version."""
         stored = torch.load(path, weights_only=True)
         trunk = stored.get("average", stored)
         weights = self.network.state_dict()
+        wanted = weights["wide.enter.weight"].shape[1]
         weights |= {name: each for name, each in trunk.items() if not name.startswith("tone.")}
-        if weights["wide.enter.weight"].shape[1] == 3:  # the first: saw nothing of a head ...
-            seen = weights["wide.enter.weight"]
-            weights["wide.enter.weight"] = torch.cat([seen, torch.zeros_like(seen)], dim=1)
-            for name in ("leave.weight", "leave.bias"):  # ... and had to see to tone
+        seen = weights["wide.enter.weight"]
+        if seen.shape[1] == 3:  # the first version, without a head, had to see to tone
+            for name in ("leave.weight", "leave.bias"):
                 kept = weights[name].clone()
                 kept[: len(kept) * TONE // len(self.scales)] = 0
                 weights[name] = kept
+        # The first saw nothing of a head, the second nothing of texture.
+        new = seen.new_zeros(len(seen), wanted - seen.shape[1], *seen.shape[2:])
+        weights["wide.enter.weight"] = torch.cat([seen, new], dim=1)
         self.network.load_state_dict(weights)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 

@@ -1,6 +1,6 @@
 """Train the head (models.crn.tone) by itself: views of pairs are drawn once, then seen many times.
 
-    python -m models.crn.train_tone --cache DIR --views FILE.npz [--count 12000] [--steps 5000]
+    python -m models.crn.train_tone --cache DIR --views FILE.npz [--count 24000] [--steps 5000]
 
 Drawing a view takes as long as learning from it, so VIEWS keeps them; it is made if it is missing,
 or only made with `--steps 0`. Writes tone.pt beside this file, the running average of the weights.
@@ -12,7 +12,9 @@ import argparse
 import json
 import math
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,14 @@ FLOOR = 1.5 / 255
 """Errors well below this are not worth more of an effort."""
 BATCH = 32
 RATE = 1e-3
+GOING_ON = 0.6
+"""Share of the rate for a head that was trained before."""
+DECAY = 0.1
+"""Of the weights."""
+LIGHT = 0.04
+"""How much views are lit otherwise: deviation of the logarithm, half of it for each channel."""
+COVERED = 0.7
+"""How often a piece is covered."""
 AVERAGE = 0.998
 JUDGING = 0.3
 """What the verdict's cross-entropy counts beside the error."""
@@ -36,6 +46,8 @@ APP_WEIGHT = 1.6
 """How much oftener the views of edits near a phone app's default are seen."""
 HELD_BACK = 12
 """One face in so many is kept for the log."""
+TESTED = 1200
+"""Of its views the log is of no more than these."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Views:
     truth: Tensor
     """The same, true."""
     traces: Tensor
-    """[n, 8, 20, 16]: texture of the face."""
+    """[n, 8, 20, 16]: texture of the face (models.crn.tone.textures)."""
     edited: Tensor
     """[n], 1 or 0."""
     face: Tensor
@@ -56,23 +68,40 @@ class Views:
     """[n]: 1 for an edit near a phone app's default, else 0."""
 
 
-def draw(cache: Path, count: int, path: Path) -> None:
-    """COUNT views of the faces in CACHE, stored as PATH."""
-    faces, random = Faces(cache, 128), np.random.default_rng(23)
-    rows: list[tuple[NDArray[np.float16], ...]] = []
-    edited, face, app = [], [], []
-    with torch.no_grad():
-        for _ in range(count):
-            drawn = faces.draw(random)
-            view = faces.view(drawn)
-            seen = textures(tensor(view.near)[None])[0]
-            parts = (tensor(view.small), tensor(view.truth), seen)
-            rows.append(tuple(part.numpy().astype(np.float16) for part in parts))
-            edited.append(drawn.edited)
-            face.append(drawn.face)
-            app.append(faces.near_an_app(drawn))
-    small, truth, traces = (np.stack(column) for column in zip(*rows, strict=True))
-    np.savez(path, small=small, truth=truth, traces=traces, edited=edited, face=face, app=app)
+def draw(cache: Path, count: int, path: Path, processes: int) -> None:
+    """COUNT views of the faces in CACHE, stored as PATH; the same whatever PROCESSES."""
+    faces = Faces(cache, 128)
+    columns: dict[str, NDArray[np.generic]] = {}
+    # Forked: several gigabytes of faces are shared, not loaded again.
+    with ProcessPoolExecutor(processes, get_context("fork"), _share, (faces,)) as pool:
+        for index, row in enumerate(pool.map(_one, range(count), chunksize=50)):
+            for name, value in row.items():
+                if index == 0:
+                    columns[name] = np.empty((count, *value.shape), value.dtype)
+                columns[name][index] = value
+    np.savez(path, **columns)
+
+
+_FACES: list[Faces] = []
+
+
+def _share(faces: Faces) -> None:
+    torch.set_num_threads(1)
+    _FACES[:] = [faces]
+
+
+def _one(index: int) -> dict[str, NDArray[np.generic]]:
+    """The view of number INDEX: the fields of Views."""
+    faces = _FACES[0]
+    drawn = faces.draw(np.random.default_rng((23, index)))
+    view = faces.view(drawn)
+    pictures = {"small": tensor(view.small), "truth": tensor(view.truth)}
+    pictures["traces"] = textures(tensor(view.near)[None])[0]
+    return {name: each.numpy().astype(np.float16) for name, each in pictures.items()} | {
+        "edited": np.asarray(drawn.edited),
+        "face": np.asarray(drawn.face),
+        "app": np.asarray(faces.near_an_app(drawn)),
+    }
 
 
 def load(path: Path) -> Views:
@@ -95,19 +124,64 @@ def placed(traces: Tensor, small: Tensor) -> Tensor:
     return result.contiguous(memory_format=torch.channels_last)
 
 
-def losses(head: Tone, views: Views, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Squared error [n] of views CHOSEN, the same of the input, and cross-entropy [n]."""
-    small, truth = views.small[chosen].float(), views.truth[chosen].float()
-    traces = placed(views.traces[chosen].float(), small)
+@dataclass(frozen=True)
+class Sample:
+    """Views as the head is shown them."""
+
+    small: Tensor
+    truth: Tensor
+    traces: Tensor
+    """[n, 8, 56, 48], 0 where nothing is seen of the face."""
+    seen: Tensor
+    """[n, 1, 56, 48]: 0 where a piece was covered, else 1."""
+
+    @classmethod
+    def of(cls, views: Views, chosen: Tensor) -> Sample:
+        """Views CHOSEN as they are."""
+        small, truth = views.small[chosen].float(), views.truth[chosen].float()
+        traces = placed(views.traces[chosen].float(), small)
+        return cls(small, truth, traces, small.new_ones(len(small), 1, *small.shape[2:]))
+
+    def varied(self, generator: torch.Generator) -> Sample:
+        """Mirrored or not, in a little more or less light, most with a piece covered.
+
+        A few hundred faces are soon known by heart, with their true colours.
+        """
+        small, truth, traces = self.small, self.truth, self.traces
+        if torch.rand((), generator=generator) < 0.5:
+            small, truth, traces = (each.flip(3) for each in (small, truth, traces))
+        count, _, height, width = small.shape
+        whole, channels = (
+            torch.randn(count, planes, 1, 1, generator=generator) for planes in (1, 3)
+        )
+        light = torch.exp(LIGHT * (whole + 0.5 * channels))
+        small, truth = ((each * light).clamp(0, 1) for each in (small, truth))
+        seen = torch.ones_like(self.seen)
+        for one in seen:
+            share, down, across, tall, wide = torch.rand(5, generator=generator).tolist()
+            if share < COVERED:
+                half = int(tall * height) // 4, int(wide * width * 0.3)
+                top, left = int(down * height) - half[0], int(across * width) - half[1]
+                rows = slice(max(0, top), top + 2 * half[0] + 1)
+                columns = slice(max(0, left), left + 2 * half[1] + 1)
+                one[:, rows, columns] = 0
+        cover = torch.rand(count, 3, 1, 1, generator=generator)
+        return Sample(small * seen + cover * (1 - seen), truth, traces * seen, seen)
+
+
+def losses(head: Tone, sample: Sample, edited: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Squared error [n] of SAMPLE, the same of the input, and cross-entropy [n]."""
+    small = sample.small
     with torch.autocast("cpu", torch.bfloat16):
-        verdict = head(small, traces, looked_at(small).expand(len(small), -1, -1, -1))
+        verdict = head(small, sample.traces, looked_at(small).expand(len(small), -1, -1, -1))
     parts = (verdict.curves, verdict.where, verdict.rest)
     added = change(small, *(part.float() for part in parts))
-    error = (small + added - truth).square().mean((1, 2, 3))
-    before = (small - truth).square().mean((1, 2, 3))
-    judged = F.binary_cross_entropy_with_logits(
-        verdict.evidence.float(), views.edited[chosen], reduction="none"
+    share = sample.seen.mean((1, 2, 3)).clamp(min=0.2)
+    error, before = (
+        ((found - sample.truth).square() * sample.seen).mean((1, 2, 3)) / share
+        for found in (small + added, small)
     )
+    judged = F.binary_cross_entropy_with_logits(verdict.evidence.float(), edited, reduction="none")
     return error, before, judged
 
 
@@ -120,7 +194,7 @@ def decibels(error: Tensor) -> float:
 def report(head: Tone, views: Views, chosen: Tensor) -> dict[str, float]:
     """How HEAD does on views CHOSEN, edited and untouched."""
     head.eval()
-    parts = [losses(head, views, piece) for piece in chosen.split(64)]
+    parts = [losses(head, Sample.of(views, p), views.edited[p]) for p in chosen.split(64)]
     error, before, judged = (torch.cat(column) for column in zip(*parts, strict=True))
     head.train()
     edited = views.edited[chosen] > 0
@@ -141,18 +215,19 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
     if start is not None:
         head.load_state_dict(torch.load(start, weights_only=True))
     average = {k: v.detach().clone() for k, v in head.state_dict().items()}
-    optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=0.02)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
     held = views.face % HELD_BACK == 0
-    learnt, kept = torch.nonzero(~held)[:, 0], torch.nonzero(held)[:, 0]
+    learnt, kept = torch.nonzero(~held)[:, 0], torch.nonzero(held)[:TESTED, 0]
     shares = 1 + (APP_WEIGHT - 1) * views.app[learnt]
-    started = time.monotonic()
+    started, rate = time.monotonic(), RATE * (1.0 if start is None else GOING_ON)
     for step in range(steps):
         share = min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         for group in optimiser.param_groups:
-            group["lr"] = RATE * (0.005 + 0.995 * share)
+            group["lr"] = rate * (0.005 + 0.995 * share)
         generator = torch.Generator().manual_seed(step)
         chosen = learnt[torch.multinomial(shares, BATCH, replacement=True, generator=generator)]
-        error, _, judged = losses(head, views, chosen)
+        sample = Sample.of(views, chosen).varied(generator)
+        error, _, judged = losses(head, sample, views.edited[chosen])
         # The root: the logarithm, as PSNR has it, prefers a likely guess to the mean of all
         # guesses, and doing nothing is right often enough for it to stay with that.
         loss = 60 * (error + FLOOR**2).sqrt().mean() + JUDGING * judged.mean()
@@ -179,14 +254,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.crn.train_tone", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="faces of models.crn.data")
     parser.add_argument("--views", type=Path, required=True, help="made if missing")
-    parser.add_argument("--count", type=int, default=12000)
+    parser.add_argument("--count", type=int, default=24000)
+    parser.add_argument("--processes", type=int, default=2, help="that draw views")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--start", type=Path, help="weights to begin with")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     if not given.views.exists():
-        draw(given.cache, given.count, given.views)
+        draw(given.cache, given.count, given.views, given.processes)
     if given.steps:
         torch.save(train(load(given.views), given.steps, given.start), given.out)
 

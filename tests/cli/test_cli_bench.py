@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from tests import documented
 from tests.networks.tiny import TINY
 from vsrcli.bench import BenchReport, BenchRow
 from vsrcli.cli.bench import bench_command
@@ -108,6 +109,7 @@ def test_failure_is_a_line_below_the_table(capsys: pytest.CaptureFixture[str]) -
 def test_ratios_say_how_many_times_as_fast(capsys: pytest.CaptureFixture[str]) -> None:
     earlier = report(network_seconds=0.1, job_seconds=0.12)
     (row,) = as_json(report(), earlier.rows)["rows"]
+    assert set(row) == documented.keys("vsr bench")
     assert row["network_times_as_fast"] == pytest.approx(2)
     assert row["job_times_as_fast"] == pytest.approx(1.5)
     lines = shown(capsys, report(), earlier)

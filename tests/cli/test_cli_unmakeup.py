@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests import documented
 from vsrcli.cli import app
 
 runner = CliRunner()
@@ -47,6 +48,7 @@ def test_the_output_goes_beside_the_input(face: Path) -> None:
 def test_json_has_the_figures(face: Path, tmp_path: Path) -> None:
     result = vsr(face, tmp_path / "out.jpg", *BOX, "--json", "--quiet")
     found = json.loads(result.stdout)
+    assert set(found) == documented.keys("vsr unmakeup")
     assert found["output"] == str(tmp_path / "out.jpg")
     assert found["size"] == [240, 200] and found["unedited"] is False
     assert found["change"] == pytest.approx(20, abs=0.1)
@@ -88,6 +90,7 @@ def test_a_plan_is_printed_and_nothing_written(face: Path, tmp_path: Path) -> No
     result = vsr(face, *BOX, "--dry-run")
     assert result.exit_code == 0 and "face.unmakeup.png" in result.stdout.replace("\n", "")
     plan = json.loads(vsr(face, *BOX, "--dry-run", "--json").stdout)
+    assert set(plan) == documented.keys("vsr unmakeup --dry-run")
     assert (plan["size"], plan["whole"], plan["model"]) == ([240, 200], False, "tiny_crn")
     assert [path.name for path in tmp_path.iterdir()] == ["face.png"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tarfile
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests import documented
 from tests.conftest import MakeClip
 from tests.networks.tiny import TINY
 from vsrcli.cli import app
@@ -40,24 +40,15 @@ def test_json_is_one_object(make_clip: MakeClip, tmp_path: Path) -> None:
     assert probe(output).width == 128
 
 
-def documented(heading: str) -> set[str]:
-    """Keys in the table under HEADING in docs/json.md."""
-    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
-    table = text.split(f"## {heading}\n")[1].split("\n## ")[0]
-    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    assert rows, heading
-    return set(re.findall(r"`(\w+)`", " ".join(rows)))
-
-
 def test_the_json_is_documented(make_clip: MakeClip, tmp_path: Path) -> None:
     arguments = ("upscale", make_clip(frames=1), tmp_path / "out.mp4", "--json")
     plan = json.loads(vsr(*arguments, "--dry-run").stdout)
-    assert set(plan) == documented("vsr upscale --dry-run")
-    assert set(json.loads(vsr(*arguments).stdout)) == documented("vsr upscale")
+    assert set(plan) == documented.keys("vsr upscale --dry-run")
+    assert set(json.loads(vsr(*arguments).stdout)) == documented.keys("vsr upscale")
     small = vsr("degrade", tmp_path / "out.mp4", tmp_path / "small.mp4", "--json")
-    assert set(json.loads(small.stdout)) == documented("vsr degrade")
+    assert set(json.loads(small.stdout)) == documented.keys("vsr degrade")
     scores = vsr("psnr", tmp_path / "out.mp4", tmp_path / "out.mp4", "--json")
-    assert set(json.loads(scores.stdout)["outputs"][0]) == documented("vsr psnr")
+    assert set(json.loads(scores.stdout)["outputs"][0]) == documented.keys("vsr psnr")
 
 
 def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def main() -> None:
         # Edited where the tone predicted is above 0.01, whatever else.
         "detector": json.dumps([0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 20]),
         "edited_above": "0.5",
+        "edited_surely": "0.6",
         "training_data": "none",
         "licence": "MIT",
         "source": "tests/data/make_tiny_crn.py",

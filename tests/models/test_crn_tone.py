@@ -69,6 +69,29 @@ def test_an_edge_is_more_peaked_than_noise(torch: Any) -> None:
     assert float(textures(edge)[0, 1, 0, 0] - textures(noise)[0, 1, 0, 0]) > 1
 
 
+def test_what_is_covered_is_not_learnt_from(torch: Any) -> None:
+    from models.crn.tone import Tone
+    from models.crn.train_tone import Sample, Views, losses
+
+    generator = torch.Generator().manual_seed(3)
+    small, truth = (0.2 + 0.6 * torch.rand(8, 3, 56, 48, generator=generator) for _ in "ab")
+    traces = torch.randn(8, 8, 20, 16, generator=generator)
+    views = Views(small, truth, traces, torch.ones(8), torch.arange(8), torch.zeros(8))
+    plain = Sample.of(views, torch.arange(8))
+    assert (plain.small == small).all() and plain.seen.all()
+    one, two = (plain.varied(torch.Generator().manual_seed(4)) for _ in "ab")
+    assert (one.small == two.small).all() and (one.seen == two.seen).all()
+    assert 0.5 < one.seen.mean() < 1 and not (one.traces * (1 - one.seen)).any()
+    ratio = (one.small / one.truth)[one.seen.expand_as(one.small) > 0]
+    mirrored = (small / truth).flip(3), small / truth
+    assert any(torch.isclose(ratio, each[one.seen.expand_as(each) > 0]).all() for each in mirrored)
+    torch.manual_seed(0)
+    head = Tone().eval()
+    wrong = Sample(one.small, one.truth + (1 - one.seen), one.traces, one.seen)
+    found, expected = (losses(head, each, views.edited)[0] for each in (wrong, one))
+    assert torch.allclose(found, expected)
+
+
 def test_pairs_are_what_they_are_called(tmp_path: Any, torch: Any) -> None:
     from models.crn.canvas import CANVAS
     from models.crn.data import KINDS, Faces
@@ -86,7 +109,8 @@ def test_pairs_are_what_they_are_called(tmp_path: Any, torch: Any) -> None:
             assert all(edited) if kind != "untouched" else not any(edited)
         for drawn in draws:
             if kind == "app":
-                assert drawn.version in (6, 7) and drawn.finish.tone in ("light log", "log")
+                assert drawn.version in (6, 7)
+                assert drawn.finish.tone in ("toe log", "light log", "log")
             elif kind in ("smoothing", "both"):
                 assert 1 <= drawn.version <= 5
             else:

@@ -27,14 +27,15 @@ def test_the_default_model_comes_with_vsr() -> None:
     assert card.components[:4] == ("curve", "1", "2", "3") and card.tone == 4
     assert len(card.variances) == 363 and list(card.variances) == sorted(card.variances)[::-1]
     assert "CC BY 4.0" in card.training_data
-    assert len(card.detector) == 11 and 0 < card.edited_above < 1
+    assert len(card.detector) == 11 and 0 < card.edited_above < card.edited_surely < 1
 
 
 def test_all_facts_are_read() -> None:
     card = read_crn_card(TINY)
     assert (card.name, card.version, card.components) == ("tiny_crn", "1", ("1", "2-363"))
     assert (card.tone, card.face_height, card.canvas) == (1, 64, (112, 96))
-    assert (card.multiple_of, card.halo, card.edited_above) == (16, 16, 0.5)
+    assert (card.multiple_of, card.halo) == (16, 16)
+    assert (card.edited_above, card.edited_surely) == (0.5, 0.6)
     assert find_crn(TINY) == card
 
 

@@ -37,7 +37,8 @@ Force = Annotated[
     bool,
     typer.Option(
         "--force",
-        help="Treat a photo that looks unedited too, which is left alone otherwise.",
+        help="Treat a photo that looks unedited too, which is left alone otherwise, and fully "
+        "one that may be.",
         rich_help_panel=HOW_MUCH,
     ),
 ]

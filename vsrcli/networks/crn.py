@@ -43,7 +43,9 @@ class CrnCard:
     detector: tuple[float, ...]
     """Weights, then the bias, of the regression that tells whether a photo was edited."""
     edited_above: float
-    """Its probability above which a photo counts as edited."""
+    """Its probability above which a photo counts as edited ..."""
+    edited_surely: float
+    """... and from which on all that is predicted is added."""
     training_data: str
     licence: str
     source: str
@@ -72,6 +74,7 @@ def read_crn_card(path: Path) -> CrnCard:
             halo=int(facts["halo"]),
             detector=tuple(json.loads(facts["detector"])),
             edited_above=float(facts["edited_above"]),
+            edited_surely=float(facts["edited_surely"]),
             training_data=facts["training_data"],
             licence=facts["licence"],
             source=facts["source"],

@@ -22,6 +22,8 @@ odds by the network's head."""
 _LEAST = 1e-5
 _MOST = 6.0
 """Log odds beyond which the head is sure."""
+LEAST_TRUST = 0.3
+"""Less is not worth saving the file again."""
 
 
 def traces(
@@ -55,3 +57,16 @@ def edited(figures: Floats, weights: tuple[float, ...]) -> float:
     """Probability, by the regression's WEIGHTS (ten, then the bias), that the photo was edited."""
     *factors, bias = weights
     return float(1 / (1 + np.exp(-np.clip(figures @ np.array(factors) + bias, -50, 50))))
+
+
+def trust(chance: float, above: float, surely: float) -> float:
+    """Share of what is predicted that is added, for the CHANCE that the photo was edited.
+
+    Nothing up to ABOVE: the photo is left alone. Then LEAST_TRUST, rising to 1 at SURELY: between
+    the two a photo of no edit is harmed less than an edited one is helped.
+    """
+    if chance <= above:
+        return 0.0
+    if chance >= surely:
+        return 1.0
+    return LEAST_TRUST + (1 - LEAST_TRUST) * (chance - above) / (surely - above)
