@@ -32,9 +32,9 @@ from models.crn.network import MULTIPLE, Crn
 HERE = Path(__file__).parent
 DETECTOR = HERE / "detector.json"
 """Of models.crn.detector: the regression that tells whether a photo was edited."""
-VERSION = "2"
+VERSION = "3"
 TRAINING_DATA = (
-    "365 portraits: Face Research Lab London Set (DeBruine and Jones, CC BY 4.0), its Canada set "
+    "361 portraits: Face Research Lab London Set (DeBruine and Jones, CC BY 4.0), its Canada set "
     "(CC BY 4.0) and Lisa set (CC0); Presidential Innovation Fellows and cio.gov (public domain of "
     "the USA, CC0); Interfaces (CC0 as its collector states). Edited synthetically: "
     "models/crn/edits.py. Split by person."
