@@ -1,6 +1,6 @@
 """Fit the regression that tells whether a photo was edited, on training faces.
 
-    python -m models.crn.detector --cache DIR [--weights models/crn/weights.pt] [--pairs 20]
+    python -m models.crn.detector --cache DIR [--weights models/crn/weights.pt] [--pairs 12]
 
 writes detector.json beside this file, from the training faces that the head has not seen: it is
 surer of those it has. The lower threshold leaves nine of ten untouched photos alone; the upper one,
@@ -138,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.crn.detector", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
-    parser.add_argument("--pairs", type=int, default=20, help="of every face")
+    parser.add_argument("--pairs", type=int, default=12, help="of every face")
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     found = samples(load(given.weights), given.cache, given.pairs, given.processes)
