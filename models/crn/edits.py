@@ -238,8 +238,8 @@ def draw_app_smoothing(random: np.random.Generator) -> Smoothing:
     """A smoothing near a phone app's default: the variance-guided mean, 1.4 to 4.6 % of the face.
 
     Of the skin's texture such an app left 0.76, 0.78, 0.76 and 0.84 in the bands of Gaussian sigma
-    0-1, 1-2, 2-4 and 4-8 (10 pairs, tone undone); radius 3.4 % and amount 0.5 leave 0.77, 0.78,
-    0.81 and 0.84 after JPEG.
+    0-1, 1-2, 2-4 and 4-8 (10 pairs, tone undone); radius 3.4 % and amount 0.5 alone, then JPEG,
+    leave 0.77, 0.78, 0.81 and 0.84 on six sharp faces of the training.
     """
     radius, amount, variant = (float(random.uniform(*span)) for span in APP_SMOOTHING.values())
     return Smoothing("variance", radius, amount, variant)

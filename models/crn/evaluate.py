@@ -48,7 +48,7 @@ SETTINGS = {
 }
 """One edit for all. "app": family "variance" with amount 0.5, then a log curve with base 3 weighted
 by luma. "phone": what is known of one app's pictures, its tone as a table, which is not trained on,
-and the smoothing that leaves as much texture as it does."""
+and a smoothing chosen by the texture that app leaves."""
 UNSHARP = (2.0, 0.3)
 COMPONENTS = Components.load()
 

@@ -1,8 +1,8 @@
 """Train the head (models.crn.tone) by itself: views of pairs are drawn once, then seen many times.
 
-    python -m models.crn.train_tone --cache DIR --views FILE.npz [--count 24000] [--steps 5000]
+    python -m models.crn.train_tone --cache DIR --views FILE.npz [--count 40000] [--steps 5000]
 
-Drawing a view takes as long as learning from it, so VIEWS keeps them; it is made if it is missing,
+Drawing a view takes longer than learning from it, so VIEWS keeps them; it is made if it is missing,
 or only made with `--steps 0`. Writes tone.pt beside this file, the running average of the weights.
 """
 
@@ -254,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.crn.train_tone", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="faces of models.crn.data")
     parser.add_argument("--views", type=Path, required=True, help="made if missing")
-    parser.add_argument("--count", type=int, default=24000)
+    parser.add_argument("--count", type=int, default=40000)
     parser.add_argument("--processes", type=int, default=2, help="that draw views")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--start", type=Path, help="weights to begin with")

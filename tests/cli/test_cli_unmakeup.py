@@ -75,6 +75,8 @@ def test_a_pair_is_two_files(face: Path, tmp_path: Path) -> None:
     assert np.abs(found - 250).max() <= 2  # 0.8 x 250 = 200
     alone = vsr(face, tmp_path / "no.png", *BOX, "--pair", face, tmp_path / "before.png")
     assert alone.exit_code == 3 and "not of the shape" in alone.stderr
+    planned = vsr(face, *BOX, "--dry-run", "--pair", face, tmp_path / "before.png")
+    assert planned.exit_code == 3 and "not of the shape" in planned.stderr
     assert not (tmp_path / "no.png").exists()
 
 

@@ -65,6 +65,10 @@ def unmakeup_command(
         threads=threads,
         **({} if model is None else {"model": model}),
     )
+    if dry_run and pair is not None:
+        from vsrcli.portraits.known import learn_tone
+
+        learn_tone(*pair)  # as the run itself would, once for all pictures
     if source.is_dir():
         if compare or components or box:
             raise UsageError("--compare, --components and --box are for one picture, not a folder")
