@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from models.crn.canvas import CANVAS, FACE_HEIGHT
 from models.crn.components import TONE
 from models.crn.data import KINDS, Faces, tensor
 from models.crn.export import DETECTOR, HERE, load
+from models.crn.forked import forked
 from models.crn.network import Crn
 from models.crn.train_tone import HELD_BACK
 from vsrcli.portraits.faces import Face
@@ -82,23 +82,13 @@ class Samples:
 def samples(network: Crn, cache: Path, count: int, processes: int) -> Samples:
     """COUNT pairs of every face held back, drawn as in training, but half of them untouched."""
     faces = Faces(cache, 128, every=HELD_BACK)
-    each = range(len(faces.pictures))
-    with ProcessPoolExecutor(processes, get_context("fork"), _share, (network, faces)) as pool:
-        parts = list(pool.map(_of_face, each, [count] * len(each)))
+    pairs = partial(_of_face, network, faces, count)
+    parts = forked(pairs, range(len(faces.pictures)), processes)
     return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-_SHARED: list[tuple[Crn, Faces]] = []
-
-
-def _share(network: Crn, faces: Faces) -> None:
-    torch.set_num_threads(1)
-    _SHARED[:] = [(network, faces)]
-
-
-def _of_face(face: int, count: int) -> tuple[NDArray[np.float64], ...]:
+def _of_face(network: Crn, faces: Faces, count: int, face: int) -> tuple[NDArray[np.float64], ...]:
     """The fields of Samples, of COUNT pairs of FACE."""
-    ((network, faces),) = _SHARED
     random = np.random.default_rng((11, face))
     whole = (slice(0, CANVAS[0]), slice(0, CANVAS[1]))
     rows, labels, apps, energies = [], [], [], []

@@ -2,8 +2,10 @@
 
     python -m models.crn.train_tone --cache DIR --views FILE.npz [--count 40000] [--steps 5000]
 
-Drawing a view takes longer than learning from it, so VIEWS keeps them; it is made if it is missing,
-or only made with `--steps 0`. Writes tone.pt beside this file, the running average of the weights.
+Drawing a view takes longer than learning from it, so VIEWS keeps them; it is made if it is missing.
+Writes tone.pt beside this file, the running average of the weights. Every 250 steps a line says how
+that does on faces that are kept back. `--steps 0` writes nothing; of the weights that `--start`
+names, if it does, it prints that line.
 """
 
 from __future__ import annotations
@@ -12,9 +14,8 @@ import argparse
 import json
 import math
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.crn.data import CONTEXT, NEAR, Faces, tensor
+from models.crn.forked import forked
 from models.crn.tone import Tone, change, looked_at, textures
 
 WEIGHTS = Path(__file__).with_name("tone.pt")
@@ -46,7 +48,7 @@ APP_WEIGHT = 1.6
 """How much oftener the views of edits near a phone app's default are seen."""
 HELD_BACK = 12
 """One face in so many is kept for the log."""
-TESTED = 1200
+TESTED = 1500
 """Of its views the log is of no more than these."""
 
 
@@ -70,29 +72,18 @@ class Views:
 
 def draw(cache: Path, count: int, path: Path, processes: int) -> None:
     """COUNT views of the faces in CACHE, stored as PATH; the same whatever PROCESSES."""
-    faces = Faces(cache, 128)
+    view = partial(_view, Faces(cache, 128))
     columns: dict[str, NDArray[np.generic]] = {}
-    # Forked: several gigabytes of faces are shared, not loaded again.
-    with ProcessPoolExecutor(processes, get_context("fork"), _share, (faces,)) as pool:
-        for index, row in enumerate(pool.map(_one, range(count), chunksize=50)):
-            for name, value in row.items():
-                if index == 0:
-                    columns[name] = np.empty((count, *value.shape), value.dtype)
-                columns[name][index] = value
+    for index, row in enumerate(forked(view, range(count), processes, chunk=50)):
+        for name, value in row.items():
+            if index == 0:
+                columns[name] = np.empty((count, *value.shape), value.dtype)
+            columns[name][index] = value
     np.savez(path, **columns)
 
 
-_FACES: list[Faces] = []
-
-
-def _share(faces: Faces) -> None:
-    torch.set_num_threads(1)
-    _FACES[:] = [faces]
-
-
-def _one(index: int) -> dict[str, NDArray[np.generic]]:
+def _view(faces: Faces, index: int) -> dict[str, NDArray[np.generic]]:
     """The view of number INDEX: the fields of Views."""
-    faces = _FACES[0]
     drawn = faces.draw(np.random.default_rng((23, index)))
     view = faces.view(drawn)
     pictures = {"small": tensor(view.small), "truth": tensor(view.truth)}
@@ -191,21 +182,30 @@ def decibels(error: Tensor) -> float:
 
 
 @torch.no_grad()
-def report(head: Tone, views: Views, chosen: Tensor) -> dict[str, float]:
-    """How HEAD does on views CHOSEN, edited and untouched."""
-    head.eval()
+def report(weights: dict[str, Tensor], views: Views) -> dict[str, float]:
+    """How a head of WEIGHTS does on VIEWS of the faces kept back: dB, by kind, and verdicts."""
+    head, chosen = Tone().eval(), torch.nonzero(views.face % HELD_BACK == 0)[:TESTED, 0]
+    head.load_state_dict(weights)
     parts = [losses(head, Sample.of(views, p), views.edited[p]) for p in chosen.split(64)]
     error, before, judged = (torch.cat(column) for column in zip(*parts, strict=True))
-    head.train()
-    edited = views.edited[chosen] > 0
+    edited, app = views.edited[chosen] > 0, views.app[chosen] > 0
     right = judged < math.log(2)
     return {
         "input": round(decibels(before[edited]), 2),
         "edited": round(decibels(error[edited]), 2),
+        "app": round(decibels(error[edited & app]), 2),
+        "others": round(decibels(error[edited & ~app]), 2),
         "untouched": round(decibels(error[~edited]), 2),
         "told": round(float(right[edited].float().mean()), 3),
         "cleared": round(float(right[~edited].float().mean()), 3),
     }
+
+
+def head_in(path: Path) -> dict[str, Tensor]:
+    """The weights of the head in PATH, which holds them alone or the whole network's."""
+    stored, name = torch.load(path, weights_only=True), "tone."
+    whole = {k.removeprefix(name): v for k, v in stored.items() if k.startswith(name)}
+    return whole or stored
 
 
 def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
@@ -213,11 +213,10 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
     torch.manual_seed(0)
     head = Tone().to(memory_format=torch.channels_last)
     if start is not None:
-        head.load_state_dict(torch.load(start, weights_only=True))
+        head.load_state_dict(head_in(start))
     average = {k: v.detach().clone() for k, v in head.state_dict().items()}
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
-    held = views.face % HELD_BACK == 0
-    learnt, kept = torch.nonzero(~held)[:, 0], torch.nonzero(held)[:TESTED, 0]
+    learnt = torch.nonzero(views.face % HELD_BACK != 0)[:, 0]
     shares = 1 + (APP_WEIGHT - 1) * views.app[learnt]
     started, rate = time.monotonic(), RATE * (1.0 if start is None else GOING_ON)
     for step in range(steps):
@@ -240,10 +239,8 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
             for name, value in head.state_dict().items():
                 average[name].lerp_(value, 1 - decay)
         if (step + 1) % 250 == 0:
-            tested = Tone()
-            tested.load_state_dict(average)
             line: dict[str, object] = {"step": step + 1, "loss": round(loss.item(), 3)}
-            line |= report(tested, views, kept)
+            line |= report(average, views)
             line["seconds"] = round(time.monotonic() - started)
             print(json.dumps(line), flush=True)
     return average
@@ -257,13 +254,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40000)
     parser.add_argument("--processes", type=int, default=2, help="that draw views")
     parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--start", type=Path, help="weights to begin with")
+    parser.add_argument("--start", type=Path, help="weights to begin with, of the head or of all")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     if not given.views.exists():
         draw(given.cache, given.count, given.views, given.processes)
-    if given.steps:
+    if given.steps == 0 and given.start is not None:
+        print(json.dumps(report(head_in(given.start), load(given.views))))
+    elif given.steps:
         torch.save(train(load(given.views), given.steps, given.start), given.out)
 
 

@@ -1,0 +1,54 @@
+"""The mean of trained weights: what two states of one training do badly, their mean often does not.
+
+    python -m models.blend OUT.pt A.pt:0.76 B.pt:0.24
+
+A state is a file of weights, or a checkpoint, of which the averaged weights are taken; the shares
+are divided by their sum. Only states of one training belong together: one begun from another, or
+both from a third.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+def part(text: str) -> tuple[dict[str, Tensor], float]:
+    """The weights and the share that FILE:SHARE names."""
+    path, _, share = text.rpartition(":")
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    return stored.get("average", stored), float(share)
+
+
+def blend(parts: list[tuple[dict[str, Tensor], float]]) -> dict[str, Tensor]:
+    """The mean of PARTS, weights and their share; ValueError if they are of different networks."""
+    first, total = parts[0][0], sum(share for _, share in parts)
+    shapes = {name: value.shape for name, value in first.items()}
+    if any({n: v.shape for n, v in weights.items()} != shapes for weights, _ in parts):
+        raise ValueError("these are weights of different networks")
+    # In double precision, so that equal weights stay what they are.
+    summed = {
+        name: sum(weights[name].double() * (share / total) for weights, share in parts)
+        for name in first
+    }
+    return {name: value.to(first[name].dtype).contiguous() for name, value in summed.items()}
+
+
+def main() -> None:
+    """Write the mean."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.blend",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("out", type=Path, metavar="OUT.pt")
+    parser.add_argument("parts", nargs="+", type=part, metavar="FILE.pt:SHARE")
+    given = parser.parse_args()
+    torch.save(blend(given.parts), given.out)
+
+
+if __name__ == "__main__":
+    main()
