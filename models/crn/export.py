@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
+from models.common.onnx_file import keep
 from models.crn.canvas import CANVAS, FACE_HEIGHT
 from models.crn.components import TONE, Components, names
 from models.crn.network import MULTIPLE, Crn
@@ -88,25 +88,7 @@ def export(network: Crn, path: Path, card: dict[str, str]) -> None:
         opset_version=20,
         verbose=False,
     )
-    model = program.model_proto
-    strip(model)
-    for axis in (2, 3):
-        dim = model.graph.input[0].type.tensor_type.shape.dim[axis]
-        assert dim.dim_param, f"axis {axis} is fixed to {dim.dim_value}"
-    onnx.helper.set_model_props(model, card)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def strip(model: onnx.ModelProto) -> None:
-    """Drop the exporter's stack traces: they hold this machine's paths and change the bytes."""
-    model.doc_string = model.graph.doc_string = ""
-    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]
-    for value in (*model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
+    keep(program.model_proto, path, card, {"picture": (2, 3)})
 
 
 def compare(network: Crn, path: Path) -> float:

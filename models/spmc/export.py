@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
+from models.common.onnx_file import keep
 from models.spmc.geometry import LIMIT, SCALE, compose
 from models.spmc.measure import bytes_per_pixel
 from models.spmc.network import Spmc, SpmcConfig
@@ -129,26 +130,7 @@ def export(
         opset_version=20,
         verbose=False,
     )
-    model = program.model_proto
-    strip(model)
-    for value in model.graph.input:
-        for axis in dynamic_axes(role, value.name):
-            dim = value.type.tensor_type.shape.dim[axis]
-            assert dim.dim_param, f"{role}: axis {axis} of {value.name} is fixed to {dim.dim_value}"
-    onnx.helper.set_model_props(model, card)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def strip(model: onnx.ModelProto) -> None:
-    """Drop the exporter's stack traces: they hold this machine's paths and change the bytes."""
-    model.doc_string = model.graph.doc_string = ""
-    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]
-    for value in (*model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
+    keep(program.model_proto, path, card, {name: dynamic_axes(role, name) for name in inputs})
 
 
 def compare(

@@ -18,7 +18,7 @@ def torch() -> Any:
 def test_the_mean_counts_each_state_by_its_share(
     tmp_path: Path, torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.blend import main
+    from models.common.blend import main
 
     generator = torch.Generator().manual_seed(0)
     one, two = ({"w": torch.randn(3, 4, generator=generator)} for _ in "ab")
@@ -33,14 +33,14 @@ def test_the_mean_counts_each_state_by_its_share(
 
 
 def test_equal_states_are_their_own_mean(torch: Any) -> None:
-    from models.blend import blend
+    from models.common.blend import blend
 
     weights = {"w": torch.randn(64, generator=torch.Generator().manual_seed(1))}
     assert (blend([(weights, 0.3), (weights, 0.4), (weights, 0.3)])["w"] == weights["w"]).all()
 
 
 def test_other_networks_are_refused(torch: Any) -> None:
-    from models.blend import blend
+    from models.common.blend import blend
 
     with pytest.raises(ValueError, match="different networks"):
         blend([({"w": torch.zeros(3)}, 1.0), ({"w": torch.zeros(4)}, 1.0)])

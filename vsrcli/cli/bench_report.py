@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from vsrcli.cli.columns import aligned
 from vsrcli.console import clock
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ def table(report: BenchReport, earlier: Sequence[BenchRow] | None = None) -> Ren
         describe(report.machine),
         f"Model: {report.model}",
         "",
-        _aligned(_measured(report.rows), headers=2),
+        aligned(_measured(report.rows), headers=2),
         *(f"{_label(row)}: {row.failure}" for row in report.rows if row.failure),
         _LEGEND,
     ]
     if earlier is not None:
-        parts += ["", _aligned(_compared(report.rows, earlier), headers=2)]
-    parts += ["", _aligned(_paper(report.rows)), _PAPER_LEGEND]
+        parts += ["", aligned(_compared(report.rows, earlier), headers=2)]
+    parts += ["", aligned(_paper(report.rows)), _PAPER_LEGEND]
     return Group(*map(Text, parts))
 
 
@@ -122,18 +123,6 @@ def _paper(rows: Sequence[BenchRow]) -> list[list[str]]:
             found.append([f"{name}, network", frames, _seconds(row.network_seconds), ""])
             found.append([f"{name}, whole job", frames, _seconds(row.job_seconds), ""])
     return found
-
-
-def _aligned(rows: Sequence[Sequence[str]], headers: int = 1) -> str:
-    """Rows as lines of columns, the first to the left and figures to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *figures in rows:
-        cells = [name.ljust(widths[0])]
-        cells += [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-        lines.append(" ".join(cells).rstrip())
-    lines.insert(headers, "-" * max(map(len, lines)))
-    return "\n".join(lines)
 
 
 def _label(row: BenchRow) -> str:

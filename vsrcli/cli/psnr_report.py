@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vsrcli.cli.columns import aligned
 from vsrcli.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
     from vsrcli.metrics import Component, FrameScore
     from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
@@ -52,12 +52,12 @@ def table(report: PsnrReport) -> RenderableType:
         Text(f"Reference: {report.reference} ({_extent(report)})"),
         Text(describe(report.protocol)),
         Text(),
-        _aligned(_output_rows(report), headers=2),
+        Text(aligned(_output_rows(report), headers=2, gap=2)),
     ]
     if len(report.outputs[0].clips) > 1:
         headline = _CHANNELS[report.protocol.channel]
         title = f"\n{headline} pooled, clip by clip (their mean is what stands under: of clips)"
-        parts += [Text(title), _aligned(_clip_rows(report))]
+        parts += [Text(title), Text(aligned(_clip_rows(report), gap=2))]
     return Group(*parts)
 
 
@@ -67,20 +67,6 @@ def _extent(report: PsnrReport) -> str:
     clips = len(report.outputs[0].clips)
     frames = f"{' or '.join(map(str, counts))} frames compared"
     return f"{frames} in {clips} clips" if clips > 1 else frames
-
-
-def _aligned(rows: Sequence[Sequence[str]], headers: int = 1) -> Text:
-    """Rows as lines of columns, the first to the left and figures to the right."""
-    from rich.text import Text
-
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *figures in rows:
-        cells = [name.ljust(widths[0])]
-        cells += [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(headers, "-" * max(map(len, lines)))
-    return Text("\n".join(lines))
 
 
 def _output_rows(report: PsnrReport) -> list[list[str]]:

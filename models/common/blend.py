@@ -1,6 +1,6 @@
 """The mean of trained weights: what two states of one training do badly, their mean often does not.
 
-    python -m models.blend OUT.pt A.pt:0.76 B.pt:0.24
+    python -m models.common.blend OUT.pt A.pt:0.76 B.pt:0.24
 
 A state is a file of weights, or a checkpoint, of which the averaged weights are taken; the shares
 are divided by their sum. Only states of one training belong together: one begun from another, or
@@ -40,7 +40,7 @@ def blend(parts: list[tuple[dict[str, Tensor], float]]) -> dict[str, Tensor]:
 def main() -> None:
     """Write the mean."""
     parser = argparse.ArgumentParser(
-        prog="python -m models.blend",
+        prog="python -m models.common.blend",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
