@@ -18,6 +18,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.conftest import MakeClip
@@ -92,15 +93,15 @@ def test_a_pipe_without_a_video(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
-def pictures(stream: bytes, size: tuple[int, int]) -> tuple[str, list[list[Any]]]:
-    """Header and planes of a 4:2:0 y4m."""
+def pictures(stream: bytes, size: tuple[int, int], chroma: int = 2) -> tuple[str, list[list[Any]]]:
+    """Header and planes of a y4m of 4:2:0, or with CHROMA 1 of 4:4:4."""
     file = io.BytesIO(stream)
     header = file.readline().decode().strip()
     width, height = size
     frames = []
     while line := file.readline():
         assert line == b"FRAME\n"
-        shapes = [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
+        shapes = [(height, width), *[(height // chroma, width // chroma)] * 2]
         frames.append([np.frombuffer(file.read(h * w), np.uint8).reshape(h, w) for h, w in shapes])
     return header, frames
 
@@ -119,6 +120,15 @@ def test_y4m_to_standard_output(clip: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(plane, other)
     assert "constant frame rate" not in result.stderr
     assert "audio stream 1 (aac" in result.stderr  # it is told that there is no sound
+
+
+def test_white_stays_white_in_y4m(tmp_path: Path) -> None:
+    """RGB is full range, and the Y'CbCr that becomes of it is not."""
+    Image.new("RGB", (64, 48), "white").save(tmp_path / "white.png")
+    stream = vsr(tmp_path / "white.png", "-", "--model", "spmc_x4").stdout_bytes
+    header, (planes,) = pictures(stream, (128, 96), chroma=1)
+    assert "C444" in header and header.endswith("XCOLORRANGE=LIMITED")
+    assert [int(np.median(plane)) for plane in planes] == [235, 128, 128]
 
 
 def test_y4m_through_and_through(clip: Path, tmp_path: Path) -> None:

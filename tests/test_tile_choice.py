@@ -99,7 +99,7 @@ def test_less_memory_than_before_is_noted(
     interrupt(clip, tmp_path / "out.mkv")
     memory(monkeypatch, share_of_frame(clip, 0.3))
     notes: list[str] = []
-    do(clip, tmp_path / "out.mkv", note=notes.append)
+    do(clip, tmp_path / "out.mkv", note=notes.append, strict=True)  # nothing is lost by it
     assert tiles == ["off", "off"]
     assert notes == [
         "there is less memory than when this job was begun, with whole frames; --restart adapts"
@@ -154,7 +154,7 @@ def test_smaller_tiles_are_the_job_s_from_then_on(
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        do(clip, output, progress=stop, note=notes.append)
+        do(clip, output, progress=stop, note=notes.append, strict=True)
     edge = edge_in(JobFolder(output))
     assert notes == [f"out of memory on cpu: going on with tiles of {edge} pixels"]
     assert tiles == ["off", edge] and edge == 80

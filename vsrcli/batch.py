@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from vsrcli.errors import InputError, OutputError, VsrError
+import vsrcli
+from vsrcli.errors import InputError, OutputError, UsageError, VsrError
+from vsrcli.media.containers import MUXERS
+from vsrcli.media.folder import JobFolder
+from vsrcli.media.identity import identity
 from vsrcli.media.picture_files import kept_ending, picture_names
 from vsrcli.media.probe import probe
 from vsrcli.media.sources import find_source
+from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
@@ -21,6 +25,11 @@ from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, 
 ProgressOf = Callable[[str], AbstractContextManager[Progress]]
 """Opens the progress display of one video by its name."""
 
+Work = tuple[Path, Path]
+"""What is enlarged, and what it becomes."""
+_MADE_FROM = "made from"
+_HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--threads")
+"""Options that tell how to work rather than what is made."""
 _VIDEO_SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
     *(".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
@@ -71,61 +80,144 @@ def upscale_folder(
     works = _works(source, output)
     if not works:
         raise InputError(f"{source}: no videos in this folder; name a video or another folder")
-    folder = _results_folder(output)
-    if folder != output and output.exists() and not options.overwrite:
-        raise OutputError(f"{output}: exists already; use --overwrite or another name")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as failure:
-        raise OutputError(f"{folder}: cannot be made ({failure.strerror})") from None
     started = time.monotonic()
-    done, failed, skipped = [], [], []
-    for video, result in works:
-        if result.exists() and not options.overwrite:
-            skipped.append(str(result))
-            note(f"{result}: exists already, skipped")
-            continue
+    if output.suffix == ".tar":
+        found = _into_tar(works, output, options, progress, note)
+    else:
+        found = _into_folder(works, output, options, progress, note)
+    return BatchResult(
+        output=str(output),
+        total=len(works),
+        done=tuple(found.done),
+        failed=tuple(found.failed),
+        skipped=tuple(found.skipped),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+@dataclass
+class _Found:
+    """What has become of the files so far."""
+
+    done: list[UpscaleResult] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def skip(self, result: Path, note: Note) -> None:
+        """It is there already."""
+        self.skipped.append(str(result))
+        note(f"{result}: exists already, skipped")
+
+    def make(self, work: Work, options: UpscaleOptions, progress: ProgressOf, note: Note) -> bool:
+        """Make one file; false, and noted, if that fails."""
+        video, result = work
         try:
             with progress(video.name) as report:
-                done.append(upscale(video, result, options, progress=report, note=note))
+                self.done.append(upscale(video, result, options, progress=report, note=note))
         except VsrError as failure:
-            failed.append((str(video), str(failure)))
-            note(str(failure))
-    if folder != output and not failed:
-        write_tar([result for _, result in works], output, overwrite=options.overwrite)
-        shutil.rmtree(folder)
-    seconds = round(time.monotonic() - started, 3)
-    return BatchResult(str(output), len(works), tuple(done), tuple(failed), tuple(skipped), seconds)
+            self.fail(video, failure, note)
+            return False
+        return True
+
+    def fail(self, video: Path, failure: VsrError, note: Note) -> None:
+        """It cannot be made."""
+        self.failed.append((str(video), str(failure)))
+        note(str(failure))
 
 
-def _results_folder(output: Path) -> Path:
-    return output.with_name(output.name + ".vsr") if output.suffix == ".tar" else output
+def _into_folder(
+    works: list[Work], output: Path, options: UpscaleOptions, progress: ProgressOf, note: Note
+) -> _Found:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise OutputError(f"{output}: cannot be made ({failure.strerror})") from None
+    found = _Found()
+    for work in works:
+        if work[1].exists() and not options.overwrite:
+            found.skip(work[1], note)
+        else:
+            found.make(work, options, progress, note)
+    return found
 
 
-def _works(source: Path, output: Path) -> list[tuple[Path, Path]]:
+def _into_tar(
+    works: list[Work], output: Path, options: UpscaleOptions, progress: ProgressOf, note: Note
+) -> _Found:
+    """All into a folder beside the tar first, where finished ones wait for the others."""
+    if output.exists() and not options.overwrite:
+        raise OutputError(f"{output}: exists already; use --overwrite or another name")
+    found, folder = _Found(), JobFolder(output)
+    asked = {f"--{key.replace('_', '-')}": value for key, value in asdict(options).items()}
+    plan = {key: value for key, value in asked.items() if key not in _HOW}
+    with folder.open({"vsr": vsrcli.__version__, **plan}, restart=options.restart):
+        # By the name of each: what it was made from. Of others nobody knows.
+        known = {} if options.restart else folder.decided(_MADE_FROM, {})
+        for video, result in works:
+            try:
+                now = identity(video)
+            except InputError as failure:
+                found.fail(video, failure, note)
+                continue
+            if result.exists() and known.get(result.name) == now:
+                found.skip(result, note)
+                continue
+            if found.make((video, result), replace(options, overwrite=True), progress, note):
+                known[result.name] = now
+                folder.decide(_MADE_FROM, known)
+        if not found.failed:
+            write_tar([result for _, result in works], output, overwrite=options.overwrite)
+            for _, result in works:
+                result.unlink()
+            folder.remove()
+    return found
+
+
+def _works(source: Path, output: Path) -> list[Work]:
     """What is to be enlarged, and what into; nothing if `source` is no batch."""
     videos = _videos(source)
     if videos:
-        folder = _results_folder(output)
-        return [(video, folder / video.name) for video in videos]
+        return _named(videos, source, output)
     names = picture_names(source, output)
     if names is None or not names.kept:
         return []
     pictures = find_source(source).pictures
-    if all(_size(each) == _size(pictures[0]) for each in pictures):
+    if len({_size(each) for each in pictures} - {None}) < 2:
         return []
     return [(each, output / f"{each.stem}{kept_ending(each)}") for each in pictures]
 
 
+def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
+    """Every video and what it becomes: under its own name, if videos of that kind are written."""
+    if output == STANDARD:
+        raise UsageError(f"{source}: holds several videos, and {output} takes one; name a folder")
+    folder = JobFolder(output).path if output.suffix == ".tar" else output
+    works = [
+        (video, folder / (video.name if video.suffix.lower() in MUXERS else f"{video.stem}.mkv"))
+        for video in videos
+    ]
+    if len({result.name.casefold() for _, result in works}) < len(works):
+        raise UsageError(f"{output}: two videos of {source} would be called the same; rename one")
+    return works
+
+
 @cache
-def _size(picture: Path) -> tuple[int, int]:
-    info = probe(picture)
+def _size(picture: Path) -> tuple[int, int] | None:
+    """Width and height; None of a damaged one, which is seen to where pictures are read."""
+    try:
+        info = probe(picture)
+    except InputError:
+        return None
     return info.width, info.height
 
 
 def _videos(folder: Path) -> list[Path]:
-    return sorted(
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as failure:
+        raise InputError(f"{folder}: cannot be read ({failure.strerror})") from None
+    return [
         path
-        for path in folder.iterdir()
+        for path in files
         if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
-    )
+    ]

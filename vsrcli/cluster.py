@@ -11,8 +11,8 @@ from threading import Lock
 from typing import Any
 
 from vsrcli.errors import DeviceError, UsageError
-from vsrcli.job import Job, Note
-from vsrcli.making import Made, Reading, SegmentMaker, once
+from vsrcli.job import Job
+from vsrcli.making import Made, Notes, Reading, SegmentMaker
 from vsrcli.networks.card import Model
 from vsrcli.networks.session import usable_cores
 from vsrcli.workers import gather
@@ -24,7 +24,7 @@ _REPORT_EVERY_S = 1.0
 
 
 def make_on_cluster(
-    job: Job, address: str, *, note: Note, progress: Callable[[int], None]
+    job: Job, address: str, *, note: Notes, progress: Callable[[int], None]
 ) -> Iterator[Made]:
     """Make all segments on the cluster of the scheduler at `address`; an empty one comes last.
 
@@ -54,7 +54,7 @@ def make_on_cluster(
         try:
             for number, made in enumerate(gather(executor, task, 0, workers + 1, ticks.report)):
                 for text in made.notes:
-                    note(text)
+                    note.aside(text)
                 ticks.finish(number, made.frames)
                 yield made
         except dask.KilledWorker:
@@ -116,7 +116,7 @@ class _Maker:
         self._number = self._frames = 0
         self._reported = time.monotonic()
         self._stack = ExitStack()
-        told = once(self._notes.append, strict=job.options.strict)
+        told = Notes(self._notes.append, strict=job.options.strict)
         threads = job.options.threads or max(1, usable_cores() // _tasks_at_once())
         self._maker = self._stack.enter_context(
             SegmentMaker(job, threads=threads, note=told, tick=self._tick)

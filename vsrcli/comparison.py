@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from vsrcli.errors import OutputError
+from vsrcli.errors import OutputError, UsageError
+from vsrcli.media.picture_files import CODECS, PictureNames, is_of
 from vsrcli.media.planes import Frame, to_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import PlanesResampler, chroma_location
+from vsrcli.media.safely import save_safely
+from vsrcli.media.sources import find_source
 from vsrcli.turning import Turning, turning_of
 
 Picture = NDArray[np.uint8]
@@ -26,7 +29,9 @@ _LATEST_FRAME = 300
 """Reading on to the middle of a long clip only to show a frame would be time wasted."""
 
 
-def compare(source: Path, output: Path, picture: Path, *, skip: int = 0) -> None:
+def compare(
+    source: Path, output: Path, picture: Path, *, skip: int = 0, overwrite: bool = False
+) -> None:
     """Write `picture`: a frame of `source` enlarged by bicubic, the same frame of `output`.
 
     `skip` frames of the source come before the output's first. Raises InputError for files that
@@ -43,13 +48,34 @@ def compare(source: Path, output: Path, picture: Path, *, skip: int = 0) -> None
         turned = outputs.info.sequence or outputs.info.display_matrix is not None
         turning = _shown(inputs.info) if turned else Turning()
         before = turning.of(_rgb(_bicubic(small, turning.size((width, height)))))
-    page = draw(before, after, names=("bicubic", "vsr"))
-    try:
-        Image.fromarray(page).save(picture)
-    except (OSError, ValueError) as failure:
-        raise OutputError(
-            f"{picture}: the comparison cannot be written ({failure}); choose another name"
-        ) from None
+    page = Image.fromarray(draw(before, after, names=("bicubic", "vsr")))
+    save_safely(picture, page.save, overwrite=overwrite)
+
+
+def check_page(
+    picture: Path, source: Path, output: Path, names: PictureNames | None, *, overwrite: bool
+) -> None:
+    """Find out before the work whether `compare` can write `picture` after it.
+
+    `names` are those of the pictures `output` stands for. Raises UsageError and OutputError.
+    """
+    if picture.suffix.lower() not in CODECS:
+        raise UsageError(f"--compare {picture}: unknown kind of picture; use .png or .jpg")
+    if names is not None and names.strangers():
+        raise UsageError(f"--compare: {output} holds other files; name another folder")
+    inputs = (source, *find_source(source).pictures) if picture.exists() else ()
+    if any(each.exists() and each.samefile(picture) for each in inputs):
+        raise UsageError(f"--compare {picture}: is an input; choose another name")
+    if _same(picture, output) or (names is not None and is_of(picture, names)):
+        raise UsageError(f"--compare {picture}: is the output; choose another name")
+    if picture.exists() and not overwrite:
+        raise OutputError(f"{picture}: exists already; use --overwrite or another name")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.absolute().parent.resolve() / one.name == other.absolute().parent.resolve() / (
+        other.name
+    )
 
 
 def draw(before: Picture, after: Picture, *, names: tuple[str, str]) -> Picture:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -27,7 +28,7 @@ class Verbosity(IntEnum):
 
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-_results = Console(highlight=False)
+_results = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 _verbosity = Verbosity.NORMAL
 _FIRST_LINE_AFTER_S = 16.0
 
@@ -62,7 +63,13 @@ def print_result(result: RenderableType) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout. JSON has no infinities: they, and NaN, become null."""
-    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str) + "\n")
+    dump = partial(json.dumps, _finite(value), indent=2, default=str)
+    text = dump(ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict")
+    except UnicodeEncodeError:  # a locale without these letters, or a name that is no text
+        text = dump(ensure_ascii=True)
+    sys.stdout.write(text + "\n")
 
 
 def _finite(value: Any) -> Any:

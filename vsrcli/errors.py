@@ -34,6 +34,12 @@ class VsrError(Exception):
     exit_status = ExitStatus.FAILURE
 
 
+class Interrupted(VsrError):
+    """Somebody wanted the work to end."""
+
+    exit_status = ExitStatus.INTERRUPTED
+
+
 class CheckError(VsrError):
     """A check the user asked for failed."""
 

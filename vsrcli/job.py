@@ -188,11 +188,15 @@ def _encoder_settings(
 ) -> EncoderSettings:
     codec = choose_codec(output, options.codec, layout)
     chosen = dict(options.encoder_options)
-    crf = options.crf if options.crf is not None else _DEFAULT_CRF.get(codec)
-    if crf is not None and not chosen.keys() & {"crf", "qp", "b", "cq", "lossless"}:
+    others = sorted(chosen.keys() & {"crf", "qp", "cq", "lossless"})
+    if options.crf is not None and others:
+        raise UsageError(f"--crf: not together with -e {others[0]}=; leave one of them out")
+    default = None if others or "b" in chosen else _DEFAULT_CRF.get(codec)
+    crf = options.crf if options.crf is not None else default
+    if crf is not None:
         chosen["crf"] = f"{crf:g}"
         if codec == "libvpx-vp9":
-            chosen["b"] = "0"  # without it the crf is only a bound on a bit rate
+            chosen.setdefault("b", "0")  # otherwise the crf is only a bound on a bit rate
     if options.preset is not None:
         chosen["preset"] = options.preset
     settings = EncoderSettings(codec, tuple(chosen.items()), options.pix_fmt)

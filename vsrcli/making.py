@@ -106,7 +106,7 @@ class SegmentMaker:
     is opened when it is first needed.
     """
 
-    def __init__(self, job: Job, *, threads: int, note: Note, tick: Tick = lambda: None) -> None:
+    def __init__(self, job: Job, *, threads: int, note: Notes, tick: Tick = lambda: None) -> None:
         """`threads` compute the network, 0 for every core; `tick` counts the job's own frames."""
         self._job, self._threads = job, threads
         self._note, self._tick = note, tick
@@ -180,7 +180,7 @@ class SegmentMaker:
         return frames
 
 
-def make_all(job: Job, *, note: Note, tick: Tick) -> Iterator[Made]:
+def make_all(job: Job, *, note: Notes, tick: Tick) -> Iterator[Made]:
     """Make all segments in this process, in order; the last one has no frames."""
     with SegmentMaker(job, threads=job.options.threads, note=note, tick=tick) as maker:
         for number in count():
@@ -221,7 +221,7 @@ def _with_luma(
     yield from enlarger.conclude()
 
 
-def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger[list[Seen]]:
+def open_enlarger(job: Job, threads: int, note: Notes) -> FrameEnlarger[list[Seen]]:
     """The job's network on its device. Raises ModelError and DeviceError."""
     upscaler = SpmcUpscaler(
         job.model,
@@ -229,22 +229,32 @@ def open_enlarger(job: Job, threads: int, note: Note) -> FrameEnlarger[list[Seen
         frames=job.options.frames,
         threads=threads,
         tile=job.options.tile,
-        note=note,
+        note=note.aside,
     )
     return FrameEnlarger(Ensemble(upscaler, job.options.tta), job.size)
 
 
-def once(note: Note, *, strict: bool) -> Note:
-    """`note` that says nothing twice (every segment finds the same); `strict` makes it an error."""
-    said: set[str] = set()
-    lock = Lock()  # reading, the network and encoding tell of what they find in their own threads
+class Notes:
+    """Tells of what is lost, and of what is not; nothing twice: every segment finds the same.
 
-    def tell(text: str) -> None:
-        if strict:
+    Reading, the network and encoding tell of what they find in threads of their own.
+    """
+
+    def __init__(self, note: Note, *, strict: bool) -> None:
+        """With `strict` a loss is an error."""
+        self._note, self._strict = note, strict
+        self._said: set[str] = set()
+        self._lock = Lock()
+
+    def __call__(self, text: str) -> None:
+        """Something of the source is lost. Raises CheckError if that is not accepted."""
+        if self._strict:
             raise CheckError(f"{text}; leave out --strict to accept that")
-        with lock:
-            if text not in said:
-                said.add(text)
-                note(text)
+        self.aside(text)
 
-    return tell
+    def aside(self, text: str) -> None:
+        """Nothing is lost but time; or it was judged already, where it happened."""
+        with self._lock:
+            if text not in self._said:
+                self._said.add(text)
+                self._note(text)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media.safely import save_safely
 from vsrcli.networks.crn import CrnReverter, find_crn
 from vsrcli.networks.session import ignore, resolve_device
 from vsrcli.portraits.faces import Face, find_faces
@@ -27,7 +28,6 @@ from vsrcli.portraits.pictures import (
     Still,
     format_of,
     read_still,
-    save_safely,
     with_pixels,
     write_still,
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vsrcli.errors import InputError, OutOfMemoryError
 from vsrcli.job import Job, Note, UpscalePlan, identity_of, may_replace, prepare
-from vsrcli.making import Made, Reading, SourceFrames, enlarged, make_all, once, open_enlarger
+from vsrcli.making import Made, Notes, Reading, SourceFrames, enlarged, make_all, open_enlarger
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
@@ -91,7 +91,7 @@ def upscale(
 def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     """Do a prepared job, or what is left of it. Raises as `upscale` does."""
     started = time.monotonic()
-    told = once(note, strict=job.options.strict)
+    told = Notes(note, strict=job.options.strict)
     counter = _Counter(job.plan.frames, progress)
     try:
         reading = _WORK[job.form](job, counter, told)
@@ -118,35 +118,35 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     )
 
 
-def _write_video(job: Job, counter: _Counter, note: Note) -> Reading:
+def _write_video(job: Job, counter: _Counter, note: Notes) -> Reading:
     options = job.options
     plan = identity_of(job)
     folder = JobFolder(job.output)
     overwrite = may_replace(job.output, options)
     with folder.open(plan, restart=options.restart):
-        made = make_in_tiles(job, folder, lambda job: _segments(job, counter, note), note)
+        made = make_in_tiles(job, folder, lambda job: _segments(job, counter, note), note.aside)
         if not made[0].frames:
             raise _nothing(job)
         if identity(job.info.path) != plan["input"]:
             raise InputError(
                 f"{job.info.path}: changed while it was read; leave it alone and use --restart"
             )
-        with folder.joining():
-            assemble(
-                [folder.segment(number) for number in range(len(made) - 1)],
-                job.info,
-                job.output,
-                job.streams,
-                start=options.start,
-                end=options.end if options.max_frames is None else Fraction(0),
-                overwrite=overwrite,
-                note=note,
-            )
+        assemble(
+            [folder.segment(number) for number in range(len(made) - 1)],
+            job.info,
+            job.output,
+            job.streams,
+            start=options.start,
+            end=options.end if options.max_frames is None else Fraction(0),
+            overwrite=overwrite,
+            note=note,
+            publishing=folder.publishing,
+        )
         folder.remove()
     return made[-1].reading
 
 
-def _segments(job: Job, counter: _Counter, note: Note) -> Iterator[Made]:
+def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
     """Make all segments, alone or together; the last one has no frames."""
     counter.begin()
     if job.options.cluster is not None:
@@ -160,7 +160,7 @@ def _segments(job: Job, counter: _Counter, note: Note) -> Iterator[Made]:
     return make_all(job, note=note, tick=counter.finish)
 
 
-def _write_pictures(job: Job, counter: _Counter, note: Note) -> Reading:
+def _write_pictures(job: Job, counter: _Counter, note: Notes) -> Reading:
     assert job.names is not None
     writer = ImageWriter(
         job.names,
@@ -176,7 +176,7 @@ def _write_pictures(job: Job, counter: _Counter, note: Note) -> Reading:
         return _write_all(job, writer.write, counter, note)
 
 
-def _write_y4m(job: Job, counter: _Counter, note: Note) -> Reading:
+def _write_y4m(job: Job, counter: _Counter, note: Notes) -> Reading:
     stream = sys.stdout.buffer
     writer = Y4mWriter(stream, job.info, job.size, job.layout, note)
     reading = _write_all(job, writer.write, counter, note)
@@ -185,7 +185,7 @@ def _write_y4m(job: Job, counter: _Counter, note: Note) -> Reading:
 
 
 def _write_all(
-    job: Job, write: Callable[[Frame], object], counter: _Counter, note: Note
+    job: Job, write: Callable[[Frame], object], counter: _Counter, note: Notes
 ) -> Reading:
     """Enlarge all frames as one clip."""
     with SourceFrames(job, note) as frames:

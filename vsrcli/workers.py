@@ -23,8 +23,8 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from vsrcli.errors import DeviceError
-from vsrcli.job import Job, Note
-from vsrcli.making import Made, SegmentMaker, make_all, once
+from vsrcli.job import Job
+from vsrcli.making import Made, Notes, SegmentMaker, make_all
 from vsrcli.networks.session import usable_cores
 
 _ATTEMPTS = 3
@@ -32,7 +32,7 @@ _ATTEMPTS = 3
 _POLL_S = 0.2
 
 
-def make_in_processes(job: Job, *, note: Note, progress: Callable[[int], None]) -> Iterator[Made]:
+def make_in_processes(job: Job, *, note: Notes, progress: Callable[[int], None]) -> Iterator[Made]:
     """Make all segments in `job.options.workers` processes; give them in order, an empty one last.
 
     In fewer, if there are fewer segments than that, so that none of the cores is idle. `progress`
@@ -51,7 +51,7 @@ def make_in_processes(job: Job, *, note: Note, progress: Callable[[int], None]) 
                 poll = partial(_report, progress, done, ticks)
                 for made in gather(executor, _make, number, 2 * job.options.workers, poll):
                     for text in made.notes:
-                        note(text)
+                        note.aside(text)
                     yield made
                     number, done, lost = number + 1, done + made.frames, 0
             return
@@ -62,7 +62,7 @@ def make_in_processes(job: Job, *, note: Note, progress: Callable[[int], None]) 
                     "processes were killed again and again, probably for want of memory; "
                     "use fewer --workers"
                 ) from None
-            note("a process was killed; what it was at is made again")
+            note.aside("a process was killed; what it was at is made again")
 
 
 def _shared_out(job: Job) -> Job:
@@ -148,7 +148,7 @@ def _begin(job: Job, threads: int, ticks: Any) -> None:
             ticks.value += 1
 
     _notes = []
-    told = once(_notes.append, strict=job.options.strict)
+    told = Notes(_notes.append, strict=job.options.strict)
     _maker = SegmentMaker(job, threads=threads, note=told, tick=tick)
 
 

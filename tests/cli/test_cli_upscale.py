@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import tarfile
 from pathlib import Path
 
@@ -82,6 +84,14 @@ def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
         (["clip.mp4", "out.mp4", "--model", "none"], ExitStatus.MODEL, "none"),
         (["clip.mp4", "out.mp4", "--precision", "fp12"], ExitStatus.MODEL, "no fp12 file"),
         (["clip.mp4", "out/%d.png", "--codec", "ffv1"], ExitStatus.USAGE, "sequence of pictures"),
+        (["clip.mp4", "o.mp4", "--crf", "20", "-e", "qp=18"], ExitStatus.USAGE, "with -e qp="),
+        (["clip.mp4", "o.mp4", "--compare", "clip.mp4"], ExitStatus.USAGE, "kind of picture"),
+        (["clip.mp4", "o.mp4", "--compare", "page.png"], ExitStatus.OUTPUT, "exists already"),
+        (["page.png", "o.png", "--compare", "page.png"], ExitStatus.USAGE, "is an input"),
+        (["page.png", "o.png", "--compare", "o.png"], ExitStatus.USAGE, "is the output"),
+        (["clip.mp4", "%d.png", "--compare", "7.png"], ExitStatus.USAGE, "is the output"),
+        (["clip.mp4", "seq%d.png"], ExitStatus.OUTPUT, "seq2.png: exists already"),
+        (["page.png", "o.mp4", "--rate", "1e300"], ExitStatus.USAGE, "frames a second"),
     ],
 )
 def test_bad_requests_end_in_one_sentence(
@@ -95,6 +105,8 @@ def test_bad_requests_end_in_one_sentence(
     make_clip(frames=2)
     (tmp_path / "text.mp4").write_text("not a video\n" * 50)
     (tmp_path / "empty.mp4").write_bytes(b"")
+    for name in ("page.png", "seq2.png"):
+        Image.new("RGB", (32, 24)).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     result = vsr("upscale", *arguments)
@@ -137,6 +149,86 @@ def test_folder_of_videos_into_a_tar(make_clip: MakeClip, tmp_path: Path) -> Non
         assert tar.getnames() == ["a.mp4", "b.mp4"]
     assert json.loads(result.stdout)["total"] == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "out.tar"]
+
+
+def test_a_tar_is_made_of_one_kind_of_results(make_clip: MakeClip, tmp_path: Path) -> None:
+    """Those that wait for a failed one are of its options, and of inputs as they are now."""
+    (tmp_path / "clips").mkdir()
+    good, bad = make_clip("clips/a.mp4", frames=2), tmp_path / "clips" / "b.mp4"
+    bad.write_text("no video")
+    call = ("upscale", tmp_path / "clips", tmp_path / "out.tar", "--model", TINY)
+    assert vsr(*call, "--scale", "2").exit_code == ExitStatus.FAILURE
+    bad.write_bytes(good.read_bytes())
+    other = vsr(*call, "--scale", "3")
+    assert other.exit_code == ExitStatus.USAGE and "--scale 2.0, now 3.0" in sentence(other)
+    make_clip("clips/a.mp4", frames=3)  # another clip: what was made of the first is none of its
+    done = vsr(*call, "--scale", "2", "--json")
+    assert done.exit_code == ExitStatus.SUCCESS, done.output
+    assert [each["frames"] for each in json.loads(done.stdout)["done"]] == [3, 2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "out.tar"]
+
+
+def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    make_clip("clips/a.mp4", frames=2)
+    (tmp_path / "clips" / "b.mp4").write_text("no video")
+    call = ("upscale", tmp_path / "clips", tmp_path / "out.tar", "--model", TINY)
+    vsr(*call, "--scale", "2")
+    (tmp_path / "clips" / "b.mp4").unlink()
+    found = json.loads(vsr(*call, "--scale", "3", "--restart", "--json").stdout)
+    assert [each["size"] for each in found["done"]] == [[192, 144]]
+
+
+def test_videos_of_a_kind_that_is_not_written_become_matroska(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    make_clip("clips/old.mpg", codec="mpeg2video", format="mpeg", frames=2)
+    tiny = ("--model", TINY, "--scale", "2")
+    result = vsr("upscale", tmp_path / "clips", tmp_path / "out", *tiny)
+    assert result.exit_code == ExitStatus.SUCCESS, result.output
+    assert probe(tmp_path / "out" / "old.mkv").width == 128
+    make_clip("clips/old.mkv", frames=2)
+    same = vsr("upscale", tmp_path / "clips", tmp_path / "out", *tiny)
+    assert same.exit_code == ExitStatus.USAGE and "called the same" in sentence(same)
+    pipe = vsr("upscale", tmp_path / "clips", "-", *tiny)
+    assert pipe.exit_code == ExitStatus.USAGE and "name a folder" in sentence(pipe)
+
+
+def test_a_damaged_picture_does_not_stop_a_folder(tmp_path: Path) -> None:
+    for number in range(3):
+        photo(tmp_path / "in" / f"{number}.png", 32, 24)
+    damaged = tmp_path / "in" / "1.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    result = vsr("upscale", tmp_path / "in", tmp_path / "out", "--model", TINY)
+    assert result.exit_code == ExitStatus.DAMAGED, result.output
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_names_are_printed_as_they_are(make_clip: MakeClip, tmp_path: Path) -> None:
+    folder = tmp_path / f"[grp] {'long ' * 25}["
+    folder.mkdir()
+    source = make_clip("in.mkv", frames=1).rename(folder / "b] :smile:.mkv")
+    result = vsr("upscale", source, tmp_path / "o.mkv", "--dry-run")
+    assert str(source) in result.stdout
+
+
+def test_json_of_a_name_that_stdout_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsrcli.console import print_json
+
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", written)
+    print_json({"output": "caf\u00e9 \udce9.mkv"})
+    written.flush()
+    assert json.loads(written.buffer.getvalue()) == {"output": "caf\u00e9 \udce9.mkv"}
+
+
+def test_an_explicit_crf_is_kept_beside_a_bit_rate(make_clip: MakeClip, tmp_path: Path) -> None:
+    call = ("upscale", make_clip(frames=1), tmp_path / "o.webm", "--dry-run", "--json")
+    for rate in ("0", "2M"):
+        plan = json.loads(vsr(*call, "--crf", "30", "-e", f"b={rate}").stdout)
+        assert plan["encoder_options"] == {"b": rate, "crf": "30"}
+    assert json.loads(vsr(*call, "-e", "b=2M").stdout)["encoder_options"] == {"b": "2M"}
 
 
 def test_a_bad_video_of_a_folder_does_not_stop_the_others(

@@ -106,17 +106,31 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert (tmp_path / "out.mp4.vsr").read_bytes() == b"a file"
 
 
-def test_a_mark_is_taken_back_if_joining_fails(tmp_path: Path) -> None:
-    output = tmp_path / "out.mp4"
+def test_only_the_very_file_that_was_published_is_ours(tmp_path: Path) -> None:
+    output, finished = tmp_path / "out.mp4", tmp_path / ".out.mp4.part"
     folder = begun(output)
     with folder.open(PLAN):
-        with pytest.raises(OutputError), folder.joining():
-            raise OutputError("full")
-        output.write_bytes(b"somebody else's")
         assert not folder.was_published()
-        with folder.joining():
-            output.write_bytes(b"ours")
-            assert folder.was_published()
+        finished.write_bytes(b"ours")
+        folder.publishing(finished)
+        assert not folder.was_published()  # interrupted before it got its name
+        output.write_bytes(b"not ours, and later")
+        assert not folder.was_published()
+        finished.replace(output)
+        assert folder.was_published()
+
+
+def test_what_others_left_in_the_folder_keeps_its_plan(tmp_path: Path) -> None:
+    """Results of a batch wait there: they must not be taken for those of another plan."""
+    folder = JobFolder(tmp_path / "out.tar")
+    with folder.open(PLAN):
+        (folder.path / "a.mp4").write_bytes(b"a result")
+    with pytest.raises(UsageError, match="begun otherwise"), folder.open({**PLAN, "--scale": 3}):
+        pass
+    (folder.path / "a.mp4").unlink()
+    with folder.open(PLAN):
+        pass
+    assert not folder.path.exists()
 
 
 @pytest.mark.parametrize("name", ["é" * 125 + ".mp4", "x" * 251 + ".mkv", "y" * 246 + ".m2ts"])

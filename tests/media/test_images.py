@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,18 @@ def flat(pix_fmt: str, values: tuple[int, ...], tags: ColourTags) -> Frame:
     planes = tuple(np.full(s, v, layout.dtype) for s, v in zip(shapes, values, strict=True))
     base = make_frame(pix_fmt, *SIZE, tags=tags)
     return Frame(planes, layout, 0, 1, base.time_base, tags, 0)
+
+
+def test_two_jobs_write_into_one_folder(tmp_path: Path) -> None:
+    frame = make_frame("gbrp", *SIZE)
+    names = [PictureNames(tmp_path / "out" / f"{name}.png") for name in "ab"]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(ImageWriter(each, frame.layout, frame.tags, SIZE)) for each in names
+        ]
+        for writer in writers:
+            writer.write(frame)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -137,7 +150,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
-    folder = tmp_path / ".d.png.part"
+    folder = tmp_path / ".pictures.killed.part"
     folder.mkdir()
     (folder / "7.png").write_bytes(b"half")
     files = write(tmp_path / "%d.png", [make_frame("gray", *SIZE)])

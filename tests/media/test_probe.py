@@ -47,6 +47,12 @@ def test_colour_tags(make_clip: MakeClip, codec: str, pix_fmt: str, tags: Colour
     assert info.depth == (10 if "10" in pix_fmt else 8)
 
 
+@pytest.mark.parametrize("order", ["progressive", "tt", "bb"])
+def test_the_order_of_fields_is_no_chroma_location(make_clip: MakeClip, order: str) -> None:
+    path = make_clip("i.mkv", codec="ffv1", pix_fmt="yuv422p", options={"field_order": order})
+    assert probe(path).tags.chroma_location == 0
+
+
 @pytest.mark.parametrize(("chromaloc", "location"), [(0, 1), (1, 2), (2, 3)])
 def test_chroma_location(make_clip: MakeClip, chromaloc: int, location: int) -> None:
     path = make_clip(options={"x264-params": f"chromaloc={chromaloc}"}, frames=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -226,6 +227,15 @@ def test_a_lighter_graph_gets_larger_tiles() -> None:
     )
     # 101 x 101 pixels take as much memory as a tile of the other graph; nine of 74 suffice.
     assert session.sizes == [(74, 74)] * 9
+
+
+def test_files_that_lie_in_memory_are_no_hindrance(tmp_path: Path) -> None:
+    facts = {"max": "1000\n", "current": "900\n", "stat": "anon 300\ninactive_file 500\n"}
+    for name, text in facts.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert module._control_group_memory(tmp_path) == 600
+    (tmp_path / "memory.max").write_text("max\n")
+    assert module._control_group_memory(tmp_path) is None
 
 
 def test_available_memory_is_plausible() -> None:

@@ -25,7 +25,7 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            error("interrupted; the same upscale command goes on from what is finished")
+            error("interrupted")
             raise typer.Exit(ExitStatus.INTERRUPTED) from None
         except BrokenPipeError:
             raise typer.Exit(ExitStatus.OUTPUT) from None

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from vsrcli.cli.options import JsonOption, TracebackOption
 from vsrcli.console import print_json, print_result
@@ -32,7 +31,7 @@ def doctor_command(
     from vsrcli.doctor import examine
 
     found = examine(folder)
-    print_json(asdict(found)) if json else print_result(escape(_text(found)))
+    print_json(asdict(found)) if json else print_result(_text(found))
     if found.problems:
         raise CheckError(f"{len(found.problems)} problems: {'; '.join(found.problems)}")
 

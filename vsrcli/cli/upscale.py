@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ from vsrcli.cli.options import (
 from vsrcli.cli.upscale_report import batch_text, plan_text, result_text, sizes
 from vsrcli.cli.values import OnErrorChoice, parse_options, parse_rate, parse_size, parse_time
 from vsrcli.console import detail, note, print_json, print_result, progress_bar
-from vsrcli.errors import CheckError, ExitStatus, UsageError
+from vsrcli.errors import CheckError, ExitStatus, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from vsrcli.options import UpscaleOptions
@@ -139,23 +141,37 @@ def _run_kept(
     from vsrcli.upscale import prepare, run
 
     job = prepare(kept, output, options, note=note)
-    if compare is not None and job.names is not None and job.names.strangers():
-        raise UsageError(f"--compare: {output} holds other files; name another folder")
+    if compare is not None:
+        from vsrcli.comparison import check_page
+
+        check_page(compare, kept, output, job.names, overwrite=options.overwrite)
     plan = replace(job.plan, source=str(source))
     if dry_run:
         print_json(asdict(plan)) if json else print_result(plan_text(plan))
         return
     detail(plan_text(plan))
     note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
-    with progress_bar(output.name, plan.frames) as progress:
+    with resumable(job.form == "video"), progress_bar(output.name, plan.frames) as progress:
         result = replace(run(job, progress=progress, note=note), source=str(source))
     if compare is not None:
         from vsrcli.comparison import compare as draw
 
-        draw(kept, output, compare, skip=result.skipped)
+        draw(kept, output, compare, skip=result.skipped, overwrite=options.overwrite)
     print_json(asdict(result)) if json else note(result_text(result))
     if result.damaged:
         raise typer.Exit(ExitStatus.DAMAGED)
+
+
+@contextmanager
+def resumable(goes_on: bool) -> Iterator[None]:
+    """Say of an interrupted job whether it can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        after = "nothing was kept"
+        if goes_on:
+            after = "the same command goes on from what is finished"
+        raise Interrupted(f"interrupted; {after}") from None
 
 
 def _run_batch(
@@ -170,9 +186,10 @@ def _run_batch(
         for plan in [] if json else plans:
             print_result(plan_text(plan))
         return
-    result = upscale_folder(
-        source, output, options, progress=lambda name: progress_bar(name), note=note
-    )
+    with resumable(True):
+        result = upscale_folder(
+            source, output, options, progress=lambda name: progress_bar(name), note=note
+        )
     print_json(asdict(result)) if json else note(batch_text(result))
     if result.failed:
         raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above")

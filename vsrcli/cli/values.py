@@ -7,6 +7,8 @@ from fractions import Fraction
 
 from vsrcli.errors import UsageError
 
+_FINEST, _FASTEST = 100_000, 10_000
+
 
 class OnErrorChoice(StrEnum):
     """What `--on-error` takes."""
@@ -42,11 +44,14 @@ def parse_rate(text: str | None) -> Fraction | None:
     if text is None:
         return None
     try:
-        rate = Fraction(text)
+        # 29.97002997002997 is meant as 30000/1001, and FFmpeg has no room for what it says.
+        rate = Fraction(text).limit_denominator(_FINEST)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
-    if rate <= 0:
-        raise UsageError(f"--rate {text}: write frames a second, such as 25 or 30000/1001")
+    if not 0 < rate <= _FASTEST:
+        raise UsageError(
+            f"--rate {text}: write frames a second, such as 25 or 30000/1001, up to {_FASTEST}"
+        )
     return rate
 
 

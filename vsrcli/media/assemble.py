@@ -55,6 +55,7 @@ def assemble(
     end: Fraction | None = None,
     overwrite: bool = False,
     note: Callable[[str], None] = lambda message: None,
+    publishing: Callable[[Path], None] = lambda finished: None,
 ) -> None:
     """Join `segments` and everything of the source that `plan` keeps into `output`.
 
@@ -63,7 +64,8 @@ def assemble(
     left out and everything is moved so that this frame is at 0. With an `end`, so is what comes
     after it or after the last frame, whichever is later: 0 ends everything with the last frame.
 
-    The output is written beside its name, read again and checked, and only then renamed. Raises
+    The output is written beside its name, read again and checked, and only then renamed;
+    `publishing` is told of the file just before that. Raises
     UsageError and OutputError as `check_output`, and OutputError if a segment is damaged, the disk
     is full, or the check fails; nothing is left behind then, and an older output is untouched.
     """
@@ -81,7 +83,7 @@ def assemble(
             set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
         move = round(cut.shift / timing.base)
         verify(partial, output, timing, move, counts, info, plan, note)
-        _publish(partial, output, overwrite=overwrite)
+        _publish(partial, output, publishing, overwrite=overwrite)
     except (OSError, av.FFmpegError) as failure:
         raise unwritable(output, failure) from None
     finally:
@@ -262,10 +264,13 @@ def _size(segment: Path) -> tuple[int, int]:
         return context.width, context.height
 
 
-def _publish(partial: Path, output: Path, *, overwrite: bool) -> None:
+def _publish(
+    partial: Path, output: Path, publishing: Callable[[Path], None], *, overwrite: bool
+) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: has appeared meanwhile; choose another name or --overwrite")
+    publishing(partial)
     partial.replace(output)
     sync_folder(output.absolute().parent)

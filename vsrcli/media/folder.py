@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,8 +13,8 @@ from vsrcli.errors import UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.names import beside, sync_folder
 
-_PLAN, _LOCK, _JOINING = "plan.json", "lock", "joining"
-_OWN = (_PLAN, "plan.tmp", _JOINING, "segment_*.seg", ".segment_*.part")
+_PLAN, _LOCK, _PUBLISHED = "plan.json", "lock", "published"
+_OWN = (_PLAN, "plan.tmp", _PUBLISHED, "segment_*.seg", ".segment_*.part")
 """All that is ever put into the folder, beside the lock. Nothing else is ever removed from it."""
 _DECIDED = "decided"
 """Part of a plan that is made on the way rather than asked for: not compared, but kept to."""
@@ -57,7 +57,7 @@ class JobFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None and not self.finished():
+        if self._lock is not None and not self._holds_work():
             self.remove()
         self._release()
 
@@ -89,29 +89,25 @@ class JobFolder:
         """The finished segments, in order."""
         return sorted(self.path.glob("segment_*.seg"))
 
-    @contextlib.contextmanager
-    def joining(self) -> Iterator[None]:
-        """While the segments are joined into the output: see `was_published`.
+    def publishing(self, finished: Path) -> None:
+        """Note that FINISHED gets the output's name now: see `was_published`.
 
-        Raises OutputError if the segments cannot be kept safe before that.
+        Raises OutputError if that, or the segments, cannot be kept safe before.
         """
-        mark = self.path / _JOINING
         try:
+            (self.path / _PUBLISHED).write_text(_mark_of(finished), encoding="utf-8")
             sync_folder(self.path)
-            mark.touch()
         except OSError as failure:
             raise unwritable(self.path, failure) from None
-        try:
-            yield
-        except Exception:
-            with contextlib.suppress(OSError):
-                mark.unlink(missing_ok=True)
-            raise
 
     def was_published(self) -> bool:
-        """Whether a job was killed after its output got its name, before it could clear up."""
+        """Whether a job was killed after its output got its name, before it could clear up.
+
+        The output is then the very file that was to get it: of that size, changed at that time.
+        """
         try:
-            return self._output.stat().st_mtime_ns >= (self.path / _JOINING).stat().st_mtime_ns
+            mark = (self.path / _PUBLISHED).read_text(encoding="utf-8")
+            return mark == _mark_of(self._output)
         except OSError:
             return False
 
@@ -124,6 +120,14 @@ class JobFolder:
         self._release()
         with contextlib.suppress(OSError):
             self.path.rmdir()
+
+    def _holds_work(self) -> bool:
+        """Whether anything lies there that took time to make."""
+        aside = (_PLAN, "plan.tmp", _PUBLISHED, _LOCK)
+        return any(
+            each.name not in aside and not each.name.endswith(".part")
+            for each in self.path.iterdir()
+        )
 
     def _clear(self) -> None:
         for pattern in _OWN:
@@ -185,6 +189,12 @@ class JobFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _mark_of(file: Path) -> str:
+    """What tells a file from any other: its size and when it was changed, which renaming keeps."""
+    status = file.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,12 +16,12 @@ import numpy as np
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.names import beside
 from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
+from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
 from vsrcli.turning import Turning, turning_of
 
@@ -79,12 +79,11 @@ class ImageWriter:
             note(f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif")
         if layout.alpha and codec == "mjpeg":
             note("JPEG cannot keep transparency; choose .png")
-        name = "pictures" if names.kept else names.output.name.replace("%", "")
-        self._folder = beside(names.folder / name, ".", ".part")
+        self._stack = ExitStack()
         try:
             names.folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir()
+            scratch = scratch_folder(names.folder, ".pictures.", ".part")
+            self._folder = self._stack.enter_context(scratch)
         except OSError as failure:
             raise unwritable(first, failure) from None
 
@@ -92,11 +91,9 @@ class ImageWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
+        with self._stack:
             if kind is None:
                 self._publish()
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def write(self, frame: Frame) -> Path:
         """Write the next picture and return where it will be.

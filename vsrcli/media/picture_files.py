@@ -107,12 +107,13 @@ def check_pictures(
     """
     if names.single and frames is not None and frames > 1:
         raise too_many(names.output, f"{source} has {frames} frames")
-    read = next((each for each in find_source(source).pictures if _is_of(each, names)), None)
+    read = next((each for each in find_source(source).pictures if is_of(each, names)), None)
     if read is not None:
         raise UsageError(f"{names.output}: {read.name} is an input; choose another name or folder")
-    certain: tuple[Path, ...] = (names.of(0, 0),)
     if names.kept:  # which ones a part of the frames becomes is seen when they are written
-        certain = names.kept if frames == len(names.kept) else ()
+        certain = iter(names.kept if frames == len(names.kept) else ())
+    else:
+        certain = (names.of(index, index) for index in range(frames or 1))
     there = next((each for each in certain if each.exists()), None)
     if there is not None and not overwrite:
         raise OutputError(f"{there}: exists already; choose another name or --overwrite")
@@ -127,7 +128,7 @@ def too_many(output: Path, why: str) -> UsageError:
     )
 
 
-def _is_of(picture: Path, names: PictureNames) -> bool:
+def is_of(picture: Path, names: PictureNames) -> bool:
     """Whether `picture` is called as one that is written may be."""
     if picture.absolute().parent.resolve() != names.folder.absolute().resolve():
         return False

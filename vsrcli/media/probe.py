@@ -279,5 +279,6 @@ def _chroma_location(container: InputContainer, index: int) -> int:
         av.logging.set_libav_level(av.logging.INFO)
         av.logging.set_level(before)
     line = re.search(rf"Stream #0:{index}\b.*Video: (.*)", description)
-    words = re.findall(r"[a-z]+", line[1]) if line else []
+    # As "yuv422p10le(tv, top first, left)": "top first" is the order of fields.
+    words = [word.strip() for word in re.split(r"[,()]", line[1])] if line else []
     return next((n for n, w in enumerate(_CHROMA_LOCATIONS, 1) if w in words), 0)

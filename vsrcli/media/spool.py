@@ -15,6 +15,7 @@ from typing import IO
 
 from vsrcli.errors import InputError
 from vsrcli.media.containers import unwritable
+from vsrcli.media.scratch import lock
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
@@ -67,7 +68,7 @@ def _create(folder: Path) -> tuple[IO[bytes], Path]:
     while True:
         handle, name = tempfile.mkstemp(suffix=_MARK, prefix=_PREFIX, dir=folder)
         file = os.fdopen(handle, "wb")
-        _lock(file)
+        lock(file.fileno())
         if Path(name).exists():  # nobody took it for abandoned before it was locked
             return file, Path(name)
         file.close()
@@ -78,21 +79,8 @@ def _remove_abandoned(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in folder.glob(f"{_PREFIX}*{_MARK}"):
             with contextlib.suppress(OSError), path.open("r+b") as file:
-                if _lock(file):
+                if lock(file.fileno()):
                     path.unlink()
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Lock a file until it is closed; False if somebody else has, or there are no locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _copy(source: Path, kept: IO[bytes], output: Path) -> None:

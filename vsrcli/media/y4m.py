@@ -36,12 +36,12 @@ class Y4mWriter:
         note: Callable[[str], None],
     ) -> None:
         """`info` gives rate, SAR and colours; `note` is told what y4m cannot keep."""
-        self._stream, self._repack, self._note = stream, None, note
+        self._stream, self._repack, self._note, tags = stream, None, note, info.tags
         if layout.kind == "rgb":
             note("y4m holds no RGB: written as Y'CbCr 4:4:4 (BT.709)")
             depth = "" if layout.depth == 8 else f"{layout.depth}le"
-            target = target_tags(info.tags, layout, f"yuv444p{depth}")
-            self._repack = Repacker(info.tags, f"yuv444p{depth}", target)
+            tags = target_tags(info.tags, layout, f"yuv444p{depth}")
+            self._repack = Repacker(info.tags, f"yuv444p{depth}", tags)
             layout = layout_of(f"yuv444p{depth}")
         if layout.alpha:
             note("y4m holds no transparency: left out")
@@ -52,8 +52,8 @@ class Y4mWriter:
         ranges = {FULL_RANGE: " XCOLORRANGE=FULL", 1: " XCOLORRANGE=LIMITED"}
         self._header = (
             f"YUV4MPEG2 W{size[0]} H{size[1]} F{rate.numerator}:{rate.denominator} Ip "
-            f"A{sar.numerator}:{sar.denominator if sar else 0} C{_name(layout, info.tags)}"
-            f"{ranges.get(info.tags.range, '')}\n"
+            f"A{sar.numerator}:{sar.denominator if sar else 0} C{_name(layout, tags)}"
+            f"{ranges.get(tags.range, '')}\n"
         )
 
     def write(self, frame: Frame) -> None:

@@ -289,12 +289,15 @@ def _system_memory() -> int | None:
         return None
 
 
-def _control_group_memory() -> int | None:
+def _control_group_memory(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
     """What the container's limit leaves (control groups version 2)."""
-    folder = Path("/sys/fs/cgroup")
     try:
         limit = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())
+        # Files that were read or written lie there as long as nobody wants the room.
+        lines = (folder / "memory.stat").read_text().splitlines()
+        kept = dict(line.split() for line in lines)
+        used -= int(kept.get("inactive_file", 0)) + int(kept.get("slab_reclaimable", 0))
     except (OSError, ValueError):
         return None
-    return max(0, int(limit) - used) if limit.isdigit() else None
+    return max(0, int(limit) - max(0, used)) if limit.isdigit() else None

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from vsrcli.errors import OutputError
-from vsrcli.portraits.pictures import Samples, save_safely
+from vsrcli.media.safely import save_safely
+from vsrcli.portraits.pictures import Samples
 from vsrcli.portraits.reversal import Prediction
 
 _TALLEST = 1400

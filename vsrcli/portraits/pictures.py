@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.exif import ORIENTATION, forget_layout, load_lists
+from vsrcli.media.safely import save_safely
 from vsrcli.portraits.deep import read_deep, write_png, write_tiff
 
 JPEG_QUALITY = 95
@@ -185,31 +184,6 @@ def format_of(path: Path) -> str:
     if kind is None:
         raise OutputError(f"{path}: write to .jpg, .png, .webp or .tif")
     return kind
-
-
-def save_safely(path: Path, write: Any, *, overwrite: bool) -> None:
-    """Call WRITE with a temporary path beside PATH, then rename: PATH is whole or not there."""
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; use --overwrite or another name")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            write(temporary)
-            # mkstemp keeps others out, which is not what a picture wants.
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as failure:
-        reason = failure.strerror or str(failure)
-        raise OutputError(f"{path}: cannot be written ({reason}); check the folder") from None
 
 
 def _encode(still: Still, path: Path, kind: str) -> None:

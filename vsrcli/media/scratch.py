@@ -1,0 +1,60 @@
+"""What a job puts beside its output while it works, and what killed ones left there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def scratch_folder(folder: Path, prefix: str, suffix: str) -> Iterator[Path]:
+    """A new folder in FOLDER, this job's own, removed at the end.
+
+    Those of jobs that were killed go first: nobody holds their locks any more. Raises OSError.
+    """
+    for path in folder.glob(f"{prefix}*{suffix}"):
+        with contextlib.suppress(OSError), _opened(path) as handle:
+            if handle is not None and lock(handle):
+                shutil.rmtree(path)
+    with contextlib.ExitStack() as stack:
+        path = Path(tempfile.mkdtemp(suffix, prefix, folder))
+        stack.callback(shutil.rmtree, path, ignore_errors=True)
+        handle = stack.enter_context(_opened(path))
+        if handle is not None:
+            lock(handle)
+        # Whoever took it for abandoned before it was locked has removed it.
+        path.mkdir(exist_ok=True)
+        yield path
+
+
+def lock(handle: int) -> bool:
+    """Lock an open file or folder until it is closed; False if somebody else has it, or there are
+    no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """FOLDER, open so that it can be locked; None where folders cannot be."""
+    if not hasattr(os, "O_DIRECTORY"):
+        yield None
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
