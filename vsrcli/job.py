@@ -25,7 +25,7 @@ from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format, turning_for
 from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
-from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
@@ -133,9 +133,12 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
         settings = replace(spare_memory(settings, size), threads=threads)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
-    for line in streams.notes:
+    told = [(line, "choose another container or leave out --strict") for line in streams.notes]
+    gone = [EXTRAS[extra] for extra in info.extras if extra in IN_FRAMES]
+    told += [(f"{what} cannot be kept", "leave out --strict") for what in gone]
+    for line, remedy in told:
         if options.strict:
-            raise CheckError(f"{output}: {line}; choose another container or leave out --strict")
+            raise CheckError(f"{output}: {line}; {remedy}")
         note(line)
     plan = _plan(info, output, options, layout, size, device, model, settings, streams, form)
     if turning is not None:

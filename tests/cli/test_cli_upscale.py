@@ -130,6 +130,32 @@ def test_says_once_what_it_runs_on(make_clip: MakeClip, tmp_path: Path) -> None:
     assert quiet.output == ""
 
 
+def captioned(clip: Path) -> Path:
+    """CLIP, an elementary stream of H.264, with captions (ATSC A/53) in its first frame."""
+    captions = bytes([0xB5, 0, 0x31]) + b"GA94" + bytes([3, 0x41, 0xFF, 0xFC, 0x94, 0x20, 0xFF])
+    message = b"\0\0\1" + bytes([6, 4, len(captions)]) + captions + b"\x80"
+    stream = clip.read_bytes()
+    slice_at = stream.index(b"\0\0\1\x65")
+    clip.write_bytes(stream[:slice_at] + message + stream[slice_at:])
+    return clip
+
+
+def test_what_is_lost_with_the_frames_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = captioned(make_clip("in.h264", frames=3, format="h264"))
+    call = ("upscale", clip, "--model", TINY, tmp_path / "out.mkv")
+    strict = vsr(*call, "--strict")
+    assert strict.exit_code == ExitStatus.FAILURE and "closed captions" in sentence(strict)
+    assert vsr(*call).stderr.count("closed captions inside of the pictures cannot be kept") == 1
+
+
+def test_what_a_container_does_not_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
+    views = {"stereo_mode": "left_right"}
+    clip = make_clip("in.mkv", frames=2, video_metadata=views)
+    for name, told in (("out.mkv", 0), ("out.mp4", 1)):
+        result = vsr("upscale", clip, "--model", TINY, tmp_path / name)
+        assert result.stderr.count("did not keep the layout of two views") == told
+
+
 def test_comparison_picture(make_clip: MakeClip, tmp_path: Path) -> None:
     picture = tmp_path / "compare.png"
     result = vsr("upscale", make_clip(frames=3), tmp_path / "out.mp4", "--compare", picture)

@@ -38,6 +38,21 @@ def flat(pix_fmt: str, values: tuple[int, ...], tags: ColourTags) -> Frame:
     return Frame(planes, layout, 0, 1, base.time_base, tags, 0)
 
 
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        (ColourTags(9, 9, 16, 1), bytes([9, 16, 0, 1])),  # BT.2020, PQ
+        (ColourTags(9, 9, 18, 1), bytes([9, 18, 0, 1])),  # HLG
+        (ColourTags(1, 1, 1, 1), None),
+    ],
+)
+def test_a_png_of_hdr_video_says_so(tmp_path: Path, tags: ColourTags, told: bytes | None) -> None:
+    (file,) = write(tmp_path / "a.png", [make_frame("yuv420p10le", *SIZE, tags=tags)])
+    data = file.read_bytes()
+    place = data.find(b"cICP")
+    assert (data[place + 4 : place + 8] if place > 0 else None) == told
+
+
 def test_two_jobs_write_into_one_folder(tmp_path: Path) -> None:
     frame = make_frame("gbrp", *SIZE)
     names = [PictureNames(tmp_path / "out" / f"{name}.png") for name in "ab"]

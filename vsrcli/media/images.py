@@ -25,6 +25,8 @@ from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
 from vsrcli.turning import Turning, turning_of
 
+_WIDE, _HDR = (9, 11, 12), (16, 18)
+"""ITU-T H.273: primaries of BT.2020 and P3, transfers PQ and HLG. Others pass for sRGB."""
 _OPTIONS = {
     "mjpeg": {"qmin": "2", "qmax": "2"},  # quantiser scale of 31: near lossless
     "libwebp": {"quality": "95"},
@@ -71,7 +73,8 @@ class ImageWriter:
         self._names, self._overwrite = names, overwrite
         self._turning, self._layout = turning or Turning(), turned_layout(layout, turning)
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
-        self._repack = Repacker(_known(tags, source_size), self._pix_fmt, _picture_tags(codec))
+        target = _picture_tags(codec, tags)
+        self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
         self._tags_of, self._note = tags_of, note
         self._limited = tags.range == LIMITED_RANGE
         if codec in ("mjpeg", "libwebp") and layout.depth > 8:
@@ -185,6 +188,7 @@ def encode_picture(codec: str, picture: av.VideoFrame) -> bytes:
     context.time_base = Fraction(1, 25)
     context.thread_count = 1  # threads hold frames back
     context.color_range = picture.color_range
+    context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
     context.options = dict(_OPTIONS.get(codec, {}))
     picture.pts, picture.time_base = 0, Fraction(1, 25)
     return b"".join(bytes(packet) for packet in [*context.encode(picture), *context.encode(None)])
@@ -223,6 +227,12 @@ def _known(tags: ColourTags, size: tuple[int, int]) -> ColourTags:
     return ColourTags(assumed_matrix(size), tags.primaries, tags.transfer, tags.range)
 
 
-def _picture_tags(codec: str) -> ColourTags:
-    """JPEG is BT.601 at full range (JFIF); the others are RGB."""
-    return ColourTags(SMPTE170M if codec == "mjpeg" else RGB, range=FULL_RANGE)
+def _picture_tags(codec: str, tags: ColourTags) -> ColourTags:
+    """JPEG is BT.601 at full range (JFIF); the others are RGB.
+
+    A PNG says so (cICP) if its video, of these `tags`, is of high dynamic range or wide gamut.
+    """
+    made = ColourTags(SMPTE170M if codec == "mjpeg" else RGB, range=FULL_RANGE)
+    if codec == "png" and (tags.primaries in _WIDE or tags.transfer in _HDR):
+        return replace(made, primaries=tags.primaries, transfer=tags.transfer)
+    return made

@@ -50,6 +50,18 @@ class StreamInfo:
     """Cover art."""
 
 
+EXTRAS = {
+    "A53_CC": "closed captions inside of the pictures",
+    "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
+    "DOVI_METADATA": "Dolby Vision metadata",
+    "STEREO3D": "the layout of two views in one picture",
+    "SPHERICAL": "the projection of a spherical picture",
+}
+"""FFmpeg's names of side data, and what people call it."""
+IN_FRAMES = ("A53_CC", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
+"""Extras that belong to each frame and get lost with it; the others a container may keep."""
+
+
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     """What is known of a video before it is read to its end."""
@@ -77,6 +89,8 @@ class MediaInfo:
     tags: ColourTags
     sar: Fraction | None
     """Sample aspect ratio; None where the file says nothing."""
+    extras: tuple[str, ...]
+    """What comes with the first frame beside its samples: keys of `EXTRAS`."""
     display_matrix: tuple[int, ...] | None
     """FFmpeg's nine integers; None for none or the identity."""
     rotation: int
@@ -133,6 +147,7 @@ def _describe(
         frames=_frame_count(container, stream, duration, rate),
         tags=tags_of(frame, chroma_location),
         sar=_fraction(stream.sample_aspect_ratio),
+        extras=_extras(frame, stream.codec_context.codec.canonical_name),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
         interlaced=frame.interlaced_frame or stream.codec_context.field_order > 1,
@@ -168,6 +183,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             frames=count,
             tags=tags_of(frame, chroma_location),
             sar=_fraction(stream.sample_aspect_ratio),
+            extras=(),
             display_matrix=matrix,
             rotation=rotation_of(matrix),
             interlaced=frame.interlaced_frame,
@@ -201,6 +217,15 @@ def _display_matrix(frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:
     except ValueError:  # side data newer than PyAV, such as EXIF, hides all the others
         matrix = _turned(-frame.rotation)
     return None if matrix == _IDENTITY else matrix
+
+
+def _extras(frame: av.VideoFrame, codec: str) -> tuple[str, ...]:
+    if codec in _PICTURE_CODECS:  # see _display_matrix
+        return ()
+    try:
+        return tuple(name for name in EXTRAS if frame.side_data.get(name) is not None)
+    except ValueError:
+        return ()
 
 
 def _turned(clockwise: int) -> tuple[int, ...]:

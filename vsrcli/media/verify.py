@@ -14,7 +14,7 @@ from av.stream import Disposition
 
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
-from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.timing import Timing
@@ -183,6 +183,9 @@ def _check_properties(
         note(f"{name} did not keep the rotation by {info.rotation} degrees")
     if info.sar not in (None, made.sar) and Fraction(made.sar or 1) != info.sar:
         note(f"{name} with {made.codec} did not keep the sample aspect ratio {info.sar}")
+    for extra in info.extras:
+        if extra not in (*IN_FRAMES, *made.extras):
+            note(f"{name} with {made.codec} did not keep {EXTRAS[extra]}")
     lost = [
         word
         for word in ("matrix", "primaries", "transfer", "range")
