@@ -17,6 +17,7 @@ from tests import documented
 from tests.conftest import MakeClip
 from tests.networks.tiny import TINY
 from vsrcli.cli import app
+from vsrcli.enlarge import FrameEnlarger
 from vsrcli.errors import ExitStatus
 from vsrcli.media.probe import probe
 
@@ -325,3 +326,19 @@ def test_pictures_are_degraded_into_a_folder(tmp_path: Path) -> None:
     assert result.exit_code == ExitStatus.SUCCESS, result.output
     assert sorted(path.name for path in (tmp_path / "lr").iterdir()) == ["0.png", "1.png"]
     assert json.loads(result.stdout)["size"] == [16, 12]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("out.mkv", "goes on from what is finished"), ("%d.png", "nothing was kept")],
+)
+def test_an_interrupted_job_says_whether_it_goes_on(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FrameEnlarger, "advance", interrupt)
+    result = vsr("upscale", make_clip(frames=3), tmp_path / name, "--model", TINY)
+    assert result.exit_code == ExitStatus.INTERRUPTED and words in sentence(result)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".mp4"] == []
