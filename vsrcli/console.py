@@ -28,7 +28,7 @@ class Verbosity(IntEnum):
 
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-_results = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+_results = Console(highlight=False, markup=False, emoji=False)
 _verbosity = Verbosity.NORMAL
 _FIRST_LINE_AFTER_S = 16.0
 
@@ -57,8 +57,8 @@ def error(text: str) -> None:
 
 
 def print_result(result: RenderableType) -> None:
-    """A result for people, on stdout."""
-    _results.print(result)
+    """A result for people, on stdout; lines of plain text stay whole, as names in them do."""
+    _results.print(result, soft_wrap=isinstance(result, str))
 
 
 def print_json(value: Any) -> None:

@@ -124,10 +124,11 @@ class JobFolder:
     def _holds_work(self) -> bool:
         """Whether anything lies there that took time to make."""
         aside = (_PLAN, "plan.tmp", _PUBLISHED, _LOCK)
-        return any(
-            each.name not in aside and not each.name.endswith(".part")
-            for each in self.path.iterdir()
-        )
+        try:
+            names = [each.name for each in self.path.iterdir()]
+        except OSError:  # somebody removed it
+            return False
+        return any(name not in aside and not name.endswith(".part") for name in names)
 
     def _clear(self) -> None:
         for pattern in _OWN:
