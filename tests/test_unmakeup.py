@@ -493,6 +493,9 @@ def test_a_box_outside_the_picture_is_refused(source: Path, tmp_path: Path) -> N
 
 def test_names_of_outputs(tmp_path: Path) -> None:
     assert default_output(Path("a/face.JPG")) == Path("a/face.unmakeup.JPG")
+    assert default_output(Path("a/face.bmp")) == Path("a/face.unmakeup.png")
+    with pytest.raises(UsageError, match="name an output"):
+        default_output(Path("/"))
     folder = tmp_path / "shots"
     folder.mkdir()
     assert default_output(folder) == tmp_path / "shots.unmakeup"

@@ -189,8 +189,8 @@ def _works(source: Path, output: Path) -> list[Work]:
 
 def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
     """Every video and what it becomes: under its own name, if videos of that kind are written."""
-    if output == STANDARD:
-        raise UsageError(f"{source}: holds several videos, and {output} takes one; name a folder")
+    if output == STANDARD or (output.suffix.lower() in MUXERS and not output.is_dir()):
+        raise UsageError(f"{source}: is a folder of videos, and {output} but one; name a folder")
     folder = JobFolder(output).path if output.suffix == ".tar" else output
     works = [
         (video, folder / (video.name if video.suffix.lower() in MUXERS else f"{video.stem}.mkv"))

@@ -117,10 +117,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
             turning = turning_for(info.display_matrix, layout)
         streams = frames_alone(info, audio=options.audio, turned=turning is not None)
     else:
-        replace_it = options.overwrite or (
-            JobFolder(output).was_published() and not options.restart
-        )
-        check_output(source, output, overwrite=replace_it)
+        check_output(source, output, overwrite=may_replace(output, options))
         settings = _encoder_settings(output, options, layout)
         streams = plan_streams(info, output, audio=options.audio)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
@@ -167,7 +164,9 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     As asked for, or because it is the very result of this job, which was killed before it could
     clear up after itself.
     """
-    return options.overwrite or (JobFolder(output).was_published() and not options.restart)
+    if options.overwrite or options.restart or not output.is_file():
+        return options.overwrite
+    return JobFolder(output).was_published()
 
 
 def _check_uncoded(output: Path, names: PictureNames | None, options: UpscaleOptions) -> None:

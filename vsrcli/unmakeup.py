@@ -25,6 +25,7 @@ from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pages import draw_comparison, draw_components
 from vsrcli.portraits.pictures import (
+    FORMATS,
     Still,
     format_of,
     read_still,
@@ -73,10 +74,20 @@ class UnmakeupResult:
 
 
 def default_output(source: Path) -> Path:
-    """Beside SOURCE: face.jpg becomes face.unmakeup.jpg, a folder shots becomes shots.unmakeup."""
+    """Beside SOURCE: face.jpg becomes face.unmakeup.jpg, a folder shots becomes shots.unmakeup.
+
+    As PNG where a picture's own format is not written. Raises UsageError for a folder that nothing
+    lies beside.
+    """
     if source.is_dir():
-        return source.with_name(f"{source.resolve().name}.unmakeup")
-    return source.with_name(f"{source.stem}.unmakeup{source.suffix}")
+        folder = source.resolve()
+        if not folder.name:
+            raise UsageError(f"{source}: nothing lies beside it; name an output")
+        # As it was typed, but for "." and "..", which name nothing.
+        beside = source if source.name not in ("", "..") else folder
+        return beside.with_name(f"{folder.name}.unmakeup")
+    suffix = source.suffix if source.suffix.lower() in FORMATS else ".png"
+    return source.with_name(f"{source.stem}.unmakeup{suffix}")
 
 
 class Unmaker:
