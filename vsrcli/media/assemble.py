@@ -96,7 +96,7 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
     if output.exists() and source.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the input; choose another output")
     if output.is_dir():
-        raise OutputError(f"{output}: is a folder; name a file")
+        raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
     muxer_of(output)
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; choose another name or --overwrite")
