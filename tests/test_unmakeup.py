@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import read_still, write_still
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window
-from vsrcli.unmakeup import UnmakeupResult, default_output, plan, unmakeup
+from vsrcli.unmakeup import UnmakeupResult, _check_outputs, default_output, plan, unmakeup
 
 TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")
 """Tone: -0.1 x picture. Texture: half of what a 3 x 3 mean takes away."""
@@ -611,3 +612,48 @@ def profile(primaries: list[tuple[float, float, float]]) -> bytes:
         table += name + struct.pack(">II", at + len(values), 20)
         values += b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in xyz))
     return b"\0" * 128 + struct.pack(">I", 3) + table + values
+
+
+def test_nothing_that_is_read_is_written_over(tmp_path: Path) -> None:
+    source, before, after = (tmp_path / f"{name}.png" for name in ("face", "before", "after"))
+    for path in (source, before, after):
+        Image.new("RGB", (64, 64), "grey").save(path)
+    held = {path: path.read_bytes() for path in (source, before, after)}
+    out = tmp_path / "out.png"
+    overwriting = UnmakeupOptions(overwrite=True, whole=True)
+    paired = replace(overwriting, pair=(before, after))
+    with pytest.raises(UsageError, match="is read for this"):
+        _check_outputs(source, out, overwriting, compare=source)
+    for path in (before, after):
+        with pytest.raises(UsageError, match="is read for this"):
+            _check_outputs(source, path, paired)
+    with pytest.raises(UsageError, match="is the output"):
+        _check_outputs(source, out, overwriting, compare=out)
+    assert {path: path.read_bytes() for path in held} == held
+
+
+def test_a_folder_of_components_is_looked_at_before_the_work(tmp_path: Path) -> None:
+    source, folder = tmp_path / "face.png", tmp_path / "parts"
+    Image.new("RGB", (64, 64), "grey").save(source)
+    options = UnmakeupOptions(whole=True)
+    with pytest.raises(OutputError, match="is a file"):
+        _check_outputs(source, tmp_path / "out.png", options, components=source)
+    folder.mkdir()
+    (folder / "face-1.input.png").write_bytes(b"of another run")
+    with pytest.raises(OutputError, match="exists already"):
+        _check_outputs(source, tmp_path / "out.png", options, components=folder)
+
+
+def test_white_that_is_zero_is_white_in_sixteen_bits(tmp_path: Path) -> None:
+    samples = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    path = tmp_path / "negative.tif"
+    Image.fromarray(samples).save(path, tiffinfo={262: 0})
+    assert (read_still(path).pixels[..., 0] == 65535 - samples).all()
+    Image.fromarray(samples).save(path)
+    assert (read_still(path).pixels[..., 0] == samples).all()
+
+
+def test_transparency_that_sixteen_bits_of_grey_lose_is_told(tmp_path: Path) -> None:
+    samples = np.full((64, 64), 900, np.uint16)
+    Image.fromarray(samples).save(tmp_path / "g.png", transparency=900)
+    assert any("transparency is left out" in note for note in read_still(tmp_path / "g.png").notes)

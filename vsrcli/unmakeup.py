@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,7 @@ class Unmaker:
     ) -> UnmakeupResult:
         """Undo the edit of one picture; see `unmakeup`."""
         started, options = time.monotonic(), self.options
-        _check_outputs(source, output, compare, options)
+        _check_outputs(source, output, options, compare, components)
         still = read_still(source)
         for text in still.notes:
             self._note(f"{source.name}: {text}")
@@ -243,7 +243,7 @@ class UnmakeupPlan:
 def plan(source: Path, output: Path | None, options: UnmakeupOptions) -> UnmakeupPlan:
     """What `unmakeup` would do, without the network. Raises as it does."""
     target = default_output(source) if output is None else output
-    _check_outputs(source, target, None, options)
+    _check_outputs(source, target, options)
     still = read_still(source)
     return UnmakeupPlan(
         source=str(source),
@@ -294,17 +294,45 @@ def _box(face: Face) -> tuple[int, int, int, int]:
 
 
 def _check_outputs(
-    source: Path, output: Path, compare: Path | None, options: UnmakeupOptions
+    source: Path,
+    output: Path,
+    options: UnmakeupOptions,
+    compare: Path | None = None,
+    components: Path | None = None,
 ) -> None:
     """Find out before the work what cannot be written after it."""
     format_of(output)
-    if output.exists() and source.exists() and output.samefile(source):
+    if _same(output, source):
         raise UsageError(f"{output}: is the input itself; the original is what you will want back")
+    read = (source, *(options.pair or ()))
     for path in (output, compare):
-        if path is not None and path.exists() and not options.overwrite:
+        if path is None:
+            continue
+        if any(_same(path, each) for each in read):
+            raise UsageError(f"{path}: is read for this; choose another name")
+        if path.exists() and not options.overwrite:
             raise OutputError(f"{path}: exists already; use --overwrite or another name")
     if compare is not None and compare.suffix.lower() != ".png":
         raise UsageError(f"--compare {compare}: write it to a .png")
+    if compare is not None and compare.absolute() == output.absolute():
+        raise UsageError(f"--compare {compare}: is the output; choose another name")
+    if components is not None and components.exists():
+        _check_components(components, read, overwrite=options.overwrite)
+
+
+def _check_components(folder: Path, read: Sequence[Path], *, overwrite: bool) -> None:
+    if not folder.is_dir():
+        raise OutputError(f"--components {folder}: is a file; name a folder")
+    there = sorted(folder.glob("face-*.png"))
+    for path in there:
+        if any(_same(path, each) for each in read):
+            raise UsageError(f"{path}: is read for this; choose another folder")
+    if there and not overwrite:
+        raise OutputError(f"{there[0]}: exists already; use --overwrite or another folder")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _keep(source: Path, still: Still, output: Path, options: UnmakeupOptions) -> None:

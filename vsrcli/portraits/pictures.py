@@ -27,7 +27,8 @@ FORMATS = {
 """What is read and written, by suffix."""
 DEEP_FORMATS = ("PNG", "TIFF")
 _PROCESSING_SOFTWARE = 0x000B
-_RESOLUTION = 0x011A
+_RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
+_WHITE_IS_ZERO = 0
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 _SETTINGS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0},
@@ -84,10 +85,18 @@ def read_still(path: Path) -> Still:
             notes: tuple[str, ...] = ()
             pixels: Samples
             alpha: Samples | None
+            if depth == 16 and exif.get(_EXTRA_SAMPLES) in (1, (1,)):
+                raise InputError(
+                    f"{path}: its transparency is multiplied into its 16 bits; save it otherwise"
+                )
             if depth == 16 and image.mode not in _SIXTEEN_BITS_GREY:
                 pixels, alpha = read_deep(path, exif.get(ORIENTATION, 1))
             else:
                 pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
+                if depth == 16 and kind == "TIFF" and exif.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+                    pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
+                if depth == 16 and "transparency" in image.info:
+                    notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
             dpi = image.info.get("dpi")
             if kind == "TIFF" and _RESOLUTION not in exif:
                 dpi = None  # Pillow says 1 for none
