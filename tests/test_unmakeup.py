@@ -614,6 +614,16 @@ def profile(primaries: list[tuple[float, float, float]]) -> bytes:
     return b"\0" * 128 + struct.pack(">I", 3) + table + values
 
 
+def test_a_plan_refuses_what_the_run_would(tmp_path: Path) -> None:
+    save(tmp_path / "clear.png", noise(4))
+    with pytest.raises(OutputError, match="no transparency"):
+        plan(tmp_path / "clear.png", tmp_path / "out.jpg", options(box=BOX))
+    save(tmp_path / "face.png", noise())
+    with pytest.raises(UsageError, match="write it to a .png"):
+        page = tmp_path / "page.jpg"
+        plan(tmp_path / "face.png", tmp_path / "out.png", options(box=BOX), compare=page)
+
+
 def test_nothing_that_is_read_is_written_over(tmp_path: Path) -> None:
     source, before, after = (tmp_path / f"{name}.png" for name in ("face", "before", "after"))
     for path in (source, before, after):

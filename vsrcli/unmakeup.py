@@ -27,6 +27,7 @@ from vsrcli.portraits.pages import draw_comparison, draw_components
 from vsrcli.portraits.pictures import (
     FORMATS,
     Still,
+    check_holds,
     format_of,
     read_still,
     with_pixels,
@@ -107,6 +108,7 @@ class Unmaker:
         started, options = time.monotonic(), self.options
         _check_outputs(source, output, options, compare, components)
         still = read_still(source)
+        check_holds(still, output)
         for text in still.notes:
             self._note(f"{source.name}: {text}")
         faces = faces_of(source, still, options)
@@ -240,11 +242,19 @@ class UnmakeupPlan:
     model: str
 
 
-def plan(source: Path, output: Path | None, options: UnmakeupOptions) -> UnmakeupPlan:
+def plan(
+    source: Path,
+    output: Path | None,
+    options: UnmakeupOptions,
+    *,
+    compare: Path | None = None,
+    components: Path | None = None,
+) -> UnmakeupPlan:
     """What `unmakeup` would do, without the network. Raises as it does."""
     target = default_output(source) if output is None else output
-    _check_outputs(source, target, options)
+    _check_outputs(source, target, options, compare, components)
     still = read_still(source)
+    check_holds(still, target)
     return UnmakeupPlan(
         source=str(source),
         output=str(target),

@@ -87,11 +87,11 @@ def _run_one(
 ) -> None:
     from vsrcli.unmakeup import plan, unmakeup
 
+    compare, components = shows
     if dry_run:
-        planned = plan(source, output, options)
+        planned = plan(source, output, options, compare=compare, components=components)
         print_json(asdict(planned)) if json else print_result(_plan_text(planned))
         return
-    compare, components = shows
     result = unmakeup(source, output, options, compare=compare, components=components, note=note)
     print_json(asdict(result)) if json else note(_result_text(result))
 

@@ -178,13 +178,19 @@ def write_still(still: Still, path: Path, *, overwrite: bool, mark: str) -> None
     JPEG at quality 95, 4:4:4; the others without loss. Raises OutputError if PATH exists and may
     not be replaced, cannot be written, or its format cannot hold 16 bits or the transparency.
     """
+    kind = check_holds(still, path)
+    still.exif[_PROCESSING_SOFTWARE] = mark
+    save_safely(path, lambda temporary: _encode(still, temporary, kind), overwrite=overwrite)
+
+
+def check_holds(still: Still, path: Path) -> str:
+    """The format of PATH's suffix; OutputError if it cannot hold STILL's bits or transparency."""
     kind = format_of(path)
     if still.pixels.dtype == np.uint16 and kind not in DEEP_FORMATS:
         raise OutputError(f"{path}: {kind} holds 8 bits, the picture has 16; use .png or .tif")
     if still.alpha is not None and kind == "JPEG":
         raise OutputError(f"{path}: JPEG has no transparency; use .png, .webp or .tif")
-    still.exif[_PROCESSING_SOFTWARE] = mark
-    save_safely(path, lambda temporary: _encode(still, temporary, kind), overwrite=overwrite)
+    return kind
 
 
 def format_of(path: Path) -> str:
