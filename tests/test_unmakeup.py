@@ -614,6 +614,12 @@ def profile(primaries: list[tuple[float, float, float]]) -> bytes:
     return b"\0" * 128 + struct.pack(">I", 3) + table + values
 
 
+def test_what_is_not_kept_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "face.jpg"
+    Image.new("RGB", (64, 64), "grey").save(path, xmp=b"<x:xmpmeta/>", comment=b"mine")
+    assert read_still(path).notes == ("its XMP is not kept", "its comment is not kept")
+
+
 def test_a_plan_refuses_what_the_run_would(tmp_path: Path) -> None:
     save(tmp_path / "clear.png", noise(4))
     with pytest.raises(OutputError, match="no transparency"):

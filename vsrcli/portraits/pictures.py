@@ -1,4 +1,4 @@
-"""Stills: read with everything around the pixels, written with all of it kept."""
+"""Stills: read and written with EXIF, colour profile, resolution, transparency and depth."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ DEEP_FORMATS = ("PNG", "TIFF")
 _PROCESSING_SOFTWARE = 0x000B
 _RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
 _WHITE_IS_ZERO = 0
+_LOST = {"xmp": "XMP", "comment": "comment", "gamma": "gamma"}
+"""What Pillow calls them, and people."""
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 _SETTINGS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0},
@@ -97,6 +99,8 @@ def read_still(path: Path) -> Still:
                     pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
                 if depth == 16 and "transparency" in image.info:
                     notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
+            lost = [] if kind == "TIFF" else [n for k, n in _LOST.items() if image.info.get(k)]
+            notes += tuple(f"its {name} is not kept" for name in lost)
             dpi = image.info.get("dpi")
             if kind == "TIFF" and _RESOLUTION not in exif:
                 dpi = None  # Pillow says 1 for none
