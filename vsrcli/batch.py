@@ -167,8 +167,8 @@ def _into_tar(
                 folder.decide(_MADE_FROM, known)
         if not found.failed:
             write_tar([result for _, result in works], output, overwrite=options.overwrite)
-            for _, result in works:
-                result.unlink()
+            for name in known:  # some may be of videos that are gone
+                (folder.path / name).unlink(missing_ok=True)
             folder.remove()
     return found
 

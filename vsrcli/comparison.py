@@ -66,16 +66,10 @@ def check_page(
     inputs = (source, *find_source(source).pictures) if picture.exists() else ()
     if any(each.exists() and each.samefile(picture) for each in inputs):
         raise UsageError(f"--compare {picture}: is an input; choose another name")
-    if _same(picture, output) or (names is not None and is_of(picture, names)):
+    if names is not None and is_of(picture, names):
         raise UsageError(f"--compare {picture}: is the output; choose another name")
     if picture.exists() and not overwrite:
         raise OutputError(f"{picture}: exists already; use --overwrite or another name")
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.absolute().parent.resolve() / one.name == other.absolute().parent.resolve() / (
-        other.name
-    )
 
 
 def draw(before: Picture, after: Picture, *, names: tuple[str, str]) -> Picture:

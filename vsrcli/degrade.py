@@ -260,8 +260,7 @@ def _encoder_settings(
     output: Path, options: DegradeOptions, layout: PixelLayout
 ) -> EncoderSettings:
     """The encoder with the contest's options, or lossless unless a rate factor is given."""
-    codec = options.codec or _default_codec(output, options, layout)
-    choose_codec(output, codec)
+    codec = choose_codec(output, options.codec or _default_codec(output, options, layout))
     chosen: dict[str, str] = {}
     if options.kind != "contest" and options.crf is None:
         if codec not in _LOSSLESS:

@@ -23,12 +23,15 @@ from vsrcli.media.encoders import (
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
-from vsrcli.media.images import picture_format, turning_for
+from vsrcli.media.images import picture_format, picture_losses, turning_for
 from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
+from vsrcli.media.reader import DEINTERLACED, refused_fields
 from vsrcli.media.segments import segment_length
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
+from vsrcli.media.writer import encoding_losses
+from vsrcli.media.y4m import y4m_losses
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device
 from vsrcli.options import UpscaleOptions, target_size
@@ -104,6 +107,8 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     `options.strict`.
     """
     info = probe(source, rate=options.rate)
+    if options.rate is not None and not info.sequence:
+        raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
     names, turning = picture_names(source, output), None
     form: Form = "pictures" if names is not None else "y4m" if output == STANDARD else "video"
     layout = layout_of(info.pix_fmt)
@@ -130,13 +135,14 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
         settings = replace(spare_memory(settings, size), threads=threads)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
-    told = [(line, "choose another container or leave out --strict") for line in streams.notes]
-    gone = [EXTRAS[extra] for extra in info.extras if extra in IN_FRAMES]
-    told += [(f"{what} cannot be kept", "leave out --strict") for what in gone]
-    for line, remedy in told:
+    lost = _lost_streams(info, streams, output)
+    lost += _lost_in_frames(info, output, options, layout, size, settings, names)
+    for line, refusal in lost:
         if options.strict:
-            raise CheckError(f"{output}: {line}; {remedy}")
+            raise CheckError(refusal)
         note(line)
+    if settings.codec == "libx264rgb" and options.codec is None:
+        note("RGB video, as the pictures are, is shown by few players; by all: --pix-fmt yuv420p")
     plan = _plan(info, output, options, layout, size, device, model, settings, streams, form)
     if turning is not None:
         plan = replace(plan, size_out=turning.size(size))
@@ -169,6 +175,42 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     return JobFolder(output).was_published()
 
 
+def _lost_streams(info: MediaInfo, streams: StreamPlan, output: Path) -> list[tuple[str, str]]:
+    """What the container cannot hold, or only otherwise; with what to say where that is an end."""
+    remedy = "choose another container or leave out --strict"
+    told = [(line, f"{output}: {line}; {remedy}") for line in streams.notes]
+    for extra in info.extras:
+        if extra in IN_FRAMES:
+            line = f"{EXTRAS[extra]} cannot be kept"
+            told.append((line, f"{output}: {line}; leave out --strict"))
+    return told
+
+
+def _lost_in_frames(
+    info: MediaInfo,
+    output: Path,
+    options: UpscaleOptions,
+    layout: PixelLayout,
+    size: tuple[int, int],
+    settings: EncoderSettings,
+    names: PictureNames | None,
+) -> list[tuple[str, str]]:
+    """What is certain to be told in the course of the work; as `_lost_streams`."""
+    told = []
+    if info.interlaced and not options.start:  # further on, frames may be others
+        if not options.deinterlace:
+            raise refused_fields(str(info.path))
+        line = f"{info.path.name}: {DEINTERLACED}"
+        told.append((line, f"{line}; leave out --strict to accept that"))
+    if output == STANDARD:
+        lines = y4m_losses(layout)
+    elif names is not None:
+        lines = picture_losses(settings.codec, layout)
+    else:
+        lines = encoding_losses(info, size, settings, layout)
+    return told + [(line, f"{output}: {line}; leave out --strict to accept that") for line in lines]
+
+
 def _check_uncoded(output: Path, names: PictureNames | None, options: UpscaleOptions) -> None:
     given = {
         "--codec": options.codec,
@@ -188,7 +230,7 @@ def _check_uncoded(output: Path, names: PictureNames | None, options: UpscaleOpt
 def _encoder_settings(
     output: Path, options: UpscaleOptions, layout: PixelLayout
 ) -> EncoderSettings:
-    codec = choose_codec(output, options.codec, layout)
+    codec = choose_codec(output, options.codec, layout, options.pix_fmt)
     chosen = dict(options.encoder_options)
     others = sorted(chosen.keys() & {"crf", "qp", "cq", "lossless"})
     if options.crf is not None and others:

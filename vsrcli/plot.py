@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from vsrcli.errors import OutputError
+from vsrcli.media.safely import save_safely
 from vsrcli.scores import OutputScore, PsnrReport
 
 _SIZE = (1200, 600)
@@ -45,7 +45,7 @@ class _Axes:
         return _FINE * (_TOP + height * share)
 
 
-def plot_psnr(report: PsnrReport, path: Path) -> None:
+def plot_psnr(report: PsnrReport, path: Path, *, overwrite: bool = False) -> None:
     """Draw the PSNR of every frame, in the report's channel, to the picture `path`.
 
     The clips of a folder stand one after the other. There is no line where frames are identical.
@@ -65,10 +65,7 @@ def plot_psnr(report: PsnrReport, path: Path) -> None:
             if len(points) == 1:
                 draw.circle(points[0], 2 * _FINE, fill=colour)
     _draw_legend(draw, report)
-    try:
-        picture.reduce(_FINE).save(path)
-    except (OSError, ValueError) as failure:
-        raise OutputError(f"{path} cannot be written: {failure}") from failure
+    save_safely(path, picture.reduce(_FINE).save, overwrite=overwrite)
 
 
 def _lines(output: OutputScore) -> list[_Run]:

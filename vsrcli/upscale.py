@@ -84,8 +84,9 @@ def upscale(
     """
     source, output = Path(source), Path(output)
     with readable_again(source, output) as kept:
-        job = prepare(kept, output, options or UpscaleOptions(), note=note)
-        return replace(run(job, progress=progress, note=note), source=str(source))
+        told = Notes(note, strict=False).aside  # what is certain before the work is met in it again
+        job = prepare(kept, output, options or UpscaleOptions(), note=told)
+        return replace(run(job, progress=progress, note=told), source=str(source))
 
 
 def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:

@@ -144,6 +144,24 @@ def test_identical_clips_can_be_plotted(tmp_path: Path, reference: Path) -> None
     assert 0 < pixels(path, (0x00, 0x72, 0xB2)) < 300  # the legend alone: there is no line
 
 
+@pytest.mark.parametrize("option", ["--csv", "--plot"])
+def test_no_file_is_overwritten_unasked(
+    tmp_path: Path, reference: Path, output: Path, option: str
+) -> None:
+    path = tmp_path / "figures.png"
+    path.write_bytes(b"precious")
+    before = reference.read_bytes()
+    refused = vsr(reference, output, option, path)
+    assert refused.exit_code == 4 and "figures.png: exists already" in refused.stderr
+    assert path.read_bytes() == b"precious" and not refused.stdout
+    assert vsr(reference, output, option, reference, "--overwrite").exit_code == 2
+    assert vsr(reference, output, option, output, "--overwrite").exit_code == 2
+    assert reference.read_bytes() == before
+    assert vsr(reference, output, option, path, "--overwrite").exit_code == 0
+    assert path.read_bytes()[:4] in (b"outp", b"\x89PNG")
+    assert {each.name for each in tmp_path.iterdir()} == {"figures.png", "ref.mkv", "out.mkv"}
+
+
 def test_folders_show_every_clip(tmp_path: Path) -> None:
     for name in ("1", "10", "2"):
         write(tmp_path / "ref" / f"{name}.mkv", 2)

@@ -19,6 +19,7 @@ from tests.networks.tiny import TINY
 from vsrcli.cli import app
 from vsrcli.enlarge import FrameEnlarger
 from vsrcli.errors import ExitStatus
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
 
 
@@ -74,6 +75,8 @@ def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
         (["empty.mp4", "out.mp4"], ExitStatus.INPUT, "empty.mp4 is empty"),
         (["clip.mp4", "clip.mp4"], ExitStatus.USAGE, "is the input"),
         (["clip.mp4", "out.xyz"], ExitStatus.USAGE, "out.xyz"),
+        (["clip.mp4", "out.mp4", "--rate", "30"], ExitStatus.USAGE, "--rate is for pictures"),
+        (["clip.mp4", "out.mp4", "--pix-fmt", "rgb5"], ExitStatus.USAGE, "pixel format rgb5"),
         (["clip.mp4", "."], ExitStatus.OUTPUT, "is a folder"),
         (["clip.mp4", "/"], ExitStatus.OUTPUT, "is a folder"),
         ([".", "out.mkv"], ExitStatus.USAGE, "name a folder"),
@@ -158,6 +161,67 @@ def test_what_a_container_does_not_keep_is_told(make_clip: MakeClip, tmp_path: P
     for name, told in (("out.mkv", 0), ("out.mp4", 1)):
         result = vsr("upscale", clip, "--model", TINY, tmp_path / name)
         assert result.stderr.count("did not keep the layout of two views") == told
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments", "words"),
+    [
+        ({"pix_fmt": "yuva420p", "codec": "ffv1"}, ("o.mp4",), "cannot keep transparency"),
+        ({"pix_fmt": "yuv422p10le", "codec": "ffv1"}, ("o.jpg", "--max-frames", "1"), "10 bits"),
+        ({}, ("o.mp4", "--size", "131x99"), "takes no odd sizes"),
+        ({"pix_fmt": "yuva420p", "codec": "ffv1"}, ("-",), "y4m holds no transparency"),
+        ({"codec": "mpeg2video", "interlaced": True}, ("o.mp4",), "are deinterlaced"),
+    ],
+)
+def test_a_dry_run_tells_what_the_run_does(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    fields: dict[str, object],
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    name, *more = arguments
+    output = name if name == "-" else tmp_path / name
+    call = ("upscale", make_clip("in.mkv", frames=2, **fields), output, *more, "--model", TINY)
+    for way in (("--dry-run",), ()):
+        told = vsr(*call, *way)
+        assert told.exit_code == 0 and told.stderr.count(words) == 1
+        refused = vsr(*call, *way, "--strict", "--overwrite")
+        assert refused.exit_code == ExitStatus.FAILURE and words in sentence(refused)
+        assert "leave out --strict" in sentence(refused)
+
+
+def test_interlaced_video_is_refused_before_the_work(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mkv", codec="mpeg2video", interlaced=True)
+    refused = vsr("upscale", source, tmp_path / "o.mp4", "--keep-interlaced", "--dry-run")
+    assert refused.exit_code == ExitStatus.INPUT and "in.mkv is interlaced" in sentence(refused)
+
+
+def test_pictures_become_a_video_that_is_widely_shown(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        photo(tmp_path / "in" / f"{number}.png", 24, 16, number)
+    call = ("upscale", tmp_path / "in", tmp_path / "out.mp4", "--model", TINY, "--scale", "2")
+    told = vsr(*call, "--overwrite")
+    assert probe(tmp_path / "out.mp4").pix_fmt == "gbrp" and "is shown by few" in told.stderr
+    asked = vsr(*call, "--pix-fmt", "yuv420p", "--overwrite", "--strict")
+    found = probe(tmp_path / "out.mp4")
+    assert asked.exit_code == 0 and (found.pix_fmt, found.tags.matrix) == ("yuv420p", 1)
+
+
+def test_a_codings_name_means_its_usual_encoder(make_clip: MakeClip, tmp_path: Path) -> None:
+    call = ("upscale", make_clip(), tmp_path / "o.mp4", "--dry-run", "--json", "--codec")
+    plans = [json.loads(vsr(*call, name).stdout) for name in ("hevc", "libx265", "h264")]
+    assert [plan["codec"] for plan in plans] == ["libx265", "libx265", "libx264"]
+    assert [plan["encoder_options"] for plan in plans] == [{"crf": n} for n in ("20", "20", "17")]
+
+
+def test_limited_range_that_is_not_said_is_no_loss(make_clip: MakeClip, tmp_path: Path) -> None:
+    tags = ColourTags(range=1)
+    source = make_clip("in.webm", codec="libvpx-vp9", frames=2, tags=tags)
+    assert probe(source).tags.range == 1
+    call = ("upscale", source, tmp_path / "o.mp4", "--codec", "libvpx-vp9", "--model", TINY)
+    assert vsr(*call, "--strict").exit_code == 0
 
 
 def test_comparison_picture(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_webp_is_close(tmp_path: Path) -> None:
 def test_what_jpeg_cannot_keep_is_said(tmp_path: Path) -> None:
     notes: list[str] = []
     write(tmp_path / "%d.jpg", [make_frame("yuv420p10le", *SIZE)], note=notes.append)
-    assert notes == ["JPG cannot keep 10 bits (written with 8); choose .png or .tif"]
+    assert notes == ["JPEG cannot keep 10 bits (written with 8); choose .png or .tif"]
 
 
 def test_existing_pictures_are_kept_unless_told(tmp_path: Path) -> None:

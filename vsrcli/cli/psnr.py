@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsrcli.cli import psnr_options as option
-from vsrcli.cli.options import JsonOption, QuietOption, TracebackOption, VerboseOption
+from vsrcli.cli.options import (
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    TracebackOption,
+    VerboseOption,
+)
 from vsrcli.console import note, print_json, print_result, progress_bar
-from vsrcli.errors import CheckError, OutputError
+from vsrcli.errors import CheckError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from vsrcli.scores import PsnrReport
@@ -29,6 +35,7 @@ def psnr_command(
     min_psnr: option.MinPsnr = None,
     csv: option.Csv = None,
     plot: option.Plot = None,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -42,8 +49,8 @@ def psnr_command(
     Frames are paired by number, whatever their timestamps.
     """
     for path in (csv, plot):
-        if path is not None and not path.parent.is_dir():
-            raise OutputError(f"the folder of {path} does not exist: create it first")
+        if path is not None:
+            _check_free(path, [reference, *(outputs or []), baseline], overwrite=overwrite)
     from vsrcli.psnr import psnr
     from vsrcli.scores import Protocol
 
@@ -65,11 +72,23 @@ def psnr_command(
             protocol=protocol,
             progress=progress,
         )
-    _show(report, json, csv, plot)
+    _show(report, json, csv, plot, overwrite)
     _check(report, min_psnr)
 
 
-def _show(report: PsnrReport, json: bool, csv: Path | None, plot: Path | None) -> None:
+def _check_free(path: Path, read: list[Path | None], *, overwrite: bool) -> None:
+    """Find out before the work whether figures can be written to PATH after it."""
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder of {path} does not exist: create it first")
+    if path.exists() and any(each and each.exists() and each.samefile(path) for each in read):
+        raise UsageError(f"{path}: is to be scored; choose another name")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already; use --overwrite or another name")
+
+
+def _show(
+    report: PsnrReport, json: bool, csv: Path | None, plot: Path | None, overwrite: bool
+) -> None:
     from vsrcli.cli.psnr_report import as_json, table, write_csv
 
     if json:
@@ -81,11 +100,11 @@ def _show(report: PsnrReport, json: bool, csv: Path | None, plot: Path | None) -
     for text in dict.fromkeys(notes):
         note(text)
     if csv is not None:
-        write_csv(report, csv)
+        write_csv(report, csv, overwrite=overwrite)
     if plot is not None:
         from vsrcli.plot import plot_psnr
 
-        plot_psnr(report, plot)
+        plot_psnr(report, plot, overwrite=overwrite)
 
 
 def _check(report: PsnrReport, least: float | None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vsrcli.cli.columns import aligned
-from vsrcli.errors import OutputError
+from vsrcli.media.safely import save_safely
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -168,19 +168,20 @@ def _clip_json(clip: ClipScore, row: OutputScore) -> dict[str, Any]:
     }
 
 
-def write_csv(report: PsnrReport, path: Path) -> None:
+def write_csv(report: PsnrReport, path: Path, *, overwrite: bool = False) -> None:
     """Write one line for each frame of each output. Raises OutputError if that fails."""
+    save_safely(path, lambda temporary: _write_rows(report, temporary), overwrite=overwrite)
+
+
+def _write_rows(report: PsnrReport, path: Path) -> None:
     header = ["output", "clip", "frame", "output_frame"]
     header += [f"psnr_{component}" for component in _COMPONENTS] + ["ssim"]
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(header)
-            for row in report.outputs:
-                for clip in row.clips:
-                    writer.writerows(_csv_row(row, clip, frame) for frame in clip.frames)
-    except OSError as failure:
-        raise OutputError(f"{path} cannot be written: {failure.strerror}") from failure
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for row in report.outputs:
+            for clip in row.clips:
+                writer.writerows(_csv_row(row, clip, frame) for frame in clip.frames)
 
 
 def _csv_row(row: OutputScore, clip: ClipScore, frame: FrameScore) -> Sequence[str | int]:

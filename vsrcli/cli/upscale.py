@@ -138,9 +138,11 @@ def _run_kept(
     json: bool,
 ) -> None:
     """KEPT is SOURCE, or a copy of what came out of it."""
+    from vsrcli.making import Notes
     from vsrcli.upscale import prepare, run
 
-    job = prepare(kept, output, options, note=note)
+    told = Notes(note, strict=False).aside  # what is certain before the work is met in it again
+    job = prepare(kept, output, options, note=told)
     if compare is not None:
         from vsrcli.comparison import check_page
 
@@ -152,7 +154,7 @@ def _run_kept(
     detail(plan_text(plan))
     note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
     with resumable(job.form == "video"), progress_bar(output.name, plan.frames) as progress:
-        result = replace(run(job, progress=progress, note=note), source=str(source))
+        result = replace(run(job, progress=progress, note=told), source=str(source))
     if compare is not None:
         from vsrcli.comparison import compare as draw
 
@@ -192,6 +194,7 @@ def _run_batch(
         )
     print_json(asdict(result)) if json else note(batch_text(result))
     if result.failed:
-        raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above")
+        tar = f"; {output} is not written until all succeed" if output.suffix == ".tar" else ""
+        raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above{tar}")
     if any(each.damaged for each in result.done):
         raise typer.Exit(ExitStatus.DAMAGED)

@@ -83,7 +83,11 @@ Codec = Annotated[
 ]
 Crf = Annotated[
     float | None,
-    typer.Option(help="Constant rate factor; else 17 for libx264.", rich_help_panel=ENCODE),
+    typer.Option(
+        help="Constant rate factor; else 17 for libx264, 20 for libx265, 24 for libsvtav1 and "
+        "libvpx-vp9.",
+        rich_help_panel=ENCODE,
+    ),
 ]
 Preset = Annotated[
     str | None, typer.Option(help="Speed preset of the encoder.", rich_help_panel=ENCODE)

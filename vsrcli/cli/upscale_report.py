@@ -51,4 +51,5 @@ def result_text(result: UpscaleResult) -> str:
 
 def batch_text(result: BatchResult) -> str:
     """What became of a folder, in one line."""
-    return f"{len(result.done)} of {result.total} files done in {clock(result.seconds)}"
+    before = f", {len(result.skipped)} were there before" if result.skipped else ""
+    return f"{len(result.done)} of {result.total} files done in {clock(result.seconds)}{before}"

@@ -64,10 +64,16 @@ class EncoderSettings:
     """0 lets the encoder decide."""
 
 
-def choose_codec(output: Path, codec: str | None, layout: PixelLayout | None = None) -> str:
+def choose_codec(
+    output: Path,
+    codec: str | None,
+    layout: PixelLayout | None = None,
+    pix_fmt: str | None = None,
+) -> str:
     """Return the encoder for `output`: the one asked for, or the container's usual one.
 
-    With the layout of an RGB source, the usual one keeps RGB. Raises UsageError when there is no
+    With the layout of an RGB source, the usual one keeps RGB, unless `pix_fmt` is something else.
+    A coding's name, such as "hevc", means its usual encoder. Raises UsageError when there is no
     such encoder, or the container cannot hold what it makes.
     """
     muxer = muxer_of(output)
@@ -75,8 +81,9 @@ def choose_codec(output: Path, codec: str | None, layout: PixelLayout | None = N
         if muxer == "webm":
             return "libvpx-vp9"
         rgb = layout is not None and layout.kind == "rgb" and layout.depth == 8
+        rgb = rgb and (pix_fmt is None or pix_fmt in _offered("libx264rgb", every=True))
         return "libx264rgb" if rgb and not (layout and layout.alpha) else "libx264"
-    encoder(codec)
+    codec = encoder(codec).name
     if not holds_video(muxer, codec):
         message = f"{output}: {NAMES[muxer]} cannot hold {codec}; choose another codec or .mkv"
         raise UsageError(message)

@@ -95,7 +95,7 @@ class JobFolder:
         Raises OutputError if that, or the segments, cannot be kept safe before.
         """
         try:
-            (self.path / _PUBLISHED).write_text(_mark_of(finished), encoding="utf-8")
+            _write_synced(self.path / _PUBLISHED, _mark_of(finished))
             sync_folder(self.path)
         except OSError as failure:
             raise unwritable(self.path, failure) from None
@@ -150,10 +150,7 @@ class JobFolder:
 
     def _write_plan(self, plan: Mapping[str, Any]) -> None:
         temporary = self.path / "plan.tmp"
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(plan, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write_synced(temporary, json.dumps(plan, indent=1))
         temporary.replace(self.path / _PLAN)
         sync_folder(self.path)
 
@@ -190,6 +187,14 @@ class JobFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _write_synced(file: Path, text: str) -> None:
+    """Write TEXT so that it outlasts a power cut."""
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _mark_of(file: Path) -> str:

@@ -77,11 +77,8 @@ class ImageWriter:
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
         self._tags_of, self._note = tags_of, note
         self._limited = tags.range == LIMITED_RANGE
-        if codec in ("mjpeg", "libwebp") and layout.depth > 8:
-            kind = first.suffix[1:].upper()
-            note(f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif")
-        if layout.alpha and codec == "mjpeg":
-            note("JPEG cannot keep transparency; choose .png")
+        for line in picture_losses(codec, layout):
+            note(line)
         self._stack = ExitStack()
         try:
             names.folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +175,18 @@ def picture_tags(info: MediaInfo) -> Callable[[int], PictureTags]:
     """Return what gives the tags of the picture that each frame was read from; none of a video."""
     pictures = find_source(info.path).pictures if info.sequence else ()
     return lambda index: read_tags(pictures[index]) if index < len(pictures) else PictureTags()
+
+
+def picture_losses(codec: str, layout: PixelLayout) -> list[str]:
+    """What pictures of a CODEC cannot keep of frames of `layout`."""
+    found, kind = [], {"mjpeg": "JPEG", "libwebp": "WebP"}.get(codec)
+    if kind and layout.depth > 8:
+        found.append(
+            f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif"
+        )
+    if layout.alpha and codec == "mjpeg":
+        found.append("JPEG cannot keep transparency; choose .png")
+    return found
 
 
 def encode_picture(codec: str, picture: av.VideoFrame) -> bytes:

@@ -22,10 +22,10 @@ _CODECS = frozenset(
 """Of which a packet of these containers is a picture."""
 
 
-def can_pass_over(form: str, codec: str, *, interlaced: bool) -> bool:
+def can_pass_over(form: str, codec: str, *, fields: bool) -> bool:
     """Whether pictures of a CODEC in FFmpeg's format FORM can be counted by their packets."""
     known = codec in _CODECS and any(name in form for name in _CONTAINERS)
-    return known and not interlaced
+    return known and not fields
 
 
 class NotCleanError(Exception):

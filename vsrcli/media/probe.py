@@ -96,6 +96,9 @@ class MediaInfo:
     rotation: int
     """Degrees clockwise that a player turns the picture: 0, 90, 180, 270 or in between."""
     interlaced: bool
+    """Whether the first frame is."""
+    fields: bool
+    """Whether the stream says it has fields; frame by frame it need not."""
     video_index: int
     """Index of the video stream that is read."""
     streams: tuple[StreamInfo, ...]
@@ -150,7 +153,8 @@ def _describe(
         extras=_extras(frame, stream.codec_context.codec.canonical_name),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
-        interlaced=frame.interlaced_frame or stream.codec_context.field_order > 1,
+        interlaced=frame.interlaced_frame,
+        fields=stream.codec_context.field_order > 1,
         video_index=stream.index,
         streams=tuple(_stream_info(s) for s in container.streams),
         chapters=len(container.chapters()),
@@ -187,6 +191,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             display_matrix=matrix,
             rotation=rotation_of(matrix),
             interlaced=frame.interlaced_frame,
+            fields=False,
             video_index=0,
             streams=(StreamInfo(0, "video", codec, None, None, False),),
             chapters=0,

@@ -110,7 +110,7 @@ class Reader:
         info = self.info
         if not self._start or info.start_pts is None or self._source.pictures:
             return None
-        if not can_pass_over(info.format, info.codec, interlaced=info.interlaced):
+        if not can_pass_over(info.format, info.codec, fields=info.interlaced or info.fields):
             return None
         return Wanted(info.start_pts + math.ceil(self._start / info.time_base), before + _SPARE)
 
@@ -187,11 +187,8 @@ class Reader:
 
     def _interlaced(self) -> None:
         if not self._deinterlace:
-            raise InputError(
-                f"{self._source.name} is interlaced, which cannot be kept when pictures change "
-                "size; let it be deinterlaced"
-            )
-        self._once("interlaced", "interlaced frames are deinterlaced (bwdif)")
+            raise refused_fields(self._source.name)
+        self._once("interlaced", DEINTERLACED)
 
     def _frame(
         self, item: Shown[av.VideoFrame], index: int, reformatter: VideoReformatter
@@ -228,6 +225,16 @@ class Reader:
             self._noted.add(kind)
             self._note(f"{self._source.path.name}: {text}")
 
+
+def refused_fields(name: str) -> InputError:
+    """The error that a file called NAME, with fields that are to be kept, ends in."""
+    return InputError(
+        f"{name} is interlaced, which cannot be kept when pictures change size; "
+        "let it be deinterlaced"
+    )
+
+
+DEINTERLACED = "interlaced frames are deinterlaced (bwdif)"
 
 _SPARE = 4
 """Frames decoded before the first that is given: deinterlacing looks at those beside it."""

@@ -33,6 +33,6 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as failure:
-        reason = failure.strerror or str(failure)
+    except (OSError, ValueError) as failure:  # the latter of pictures that a format cannot hold
+        reason = getattr(failure, "strerror", None) or str(failure)
         raise OutputError(f"{path}: cannot be written ({reason}); check the folder") from None

@@ -21,15 +21,17 @@ def scratch_folder(folder: Path, prefix: str, suffix: str) -> Iterator[Path]:
         with contextlib.suppress(OSError), _opened(path) as handle:
             if handle is not None and lock(handle):
                 shutil.rmtree(path)
-    with contextlib.ExitStack() as stack:
+    while True:
         path = Path(tempfile.mkdtemp(suffix, prefix, folder))
-        stack.callback(shutil.rmtree, path, ignore_errors=True)
-        handle = stack.enter_context(_opened(path))
-        if handle is not None:
-            lock(handle)
-        # Whoever took it for abandoned before it was locked has removed it.
-        path.mkdir(exist_ok=True)
-        yield path
+        with contextlib.suppress(FileNotFoundError), _opened(path) as handle:
+            if handle is not None:
+                lock(handle)
+            if path.exists():  # nobody took it for abandoned before it was locked
+                try:
+                    yield path
+                finally:
+                    shutil.rmtree(path, ignore_errors=True)
+                return
 
 
 def lock(handle: int) -> bool:

@@ -186,12 +186,14 @@ def _check_properties(
     for extra in info.extras:
         if extra not in (*IN_FRAMES, *made.extras):
             note(f"{name} with {made.codec} did not keep {EXTRAS[extra]}")
+    # Limited range is what is meant where nothing is said; full range is 2.
+    unsaid = dict.fromkeys(("matrix", "primaries", "transfer"), (0, 2)) | {"range": (0, 1)}
     lost = [
         word
         for word in ("matrix", "primaries", "transfer", "range")
         if getattr(info.tags, word) != getattr(made.tags, word)
         and getattr(made.tags, word) in (0, 2)
-        and getattr(info.tags, word) not in (0, 2)
+        and getattr(info.tags, word) not in unsaid[word]
     ]
     if lost:
         note(f"{name} with {made.codec} did not keep the colour tags: {', '.join(lost)}")

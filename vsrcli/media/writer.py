@@ -85,6 +85,17 @@ def read_times(path: Path) -> SegmentTimes:
         raise OutputError(message) from None
 
 
+def encoding_losses(
+    info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, layout: PixelLayout
+) -> list[str]:
+    """What `SegmentWriter`, called alike, is going to note. Raises UsageError as it does."""
+    found: list[str] = []
+    pix_fmt = _pix_fmt(settings, layout, size, found.append)
+    _note_untagged(info, size, layout, found.append)
+    encoder_options(settings, info, target_tags(info.tags, layout, pix_fmt), found.append)
+    return found
+
+
 class SegmentWriter:
     """Encodes frames into one segment file, which appears under its name only when complete.
 

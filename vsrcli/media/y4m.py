@@ -24,6 +24,16 @@ _VISIBLE = Fraction(1, 4)
 """Frames by which a step between two may differ from one, as clocks of 1 ms make it."""
 
 
+def y4m_losses(layout: PixelLayout) -> list[str]:
+    """What y4m cannot keep of frames of `layout`."""
+    found = []
+    if layout.kind == "rgb":
+        found.append("y4m holds no RGB: written as Y'CbCr 4:4:4 (BT.709)")
+    if layout.alpha:
+        found.append("y4m holds no transparency: left out")
+    return found
+
+
 class Y4mWriter:
     """Writes frames of one size to a stream, the header before the first."""
 
@@ -37,14 +47,13 @@ class Y4mWriter:
     ) -> None:
         """`info` gives rate, SAR and colours; `note` is told what y4m cannot keep."""
         self._stream, self._repack, self._note, tags = stream, None, note, info.tags
+        for line in y4m_losses(layout):
+            note(line)
         if layout.kind == "rgb":
-            note("y4m holds no RGB: written as Y'CbCr 4:4:4 (BT.709)")
             depth = "" if layout.depth == 8 else f"{layout.depth}le"
             tags = target_tags(info.tags, layout, f"yuv444p{depth}")
             self._repack = Repacker(info.tags, f"yuv444p{depth}", tags)
             layout = layout_of(f"yuv444p{depth}")
-        if layout.alpha:
-            note("y4m holds no transparency: left out")
         self._planes = 1 if layout.kind == "gray" else 3
         rate, sar = info.rate or Fraction(25), info.sar or Fraction(0, 1)
         self._tick = info.time_base * rate
