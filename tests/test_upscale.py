@@ -176,10 +176,15 @@ def test_keeps_times_streams_tags_and_shape(make_clip: MakeClip, tmp_path: Path)
     assert result.dropped == ()
 
 
-def test_keeps_rotation_and_reads_heights_as_displayed(make_clip: MakeClip, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [{"height": 128}, {"width": 96}, {"size": (96, 128)}])
+def test_keeps_rotation_and_reads_sizes_as_displayed(
+    make_clip: MakeClip, tmp_path: Path, size: dict[str, Any]
+) -> None:
     source = make_clip("in.mp4", display_matrix=TURNED, frames=3)
     output = tmp_path / "out.mp4"
-    upscale(source, output, UpscaleOptions(height=128))  # displayed as 48x64
+    upscale(source, output, UpscaleOptions(**size))  # displayed as 48x64
+    with pytest.raises(UsageError, match="30x40 is not an enlargement of 48x64"):
+        upscale(source, output, UpscaleOptions(size=(30, 40), overwrite=True))
     after = probe(output)
     assert after.display_matrix == probe(source).display_matrix is not None
     assert (after.width, after.height) == (128, 96)
@@ -338,6 +343,7 @@ def test_strict_refuses_losses(make_clip: MakeClip, tmp_path: Path) -> None:
         ({"scale": 1.0}, "above 1"),
         ({"scale": 9.0}, "at most 8"),
         ({"scale": 2.0, "height": 90}, "exclude each other"),
+        ({"width": 120, "height": 90}, "exclude each other"),
         ({"frames": 32}, "from 1 to 31"),
         ({"start": Fraction(2), "end": Fraction(1)}, "after the start"),
         ({"max_frames": 0}, "at least 1"),

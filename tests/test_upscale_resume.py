@@ -223,7 +223,7 @@ def test_two_jobs_on_one_output(clip: Path, whole: bytes, tmp_path: Path) -> Non
         pass
     first.send_signal(signal.SIGSTOP)
     try:
-        with pytest.raises(UsageError, match="another vsr is at work on this output"):
+        with pytest.raises(OutputError, match="another vsr is at work on this output"):
             do(clip, output, restart=True)
     finally:
         first.send_signal(signal.SIGCONT)

@@ -28,6 +28,7 @@ from vsrcli.media.picture_files import PictureNames, check_pictures, picture_nam
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.reader import DEINTERLACED, refused_fields
 from vsrcli.media.segments import segment_length
+from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.writer import encoding_losses
@@ -109,6 +110,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     info = probe(source, rate=options.rate)
     if options.rate is not None and not info.sequence:
         raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
+    _note_gaps(source, note)
     names, turning = picture_names(source, output), None
     form: Form = "pictures" if names is not None else "y4m" if output == STANDARD else "video"
     layout = layout_of(info.pix_fmt)
@@ -173,6 +175,15 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     if options.overwrite or options.restart or not output.is_file():
         return options.overwrite
     return JobFolder(output).was_published()
+
+
+def _note_gaps(source: Path, note: Note) -> None:
+    """Tell of numbers that are missing among pictures, which then follow one another."""
+    numbers = find_source(source).numbers
+    if numbers and (missing := numbers[-1] - numbers[0] + 1 - len(numbers)):
+        first = next(n for n in range(numbers[0], numbers[-1]) if n not in numbers)
+        what = f"number {first} is" if missing == 1 else f"{missing} numbers, from {first} on, are"
+        note(f"{source}: {what} missing; the pictures there are follow one another")
 
 
 def _lost_streams(info: MediaInfo, streams: StreamPlan, output: Path) -> list[tuple[str, str]]:

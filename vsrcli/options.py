@@ -21,12 +21,14 @@ MAX_PIXELS = 1 << 28
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpscaleOptions:
-    """Options of `vsrcli.upscale`. At most one of `scale`, `size` and `height` may be given."""
+    """Options of `vsrcli.upscale`; `scale`, `size`, `width` and `height` exclude each other."""
 
     scale: float | None = None
     """Above 1, up to 8; 4 when no size is given either."""
     size: tuple[int, int] | None = None
     """Target (width, height) as displayed, in pixels."""
+    width: int | None = None
+    """Target width as displayed; the height follows."""
     height: int | None = None
     """Target height as displayed; the width follows."""
     frames: int = 5
@@ -79,7 +81,8 @@ class UpscaleOptions:
     """Forget the finished part of an interrupted job."""
 
     def __post_init__(self) -> None:
-        given = [name for name in ("scale", "size", "height") if getattr(self, name) is not None]
+        sizes = ("scale", "size", "width", "height")
+        given = [name for name in sizes if getattr(self, name) is not None]
         if len(given) > 1:
             raise UsageError(f"--{given[0]} and --{given[1]} exclude each other; give one")
         if self.scale is not None and not 1 < self.scale <= MAX_SCALE:
@@ -112,12 +115,15 @@ def target_size(
 ) -> tuple[int, int]:
     """The stored (width, height) of the output for a stored size of the input.
 
-    `sideways` says that players turn the picture by a quarter: `size` and `height` are meant as
-    displayed. Sizes that do not follow exactly from the request are rounded to whole chroma
-    samples, as players and encoders want them. Raises UsageError if that is no enlargement.
+    `sideways` says that players turn the picture by a quarter: `size`, `width` and `height` are
+    meant as displayed. Sizes that do not follow exactly from the request are rounded to whole
+    chroma samples, as players and encoders want them. Raises UsageError if that is no enlargement.
     """
     if options.size is not None:
         target = options.size[::-1] if sideways else options.size
+    elif options.width is not None:
+        shown = height if sideways else width
+        target = _scaled(Fraction(options.width, shown), width, height, layout)
     elif options.height is not None:
         shown = width if sideways else height
         target = _scaled(Fraction(options.height, shown), width, height, layout)
@@ -126,16 +132,22 @@ def target_size(
         target = _scaled(scale, width, height, layout)
     for new, old in zip(target, (width, height), strict=True):
         if not old < new <= old * MAX_SCALE:
+            asked, there = _shown(target, sideways), _shown((width, height), sideways)
             raise UsageError(
-                f"{target[0]}x{target[1]} is not an enlargement of {width}x{height} by more than 1 "
+                f"{asked} is not an enlargement of {there} by more than 1 "
                 f"and at most {MAX_SCALE:g} both ways; choose another size"
             )
     if target[0] * target[1] > MAX_PIXELS:
         raise UsageError(
-            f"{target[0]}x{target[1]} is more than {MAX_PIXELS >> 20} megapixels a frame; "
+            f"{_shown(target, sideways)} is more than {MAX_PIXELS >> 20} megapixels a frame; "
             "choose a smaller size"
         )
     return target
+
+
+def _shown(size: tuple[int, int], sideways: bool) -> str:
+    width, height = size[::-1] if sideways else size
+    return f"{width}x{height}"
 
 
 def _scaled(scale: Fraction, width: int, height: int, layout: PixelLayout) -> tuple[int, int]:

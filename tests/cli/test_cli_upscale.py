@@ -268,6 +268,9 @@ def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:
     (tmp_path / "clips" / "b.mp4").write_text("no video")
     call = ("upscale", tmp_path / "clips", tmp_path / "out.tar", "--model", TINY)
     vsr(*call, "--scale", "2")
+    failed = vsr(*call, "--scale", "2")
+    assert failed.exit_code == ExitStatus.FAILURE and "0 of 2 files done" in failed.stderr
+    assert ", 1 was there before" in failed.stderr and "until all succeed" in sentence(failed)
     (tmp_path / "clips" / "b.mp4").unlink()
     found = json.loads(vsr(*call, "--scale", "3", "--restart", "--json").stdout)
     assert [each["size"] for each in found["done"]] == [[192, 144]]
@@ -372,6 +375,15 @@ def test_a_folder_of_pictures_into_a_folder(tmp_path: Path) -> None:
     page = ("--overwrite", "--compare", tmp_path / "page.png")
     refused = vsr("upscale", tmp_path / "in", tmp_path / "out", *tiny, *page)
     assert refused.exit_code == ExitStatus.USAGE and "holds other files" in sentence(refused)
+
+
+def test_numbers_that_are_missing_are_told(tmp_path: Path) -> None:
+    for number in (7, 8, 10):
+        photo(tmp_path / "in" / f"{number:03d}.png", 24, 16, number)
+    call = ("upscale", tmp_path / "in" / "%03d.png", tmp_path / "out" / "%04d.png")
+    told = vsr(*call, "--model", TINY, "--scale", "2", "--start", "0.04")
+    assert told.exit_code == 0 and "number 9 is missing" in told.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0008.png", "0010.png"]
 
 
 def test_pictures_of_several_sizes_are_enlarged_one_by_one(tmp_path: Path) -> None:

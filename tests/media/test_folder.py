@@ -79,9 +79,9 @@ def test_an_unfinished_folder_without_segments_is_removed(tmp_path: Path) -> Non
 def test_two_jobs_on_one_output(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from vsrcli.media.folder import JobFolder;"
-        "from vsrcli.errors import UsageError\n"
+        "from vsrcli.errors import OutputError\n"
         "try: JobFolder(pathlib.Path(sys.argv[1])).open({}, restart=True)\n"
-        "except UsageError as failure: print(failure)"
+        "except OutputError as failure: print(failure)"
     )
     folder = begun(tmp_path / "out.mp4")
     with folder.open(PLAN):

@@ -270,6 +270,24 @@ def test_a_folder_takes_pictures_under_their_names(tmp_path: Path) -> None:
         picture_names(tmp_path / "in", tmp_path / "out")
 
 
+def test_numbered_pictures_keep_their_numbers(tmp_path: Path) -> None:
+    frames = [make_frame("gbrp", *SIZE, time=i) for i in range(3)]
+    for number, frame in zip((1001, 1002, 1004), frames, strict=True):
+        write(tmp_path / "in" / f"shot.{number}.png", [frame])
+    names = picture_names(tmp_path / "in" / "shot.%04d.png", tmp_path / "out" / "%06d.png")
+    assert names is not None and str(names) == "a sequence of pictures" and not names.single
+    assert [names.of(0, index).name for index in range(3)] == [
+        "001001.png",
+        "001002.png",
+        "001004.png",
+    ]
+    one = picture_names(tmp_path / "in" / "shot.%04d.png", tmp_path / "one.png")
+    assert one == PictureNames(tmp_path / "one.png") and one.single
+    for source in ("in", "in/shot.1002.png"):  # no numbers, as far as anybody said
+        names = picture_names(tmp_path / source, tmp_path / "out" / "%d.png")
+        assert names is not None and names.of(0, 0).name == "1.png"
+
+
 def test_what_is_a_folder_for_pictures(tmp_path: Path) -> None:
     write(tmp_path / "in" / "a.webp", [make_frame("gbrp", *SIZE)])
     (tmp_path / "in" / "a.webp").rename(tmp_path / "in" / "a.ppm")

@@ -182,7 +182,7 @@ def test_bad_inputs_are_named_in_one_sentence(tmp_path: Path) -> None:
         "missing.mp4": "does not exist",
         "empty.mp4": "is empty",
         "text.mp4": "not a video",
-        "folder": "without pictures",
+        "folder": "without videos or pictures",
         "photo.png": "could be decoded",
         "no_index.mp4": "incomplete",
         "%03d.jpg": "no file matches",

@@ -33,7 +33,8 @@ def doctor_command(
     found = examine(folder)
     print_json(asdict(found)) if json else print_result(_text(found))
     if found.problems:
-        raise CheckError(f"{len(found.problems)} problems: {'; '.join(found.problems)}")
+        many = "a problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+        raise CheckError(f"{many}: {'; '.join(found.problems)}")
 
 
 def _text(found: Diagnosis) -> str:

@@ -32,6 +32,7 @@ def upscale_command(
     output: option.Output,
     scale: option.Scale = None,
     size: option.Size = None,
+    width: option.Width = None,
     height: option.Height = None,
     frames: option.Frames = 5,
     tta: option.Tta = 1,
@@ -75,6 +76,7 @@ def upscale_command(
     options = UpscaleOptions(
         scale=scale,
         size=None if size is None else parse_size(size),
+        width=width,
         height=height,
         frames=frames,
         tta=tta,

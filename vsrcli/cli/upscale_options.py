@@ -36,6 +36,7 @@ Scale = Annotated[
     typer.Option(help="Any factor above 1, up to 8; 4 if no size is given.", rich_help_panel=SIZE),
 ]
 Size = Annotated[str | None, typer.Option(metavar="WxH", help="Exact size.", rich_help_panel=SIZE)]
+Width = Annotated[int | None, typer.Option(help="Width; the height follows.", rich_help_panel=SIZE)]
 Height = Annotated[
     int | None, typer.Option(help="Height; the width follows.", rich_help_panel=SIZE)
 ]

@@ -51,5 +51,7 @@ def result_text(result: UpscaleResult) -> str:
 
 def batch_text(result: BatchResult) -> str:
     """What became of a folder, in one line."""
-    before = f", {len(result.skipped)} were there before" if result.skipped else ""
-    return f"{len(result.done)} of {result.total} files done in {clock(result.seconds)}{before}"
+    text = f"{len(result.done)} of {result.total} files done in {clock(result.seconds)}"
+    if skipped := len(result.skipped):
+        text += f", {skipped} {'was' if skipped == 1 else 'were'} there before"
+    return text

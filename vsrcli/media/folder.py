@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from vsrcli.errors import UsageError
+from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.names import beside, sync_folder
 
@@ -37,8 +37,8 @@ class JobFolder:
     def open(self, plan: Mapping[str, Any], *, restart: bool = False) -> JobFolder:
         """Begin the job, or go on with it if it was begun with the same plan.
 
-        Raises UsageError when the folder belongs to a job with another plan, naming what differs,
-        or to one that is running; OutputError when the folder cannot be written.
+        Raises UsageError when the folder belongs to a job with another plan, naming what differs;
+        OutputError when it belongs to one that is running, or cannot be written.
         """
         try:
             self._take_lock()
@@ -172,7 +172,7 @@ class JobFolder:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.close()
-            raise UsageError(f"{self.path}: another vsr is at work on this output") from None
+            raise OutputError(f"{self.path}: another vsr is at work on this output") from None
         except OSError:  # a file system without locks
             return stream
         try:

@@ -29,7 +29,7 @@ class PictureNames:
     output: Path
     """As the user named them: one, numbered as `out/%04d.png`, or a folder."""
     kept: tuple[Path, ...] = ()
-    """In a folder: what each picture of the source becomes."""
+    """What each picture of the source becomes, if that follows from its own name or number."""
 
     @property
     def codec(self) -> str | None:
@@ -44,7 +44,7 @@ class PictureNames:
     @property
     def single(self) -> bool:
         """Whether there is but one."""
-        return not self.kept and not _NUMBER.search(self.output.name)
+        return not self.kept and not self._is_numbered
 
     @property
     def folder(self) -> Path:
@@ -52,9 +52,9 @@ class PictureNames:
         return self._like.parent
 
     def __str__(self) -> str:
-        if self.kept:
-            return "a folder of pictures"
-        return "one picture" if self.single else "a sequence of pictures"
+        if self._is_numbered:
+            return "a sequence of pictures"
+        return "a folder of pictures" if self.kept else "one picture"
 
     def of(self, position: int, index: int) -> Path:
         """The picture that is written after POSITION others, of the source's frame INDEX."""
@@ -67,6 +67,10 @@ class PictureNames:
         return not {*map(Path, self.output.iterdir())} <= {*self.kept}
 
     @property
+    def _is_numbered(self) -> bool:
+        return self.output.suffix.lower() in CODECS and bool(_NUMBER.search(self.output.name))
+
+    @property
     def _like(self) -> Path:
         return self.kept[0] if self.kept else self.output
 
@@ -74,14 +78,16 @@ class PictureNames:
 def picture_names(source: Path, output: Path, *, lossless: bool = False) -> PictureNames | None:
     """What pictures of `source` are called if `output` names any; None if it does not.
 
-    A folder takes pictures under the names they have, with the ending of the first of them; or
+    Numbered pictures that are made from numbered ones have their numbers, others begin with 1. A
+    folder takes pictures under the names they have, with the ending of the first of them; or
     `.png`, if there is no encoder for those, or none that is `lossless` where that is asked for.
     Raises UsageError if two would be called the same.
     """
     if output == STANDARD:
         return None
     if output.suffix.lower() in CODECS:
-        return PictureNames(output)
+        numbers = find_source(source).numbers if _NUMBER.search(output.name) else ()
+        return PictureNames(output, tuple(numbered(output, number) for number in numbers))
     pictures = find_source(source).pictures
     if not pictures or not (output.is_dir() or not (source.is_file() or output.suffix)):
         return None

@@ -41,6 +41,8 @@ class Source:
     """As the user named it."""
     pictures: tuple[Path, ...] = ()
     """Empty for a media file."""
+    numbers: tuple[int, ...] = ()
+    """Of the pictures, where they are called by number, as in `name%04d.png`."""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ def _find(source: Source) -> Source:
     if path.is_dir():
         pictures = sorted(filter(_is_picture, path.iterdir()), key=_natural)
         if not pictures:
-            raise InputError(f"{source.name} is a folder without pictures; name a video or a file")
+            raise InputError(f"{source.name} is a folder without videos or pictures; name another")
         return Source(path, tuple(pictures))
     if path.exists():
         if not path.stat().st_size and path.is_file():
@@ -74,7 +76,7 @@ def _find(source: Source) -> Source:
         still = _is_picture(path) and not _is_animated(source)
         return Source(path, (path,)) if still else source
     if _NUMBER.search(path.name):
-        return Source(path, _numbered(source))
+        return _numbered(source)
     raise InputError(f"{source.name} does not exist")
 
 
@@ -105,7 +107,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(p), p) if p.isdecimal() else (-1, p.casefold()) for p in pieces]
 
 
-def _numbered(source: Source) -> tuple[Path, ...]:
+def _numbered(source: Source) -> Source:
     match = _NUMBER.search(source.path.name)
     assert match is not None
     before, after = source.path.name[: match.start()], source.path.name[match.end() :]
@@ -118,7 +120,8 @@ def _numbered(source: Source) -> tuple[Path, ...]:
                 found[int(number[1])] = file
     if not found:
         raise InputError(f"no file matches {source.name}; check the folder and the digits")
-    return tuple(found[number] for number in sorted(found))
+    numbers = tuple(sorted(found))
+    return Source(source.path, tuple(found[number] for number in numbers), numbers)
 
 
 @contextmanager

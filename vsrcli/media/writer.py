@@ -317,4 +317,5 @@ def _open(context: Any, settings: EncoderSettings, size: tuple[int, int]) -> Non
         what = f"{size[0]}x{size[1]} {context.pix_fmt}"
         raise UsageError(f"{settings.codec}: refuses {given} for {what} ({reason})") from None
     if unknown := ", ".join(context.options):
-        raise UsageError(f"{settings.codec}: has no option {unknown}; see ffmpeg -h encoder=NAME")
+        see = f"ffmpeg -h encoder={settings.codec}"
+        raise UsageError(f"{settings.codec}: has no option {unknown}; {see} lists them")
