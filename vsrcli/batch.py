@@ -16,6 +16,7 @@ from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
 from vsrcli.media.picture_files import kept_ending, picture_names
 from vsrcli.media.probe import probe
+from vsrcli.media.safely import check_free
 from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
@@ -145,8 +146,7 @@ def _into_tar(
     works: list[Work], output: Path, options: UpscaleOptions, progress: ProgressOf, note: Note
 ) -> _Found:
     """All into a folder beside the tar first, where finished ones wait for the others."""
-    if output.exists() and not options.overwrite:
-        raise OutputError(f"{output}: exists already; use --overwrite or another name")
+    check_free(output, overwrite=options.overwrite)
     found, folder = _Found(), JobFolder(output)
     asked = {f"--{key.replace('_', '-')}": value for key, value in asdict(options).items()}
     plan = {key: value for key, value in asked.items() if key not in _HOW}

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from vsrcli.errors import OutputError, UsageError
-from vsrcli.media.picture_files import CODECS, PictureNames, is_of
+from vsrcli.errors import UsageError
+from vsrcli.media.picture_files import CODECS, PictureNames, first_of
 from vsrcli.media.planes import Frame, to_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import PlanesResampler, chroma_location
-from vsrcli.media.safely import save_safely
+from vsrcli.media.safely import check_free, is_one_of, save_safely
 from vsrcli.media.sources import find_source
 from vsrcli.turning import Turning, turning_of
 
@@ -63,13 +63,11 @@ def check_page(
         raise UsageError(f"--compare {picture}: unknown kind of picture; use .png or .jpg")
     if names is not None and names.strangers():
         raise UsageError(f"--compare: {output} holds other files; name another folder")
-    inputs = (source, *find_source(source).pictures) if picture.exists() else ()
-    if any(each.exists() and each.samefile(picture) for each in inputs):
+    if is_one_of(picture, (source, *find_source(source).pictures)):
         raise UsageError(f"--compare {picture}: is an input; choose another name")
-    if names is not None and is_of(picture, names):
+    if names is not None and first_of([picture], names):
         raise UsageError(f"--compare {picture}: is the output; choose another name")
-    if picture.exists() and not overwrite:
-        raise OutputError(f"{picture}: exists already; use --overwrite or another name")
+    check_free(picture, overwrite=overwrite)
 
 
 def draw(before: Picture, after: Picture, *, names: tuple[str, str]) -> Picture:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import vsrcli
 from vsrcli.errors import CheckError, UsageError
+from vsrcli.losses import lost_in_frames, lost_streams, missing_numbers
 from vsrcli.media.assemble import check_output
 from vsrcli.media.encoders import (
     EncoderSettings,
@@ -23,16 +24,12 @@ from vsrcli.media.encoders import (
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
-from vsrcli.media.images import picture_format, picture_losses, turning_for
+from vsrcli.media.images import picture_format, turning_for
 from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
-from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
-from vsrcli.media.reader import DEINTERLACED, refused_fields
+from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
-from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
-from vsrcli.media.writer import encoding_losses
-from vsrcli.media.y4m import y4m_losses
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device
 from vsrcli.options import UpscaleOptions, target_size
@@ -97,6 +94,8 @@ class Job:
     """How pictures are turned, which cannot say that they are to be; None: not at all."""
     streams: StreamPlan
     plan: UpscalePlan
+    told: tuple[str, ...]
+    """What the user was told already."""
     segment_frames: int
     """Length of the segments the job is done in."""
 
@@ -107,10 +106,17 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     Raises UsageError, InputError, OutputError, DeviceError, ModelError, and CheckError with
     `options.strict`.
     """
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        note(text)
+
     info = probe(source, rate=options.rate)
+    if gaps := missing_numbers(source):
+        tell(gaps)
     if options.rate is not None and not info.sequence:
         raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
-    _note_gaps(source, note)
     names, turning = picture_names(source, output), None
     form: Form = "pictures" if names is not None else "y4m" if output == STANDARD else "video"
     layout = layout_of(info.pix_fmt)
@@ -131,23 +137,25 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     _check_encoder_size(settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:
         info = _keep_shape(info, size)
-        note(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
-    device = resolve_device(options.device, note)
+        tell(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
+    device = resolve_device(options.device, tell)
     if form == "video":
         threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
         settings = replace(spare_memory(settings, size), threads=threads)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
-    lost = _lost_streams(info, streams, output)
-    lost += _lost_in_frames(info, output, options, layout, size, settings, names)
-    for line, refusal in lost:
+    for loss in (
+        *lost_streams(info, streams, output),
+        *lost_in_frames(info, output, options, layout, size, settings, names),
+    ):
         if options.strict:
-            raise CheckError(refusal)
-        note(line)
-    if settings.codec == "libx264rgb" and options.codec is None:
-        note("RGB video, as the pictures are, is shown by few players; by all: --pix-fmt yuv420p")
+            raise CheckError(loss.refusal)
+        tell(loss.text)
     plan = _plan(info, output, options, layout, size, device, model, settings, streams, form)
     if turning is not None:
         plan = replace(plan, size_out=turning.size(size))
+    asked = options.codec is not None or options.pix_fmt is not None
+    if form == "video" and not asked and layout_of(plan.pix_fmt).kind == "rgb":
+        tell("RGB video, as the source is, is shown by few players; --pix-fmt yuv420p by most")
     return Job(
         info=info,
         output=output,
@@ -162,6 +170,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         turning=turning,
         streams=streams,
         plan=plan,
+        told=tuple(told),
         segment_frames=segment_length(info.rate, plan.frames),
     )
 
@@ -175,51 +184,6 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     if options.overwrite or options.restart or not output.is_file():
         return options.overwrite
     return JobFolder(output).was_published()
-
-
-def _note_gaps(source: Path, note: Note) -> None:
-    """Tell of numbers that are missing among pictures, which then follow one another."""
-    numbers = find_source(source).numbers
-    if numbers and (missing := numbers[-1] - numbers[0] + 1 - len(numbers)):
-        first = next(n for n in range(numbers[0], numbers[-1]) if n not in numbers)
-        what = f"number {first} is" if missing == 1 else f"{missing} numbers, from {first} on, are"
-        note(f"{source}: {what} missing; the pictures there are follow one another")
-
-
-def _lost_streams(info: MediaInfo, streams: StreamPlan, output: Path) -> list[tuple[str, str]]:
-    """What the container cannot hold, or only otherwise; with what to say where that is an end."""
-    remedy = "choose another container or leave out --strict"
-    told = [(line, f"{output}: {line}; {remedy}") for line in streams.notes]
-    for extra in info.extras:
-        if extra in IN_FRAMES:
-            line = f"{EXTRAS[extra]} cannot be kept"
-            told.append((line, f"{output}: {line}; leave out --strict"))
-    return told
-
-
-def _lost_in_frames(
-    info: MediaInfo,
-    output: Path,
-    options: UpscaleOptions,
-    layout: PixelLayout,
-    size: tuple[int, int],
-    settings: EncoderSettings,
-    names: PictureNames | None,
-) -> list[tuple[str, str]]:
-    """What is certain to be told in the course of the work; as `_lost_streams`."""
-    told = []
-    if info.interlaced and not options.start:  # further on, frames may be others
-        if not options.deinterlace:
-            raise refused_fields(str(info.path))
-        line = f"{info.path.name}: {DEINTERLACED}"
-        told.append((line, f"{line}; leave out --strict to accept that"))
-    if output == STANDARD:
-        lines = y4m_losses(layout)
-    elif names is not None:
-        lines = picture_losses(settings.codec, layout)
-    else:
-        lines = encoding_losses(info, size, settings, layout)
-    return told + [(line, f"{output}: {line}; leave out --strict to accept that") for line in lines]
 
 
 def _check_uncoded(output: Path, names: PictureNames | None, options: UpscaleOptions) -> None:

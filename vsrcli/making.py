@@ -240,10 +240,10 @@ class Notes:
     Reading, the network and encoding tell of what they find in threads of their own.
     """
 
-    def __init__(self, note: Note, *, strict: bool) -> None:
-        """With `strict` a loss is an error."""
+    def __init__(self, note: Note, *, strict: bool, said: Iterable[str] = ()) -> None:
+        """With `strict` a loss is an error. What was SAID before is not said again."""
         self._note, self._strict = note, strict
-        self._said: set[str] = set()
+        self._said = set(said)
         self._lock = Lock()
 
     def __call__(self, text: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vsrcli.errors import InputError
-from vsrcli.media.sources import PICTURE_SUFFIXES
+from vsrcli.media.sources import PICTURE_SUFFIXES, find_source
 
 _VIDEO = re.compile(
     r"\.(264|265|3gp|avi|flv|gif|h264|h265|hevc|ivf|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|nut|obu|ogv"
@@ -71,6 +71,14 @@ def find_clips(path: Path) -> list[Clip]:
     if not clips:
         raise InputError(f"{path} holds no videos and no folders of pictures")
     return sorted(clips, key=lambda clip: natural_key(clip.name))
+
+
+def files_of(path: Path) -> Iterator[Path]:
+    """The files that are read of the clips in `path`. Raises InputError if there are none."""
+    for clip in find_clips(path):
+        yield clip.path
+        if not clip.members:
+            yield from find_source(clip.path).pictures
 
 
 def pair_clips(

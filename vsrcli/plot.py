@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from vsrcli.errors import OutputError
 from vsrcli.media.safely import save_safely
 from vsrcli.scores import OutputScore, PsnrReport
 
@@ -43,6 +44,12 @@ class _Axes:
         height = _SIZE[1] - _TOP - _BOTTOM
         share = (self.high - psnr) / (self.high - self.low)
         return _FINE * (_TOP + height * share)
+
+
+def check_plot(path: Path) -> None:
+    """Raise OutputError if `path` is no kind of picture that `plot_psnr` can write."""
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise OutputError(f"{path}: cannot be written: unknown kind of picture; use .png")
 
 
 def plot_psnr(report: PsnrReport, path: Path, *, overwrite: bool = False) -> None:

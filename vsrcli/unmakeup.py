@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vsrcli.errors import InputError, OutputError, UsageError
-from vsrcli.media.safely import save_safely
+from vsrcli.media.safely import check_free, is_one_of, save_safely
 from vsrcli.networks.crn import CrnReverter, find_crn
 from vsrcli.networks.session import ignore, resolve_device
 from vsrcli.portraits.faces import Face, find_faces
@@ -312,16 +312,15 @@ def _check_outputs(
 ) -> None:
     """Find out before the work what cannot be written after it."""
     format_of(output)
-    if _same(output, source):
+    if is_one_of(output, [source]):
         raise UsageError(f"{output}: is the input itself; the original is what you will want back")
     read = (source, *(options.pair or ()))
     for path in (output, compare):
         if path is None:
             continue
-        if any(_same(path, each) for each in read):
+        if is_one_of(path, read):
             raise UsageError(f"{path}: is read for this; choose another name")
-        if path.exists() and not options.overwrite:
-            raise OutputError(f"{path}: exists already; use --overwrite or another name")
+        check_free(path, overwrite=options.overwrite)
     if compare is not None and compare.suffix.lower() != ".png":
         raise UsageError(f"--compare {compare}: write it to a .png")
     if compare is not None and compare.absolute() == output.absolute():
@@ -335,14 +334,10 @@ def _check_components(folder: Path, read: Sequence[Path], *, overwrite: bool) ->
         raise OutputError(f"--components {folder}: is a file; name a folder")
     there = sorted(folder.glob("face-*.png"))
     for path in there:
-        if any(_same(path, each) for each in read):
+        if is_one_of(path, read):
             raise UsageError(f"{path}: is read for this; choose another folder")
     if there and not overwrite:
         raise OutputError(f"{there[0]}: exists already; use --overwrite or another folder")
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _keep(source: Path, still: Still, output: Path, options: UnmakeupOptions) -> None:

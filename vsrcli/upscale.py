@@ -84,15 +84,14 @@ def upscale(
     """
     source, output = Path(source), Path(output)
     with readable_again(source, output) as kept:
-        told = Notes(note, strict=False).aside  # what is certain before the work is met in it again
-        job = prepare(kept, output, options or UpscaleOptions(), note=told)
-        return replace(run(job, progress=progress, note=told), source=str(source))
+        job = prepare(kept, output, options or UpscaleOptions(), note=note)
+        return replace(run(job, progress=progress, note=note), source=str(source))
 
 
 def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     """Do a prepared job, or what is left of it. Raises as `upscale` does."""
     started = time.monotonic()
-    told = Notes(note, strict=job.options.strict)
+    told = Notes(note, strict=job.options.strict, said=job.told)
     counter = _Counter(job.plan.frames, progress)
     try:
         reading = _WORK[job.form](job, counter, told)

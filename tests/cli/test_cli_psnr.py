@@ -144,6 +144,19 @@ def test_identical_clips_can_be_plotted(tmp_path: Path, reference: Path) -> None
     assert 0 < pixels(path, (0x00, 0x72, 0xB2)) < 300  # the legend alone: there is no line
 
 
+def test_nothing_that_is_scored_is_overwritten(tmp_path: Path) -> None:
+    for name in ("ref", "out"):
+        write(tmp_path / name / "1.mkv", 2)
+    clip = tmp_path / "out" / "1.mkv"
+    before = clip.read_bytes()
+    refused = vsr(tmp_path / "ref", tmp_path / "out", "--csv", clip, "--overwrite")
+    assert refused.exit_code == 2 and "is to be scored" in refused.stderr
+    assert clip.read_bytes() == before
+    beside = tmp_path / "out" / "figures.csv"
+    for more in ((), ("--overwrite",)):
+        assert vsr(tmp_path / "ref", tmp_path / "out", "--csv", beside, *more).exit_code == 0
+
+
 @pytest.mark.parametrize("option", ["--csv", "--plot"])
 def test_no_file_is_overwritten_unasked(
     tmp_path: Path, reference: Path, output: Path, option: str

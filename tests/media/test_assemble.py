@@ -93,6 +93,7 @@ def test_times_are_exact_where_the_container_is(
         ("mkv", "libvpx-vp9", "yuv420p", Fraction(1, 1000)),
         ("mkv", "ffv1", "yuv444p10le", Fraction(1, 1000)),
         ("mkv", "prores_ks", "yuv422p10le", Fraction(1, 1000)),
+        ("mkv", "rawvideo", "yuv420p", Fraction(1, 1000)),
         ("mkv", "mpeg4", "yuv420p", Fraction(1, 1000)),
         ("mkv", "mjpeg", "yuv420p", Fraction(1, 1000)),
         ("webm", "libvpx-vp9", "yuv420p", Fraction(1, 1000)),

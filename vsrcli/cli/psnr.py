@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,12 @@ def psnr_command(
 
     Frames are paired by number, whatever their timestamps.
     """
-    for path in (csv, plot):
-        if path is not None:
-            _check_free(path, [reference, *(outputs or []), baseline], overwrite=overwrite)
+    for path in filter(None, (csv, plot)):
+        _check_file(path, [reference, *(outputs or []), *filter(None, [baseline])], overwrite)
+    if plot is not None:
+        from vsrcli.plot import check_plot
+
+        check_plot(plot)
     from vsrcli.psnr import psnr
     from vsrcli.scores import Protocol
 
@@ -76,14 +80,16 @@ def psnr_command(
     _check(report, min_psnr)
 
 
-def _check_free(path: Path, read: list[Path | None], *, overwrite: bool) -> None:
+def _check_file(path: Path, scored: list[Path], overwrite: bool) -> None:
     """Find out before the work whether figures can be written to PATH after it."""
+    from vsrcli.media.safely import check_free, is_one_of
+    from vsrcli.pairing import files_of
+
     if not path.parent.is_dir():
         raise OutputError(f"the folder of {path} does not exist: create it first")
-    if path.exists() and any(each and each.exists() and each.samefile(path) for each in read):
+    if path.exists() and is_one_of(path, chain.from_iterable(map(files_of, scored))):
         raise UsageError(f"{path}: is to be scored; choose another name")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; use --overwrite or another name")
+    check_free(path, overwrite=overwrite)
 
 
 def _show(

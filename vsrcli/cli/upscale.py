@@ -140,11 +140,9 @@ def _run_kept(
     json: bool,
 ) -> None:
     """KEPT is SOURCE, or a copy of what came out of it."""
-    from vsrcli.making import Notes
     from vsrcli.upscale import prepare, run
 
-    told = Notes(note, strict=False).aside  # what is certain before the work is met in it again
-    job = prepare(kept, output, options, note=told)
+    job = prepare(kept, output, options, note=note)
     if compare is not None:
         from vsrcli.comparison import check_page
 
@@ -156,7 +154,7 @@ def _run_kept(
     detail(plan_text(plan))
     note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
     with resumable(job.form == "video"), progress_bar(output.name, plan.frames) as progress:
-        result = replace(run(job, progress=progress, note=told), source=str(source))
+        result = replace(run(job, progress=progress, note=note), source=str(source))
     if compare is not None:
         from vsrcli.comparison import compare as draw
 

@@ -200,7 +200,7 @@ def _add_video(output: Any, template: Any, source: Any, job: _Job) -> Any:
     if needs_start_codes(codec, job.muxer):
         context.extradata = None  # it is in the packets, in the other form
     tag = job.timing.parts[0].tag
-    if len(tag) == 4 and (codec == "prores" or job.muxer in ("avi", "nut")):
+    if len(tag) == 4 and (codec in ("prores", "rawvideo") or job.muxer in ("avi", "nut")):
         context.codec_tag = tag  # of several variants of one codec, the one that was encoded
     if codec == "hevc" and job.muxer in QUICKTIME:
         context.codec_tag = "hvc1"  # what Apple's players accept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class PictureNames:
     @property
     def single(self) -> bool:
         """Whether there is but one."""
-        return not self.kept and not self._is_numbered
+        return not self.kept and not _NUMBER.search(self.output.name)
 
     @property
     def folder(self) -> Path:
@@ -52,9 +53,11 @@ class PictureNames:
         return self._like.parent
 
     def __str__(self) -> str:
-        if self._is_numbered:
-            return "a sequence of pictures"
-        return "a folder of pictures" if self.kept else "one picture"
+        if self.single:
+            return "one picture"
+        return (
+            "a sequence of pictures" if _NUMBER.search(self.output.name) else "a folder of pictures"
+        )
 
     def of(self, position: int, index: int) -> Path:
         """The picture that is written after POSITION others, of the source's frame INDEX."""
@@ -65,10 +68,6 @@ class PictureNames:
         if not self.kept or not self.output.is_dir():
             return False
         return not {*map(Path, self.output.iterdir())} <= {*self.kept}
-
-    @property
-    def _is_numbered(self) -> bool:
-        return self.output.suffix.lower() in CODECS and bool(_NUMBER.search(self.output.name))
 
     @property
     def _like(self) -> Path:
@@ -113,7 +112,7 @@ def check_pictures(
     """
     if names.single and frames is not None and frames > 1:
         raise too_many(names.output, f"{source} has {frames} frames")
-    read = next((each for each in find_source(source).pictures if is_of(each, names)), None)
+    read = first_of(find_source(source).pictures, names)
     if read is not None:
         raise UsageError(f"{names.output}: {read.name} is an input; choose another name or folder")
     if names.kept:  # which ones a part of the frames becomes is seen when they are written
@@ -134,18 +133,19 @@ def too_many(output: Path, why: str) -> UsageError:
     )
 
 
-def is_of(picture: Path, names: PictureNames) -> bool:
-    """Whether `picture` is called as one that is written may be."""
-    if picture.absolute().parent.resolve() != names.folder.absolute().resolve():
-        return False
-    if names.kept:
-        return picture.name in {each.name for each in names.kept}
-    pattern = names.output.name
-    number = _NUMBER.search(pattern)
-    if number is None:
-        return picture.name == pattern
-    before, after = pattern[: number.start()], pattern[number.end() :]
-    return bool(re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", picture.name))
+def first_of(pictures: Iterable[Path], names: PictureNames) -> Path | None:
+    """The first of PICTURES that is called as one that is written may be; None if none is."""
+    folder, kept = names.folder.absolute().resolve(), {each.name for each in names.kept}
+    number = _NUMBER.search(names.output.name)
+    before, after = names.output.name, ""
+    if number is not None:
+        before, after = before[: number.start()], before[number.end() :]
+    pattern = re.compile(re.escape(before) + (r"\d+" if number else "") + re.escape(after))
+    for picture in pictures:
+        called_so = picture.name in kept if kept else pattern.fullmatch(picture.name)
+        if called_so and picture.absolute().parent.resolve() == folder:
+            return picture
+    return None
 
 
 def numbered(pattern: Path, number: int) -> Path:

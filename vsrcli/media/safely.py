@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from vsrcli.errors import OutputError
+
+
+def is_one_of(path: Path, read: Iterable[Path]) -> bool:
+    """Whether PATH is there, and is one of the files READ, by whatever name."""
+    return path.exists() and any(each.exists() and each.samefile(path) for each in read)
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputError if PATH exists already, unless OVERWRITE; call it before the work too."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already; use --overwrite or another name")
 
 
 def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool) -> None:
@@ -15,8 +26,7 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
 
     Raises OutputError if PATH exists already (unless OVERWRITE) or cannot be written.
     """
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; use --overwrite or another name")
+    check_free(path, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(

@@ -1,0 +1,79 @@
+"""What of a source its output cannot hold, as far as that is known before the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from vsrcli.media.encoders import EncoderSettings
+from vsrcli.media.formats import PixelLayout
+from vsrcli.media.images import picture_losses
+from vsrcli.media.picture_files import PictureNames
+from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo
+from vsrcli.media.reader import DEINTERLACED, refused_fields
+from vsrcli.media.sources import find_source
+from vsrcli.media.spool import STANDARD
+from vsrcli.media.streams import StreamPlan
+from vsrcli.media.writer import encoding_losses
+from vsrcli.media.y4m import y4m_losses
+from vsrcli.options import UpscaleOptions
+
+
+class Loss(NamedTuple):
+    """Something that is lost."""
+
+    text: str
+    """The line that tells of it, the same before the work and in its course."""
+    refusal: str
+    """The sentence to end in where nothing may be lost."""
+
+
+def lost_streams(info: MediaInfo, streams: StreamPlan, output: Path) -> Iterator[Loss]:
+    """What the container cannot hold, or only otherwise, and what lies hidden in the frames."""
+    for line in streams.notes:
+        yield Loss(line, f"{output}: {line}; choose another container or leave out --strict")
+    for extra in info.extras:
+        if extra in IN_FRAMES:
+            line = f"{EXTRAS[extra]} cannot be kept"
+            yield Loss(line, f"{output}: {line}; leave out --strict")
+
+
+def lost_in_frames(
+    info: MediaInfo,
+    output: Path,
+    options: UpscaleOptions,
+    layout: PixelLayout,
+    size: tuple[int, int],
+    settings: EncoderSettings,
+    names: PictureNames | None,
+) -> Iterator[Loss]:
+    """What the encoder cannot keep of frames enlarged to `size`, and their fields.
+
+    Raises InputError if fields are to be kept, UsageError for a pixel format that does not exist.
+    """
+    if info.interlaced and not options.start:  # further on, frames may be others
+        if not options.deinterlace:
+            raise refused_fields(str(info.path))
+        line = f"{info.path.name}: {DEINTERLACED}"
+        yield Loss(line, f"{line}; leave out --strict to accept that")
+    if output == STANDARD:
+        lines = y4m_losses(layout)
+    elif names is not None:
+        lines = picture_losses(settings.codec, layout)
+    else:
+        lines = encoding_losses(info, size, settings, layout)
+    for line in lines:
+        yield Loss(line, f"{output}: {line}; leave out --strict to accept that")
+
+
+def missing_numbers(source: Path) -> str | None:
+    """A line on the numbers missing among pictures, which then follow one another; else None."""
+    numbers = find_source(source).numbers
+    gaps = [(before + 1, after) for before, after in pairwise(numbers) if after > before + 1]
+    if not gaps:
+        return None
+    first, count = gaps[0][0], sum(after - start for start, after in gaps)
+    what = f"number {first} is" if count == 1 else f"{count} numbers, from {first} on, are"
+    return f"{source}: {what} missing; the pictures there are follow one another"
