@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
 from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media.picture_tags import read_tags
 from vsrcli.portraits import colour
 from vsrcli.portraits.batch import pictures_in, unmakeup_folder
 from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
 from vsrcli.portraits.options import UnmakeupOptions
-from vsrcli.portraits.pictures import read_still, write_still
+from vsrcli.portraits.pictures import read_still, words_lost, write_still
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window
 from vsrcli.unmakeup import UnmakeupResult, _check_outputs, default_output, plan, unmakeup
@@ -614,10 +615,46 @@ def profile(primaries: list[tuple[float, float, float]]) -> bytes:
     return b"\0" * 128 + struct.pack(">I", 3) + table + values
 
 
-def test_what_is_not_kept_is_told(tmp_path: Path) -> None:
+def test_xmp_comments_texts_and_gamma_are_kept_or_told(tmp_path: Path) -> None:
+    xmp, info = b"<x:xmpmeta/>", PngImagePlugin.PngInfo()
+    info.add_text("Title", "mine")
+    info.add(b"gAMA", struct.pack(">I", 100_000))
+    image = Image.new("RGB", (64, 64), "grey")
+    image.save(tmp_path / "a.jpg", xmp=xmp, comment=b"mine", exif=Image.Exif())
+    image.save(tmp_path / "a.png", pnginfo=info)
+    jpeg, png = (read_still(tmp_path / f"a.{kind}") for kind in ("jpg", "png"))
+    deep = replace(png, pixels=noise(peak=65535), xmp=xmp)
+    assert not (*jpeg.notes, *png.notes)
+    for name, still in (("b.jpg", jpeg), ("b.webp", jpeg), ("b.png", jpeg), ("b.tif", jpeg)):
+        write_still(still, tmp_path / name, overwrite=False, mark="vsr")
+        with Image.open(tmp_path / name) as made:
+            assert made.info["xmp"] == xmp
+            assert made.getexif()[0x000B] == "vsr"
+            assert made.info.get("comment") == (b"mine" if name == "b.jpg" else None)
+    for still in (png, deep):
+        write_still(still, tmp_path / "c.png", overwrite=True, mark="vsr")
+        with Image.open(tmp_path / "c.png") as made:
+            made.load()
+            assert made.text["Title"] == "mine" and made.info["gamma"] == 1.0
+    assert words_lost(jpeg, tmp_path / "b.jpg") == [] == words_lost(png, tmp_path / "b.png")
+    assert words_lost(jpeg, tmp_path / "b.png") == ["its comment is not kept; choose .jpg"]
+    lost = words_lost(png, tmp_path / "b.jpg")
+    assert [text.split(" is ")[0].split(" are ")[0] for text in lost] == ["its texts", "its gamma"]
+
+
+def test_damaged_exif_is_told_and_no_obstacle(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     path = tmp_path / "face.jpg"
-    Image.new("RGB", (64, 64), "grey").save(path, xmp=b"<x:xmpmeta/>", comment=b"mine")
-    assert read_still(path).notes == ("its XMP is not kept", "its comment is not kept")
+    entry = b"\x69\x87\x04\0" + b"\xff" * 8  # a list of EXIF far behind the end
+    cases = {b"MM\0*": (), b"MM\0*" + b"\xff" * 20: ("its EXIF is damaged and not kept",)}
+    for exif, notes in {**cases, b"II*\0\x08\0\0\0\x01\0" + entry: None}.items():
+        Image.new("RGB", (64, 64), "grey").save(path, exif=b"Exif\0\0" + exif)
+        still = read_still(path)
+        assert still.pixels.shape == (64, 64, 3)
+        assert notes is None or (still.notes == notes and read_tags(path).exif is None)
+        write_still(still, tmp_path / "out.jpg", overwrite=True, mark="vsr")
+    assert not len(recwarn)
 
 
 def test_a_plan_refuses_what_the_run_would(tmp_path: Path) -> None:

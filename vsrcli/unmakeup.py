@@ -31,6 +31,7 @@ from vsrcli.portraits.pictures import (
     format_of,
     read_still,
     with_pixels,
+    words_lost,
     write_still,
 )
 from vsrcli.portraits.reversal import (
@@ -109,7 +110,7 @@ class Unmaker:
         _check_outputs(source, output, options, compare, components)
         still = read_still(source)
         check_holds(still, output)
-        for text in still.notes:
+        for text in (*still.notes, *words_lost(still, output)):
             self._note(f"{source.name}: {text}")
         faces = faces_of(source, still, options)
         self._warn(source, faces)

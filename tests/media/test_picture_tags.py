@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from tests.clips import make_frame
 from vsrcli import UpscaleOptions, upscale
@@ -15,6 +15,7 @@ from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
+from vsrcli.media.picture_text import own_xmp
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 
@@ -118,3 +119,68 @@ def test_tiff_says_what_it_leaves_out(tmp_path: Path) -> None:
     upscale(photo(tmp_path / "in.jpg", icc=profile()), tmp_path / "out.tif", CPU, note=notes.append)
     assert any("without colour profile" in note for note in notes)
     assert read_tags(tmp_path / "text.png") == PictureTags()
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="1">Chelsea</d></x:xmpmeta>'
+TURNED = XMP.replace(b'"1"', b'"6"')
+
+
+@pytest.mark.parametrize("before", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("after", ["png", "jpg", "webp"])
+def test_xmp_goes_along(tmp_path: Path, before: str, after: str) -> None:
+    source, output = tmp_path / f"in.{before}", tmp_path / f"out.{after}"
+    image, info = Image.open(photo(tmp_path / "photo.png")), PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode(), zip=True)
+    written = {"xmp": XMP, "png": info, "tif": {700: XMP, MAKE: "a camera"}}
+    names = {"png": ("pnginfo", "png"), "tif": ("tiffinfo", "tif")}
+    name, kind = names.get(before, ("xmp", "xmp"))
+    image.save(source, exif=image.getexif(), **{name: written[kind]})
+    upscale(source, output, CPU)
+    with Image.open(output) as made:
+        assert made.info["xmp"] == XMP
+        made.load()
+        assert made.size == (48, 32) and made.getexif()[MAKE] == "a camera"
+        assert 700 not in made.getexif()
+
+
+def test_a_picture_turned_by_its_xmp_comes_out_upright(tmp_path: Path) -> None:
+    Image.new("RGB", (24, 16)).save(tmp_path / "in.jpg", xmp=TURNED)
+    upscale(tmp_path / "in.jpg", tmp_path / "out.jpg", CPU)
+    with Image.open(tmp_path / "out.jpg") as made:
+        assert made.size == (32, 48) and made.info["xmp"] == XMP
+
+
+def test_a_png_keeps_its_texts_and_others_say_they_cannot(tmp_path: Path) -> None:
+    info, notes = PngImagePlugin.PngInfo(), []
+    info.add_text("Title", "Chelsea")
+    info.add_text("Comment", "a cat" * 50, zip=True)
+    info.add_itxt("Author", "Štefan")
+    info.add_text("Raw profile type exif", "\nexif\n 4\n4d4d002a\n", zip=True)
+    Image.new("RGB", (24, 16)).save(tmp_path / "in.png", pnginfo=info)
+    upscale(tmp_path / "in.png", tmp_path / "out.png", CPU, note=notes.append)
+    with Image.open(tmp_path / "out.png") as made:
+        made.load()
+        assert made.text == {"Title": "Chelsea", "Comment": "a cat" * 50, "Author": "Štefan"}
+    assert not any("texts" in note for note in notes)
+    upscale(tmp_path / "in.png", tmp_path / "out.jpg", CPU, note=notes.append)
+    assert any("only a PNG keeps the texts" in note for note in notes)
+
+
+def test_xmp_about_other_parts_of_a_file_is_not_carried_on() -> None:
+    for name in (b"xmpNote:HasExtendedXMP", b"Container:Directory", b"GCamera:MicroVideoOffset"):
+        assert own_xmp(XMP + name) is None
+    assert own_xmp(b"") is None and own_xmp(TURNED) == XMP
+    assert own_xmp(b"<tiff:Orientation>8</tiff:Orientation>") == (
+        b"<tiff:Orientation>1</tiff:Orientation>"
+    )
+
+
+def test_damaged_texts_are_no_obstacle(tmp_path: Path) -> None:
+    packed = b"XML:com.adobe.xmp\0\1\0\0\0no zlib"
+    info = PngImagePlugin.PngInfo()
+    info.add(b"iTXt", packed)
+    Image.new("RGB", (24, 16)).save(tmp_path / "in.png", pnginfo=info)
+    assert read_tags(tmp_path / "in.png") == PictureTags()
+    whole = (tmp_path / "in.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: whole.index(packed) + 20])
+    assert read_tags(tmp_path / "cut.png").text == ()

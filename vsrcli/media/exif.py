@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,13 +14,15 @@ if TYPE_CHECKING:
 
 CAMERA, PLACE, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 """EXIF's further lists."""
-ORIENTATION = 0x0112
+ORIENTATION, XMP = 0x0112, 700
 LAYOUT = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284}
     | {288, 289, 292, 293, 296, 317, 320, 322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 34675}
     | {512, 513, 514, 529, 530, 531, 532}
 )
 """TIFF tags about the pixels' layout, the resolution and the profile, which the writer sets."""
+_EMPTY = 20
+"""Bytes of an EXIF without entries: its header, a TIFF's, and a list of length 0."""
 _ONE = 1 << 16
 _MATRICES = {
     1: (1, 0, 0, 1),
@@ -30,16 +37,35 @@ _MATRICES = {
 """a, b, c, d of the display matrix of every orientation: a pixel goes to (a x + c y, b x + d y)."""
 
 
-def load_lists(exif: Image.Exif) -> None:
-    """Read EXIF's further lists, which for a TIFF is possible only as long as it is open.
+@contextlib.contextmanager
+def opened_picture(path: Path) -> Iterator[Image.Image]:
+    """Open a picture file with Pillow, which would warn of every damaged entry on stderr."""
+    from PIL import Image  # not for videos, which would begin later by its import
 
-    Those there are: Pillow writes an empty list for one it was asked about in vain.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path) as image:
+            yield image
+
+
+def read_exif(image: Image.Image) -> Image.Exif | None:
+    """Return the EXIF of an opened picture with its further lists; None if it is damaged.
+
+    For a TIFF the lists can be read only as long as it is open.
     """
-    for tag in (CAMERA, PLACE):
-        if tag in exif:
-            exif.get_ifd(tag)
-    if CAMERA in exif and INTEROPERABILITY in exif.get_ifd(CAMERA):
-        exif.get_ifd(INTEROPERABILITY)
+    try:
+        exif = image.getexif()
+        # Those there are: Pillow writes an empty list for one it was asked about in vain.
+        for tag in (CAMERA, PLACE):
+            if tag in exif:
+                exif.get_ifd(tag)
+        if CAMERA in exif and INTEROPERABILITY in exif.get_ifd(CAMERA):
+            exif.get_ifd(INTEROPERABILITY)
+        exif.tobytes()
+    except (struct.error, OSError, SyntaxError, ValueError, KeyError, TypeError):
+        return None
+    # Pillow may have failed on it before, when it opened the file, and say that there is nothing.
+    return exif if len(exif) or len(image.info.get("exif") or b"") <= _EMPTY else None
 
 
 def forget_layout(exif: Image.Exif) -> None:

@@ -117,8 +117,10 @@ class ImageWriter:
 
     def _with_tags(self, data: bytes, frame: Frame) -> bytes:
         tags = self._tags_of(frame.index)
-        if self._codec == "tiff" and not self.files and (tags.icc or tags.exif):
-            self._note("TIFF is written without colour profile and EXIF; choose .png")
+        if self._codec == "tiff" and not self.files and (tags.icc or tags.exif or tags.xmp):
+            self._note("TIFF is written without colour profile, EXIF and XMP; choose .png")
+        elif self._codec != "png" and not self.files and tags.text:
+            self._note("only a PNG keeps the texts of a PNG; choose .png")
         # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
         colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
         return with_tags(data, self._codec, tags, colour=colour)

@@ -1,7 +1,7 @@
-"""Colour profile and EXIF of picture files: read from one, put into another.
+"""Colour profile, EXIF, XMP and texts of picture files: read from one, put into another.
 
-FFmpeg's encoders write neither for PyAV. PNG: PNG specification, third edition; JPEG: ICC.1, annex
-B.4, and CIPA DC-008 (EXIF); WebP: RFC 9649.
+FFmpeg's encoders write none for PyAV. PNG: PNG specification, third edition; JPEG: ICC.1, annex
+B.4, CIPA DC-008 (EXIF) and ISO 16684-3 (XMP); WebP: RFC 9649.
 """
 
 from __future__ import annotations
@@ -9,33 +9,38 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsrcli.media.exif import ORIENTATION, forget_layout, load_lists
+from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
+from vsrcli.media.picture_text import TEXT, Chunk, own_xmp, png_chunks, split_xmp, xmp_chunk
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _EXIF_HEADER = b"Exif\0\0"
 _ICC_HEADER = b"ICC_PROFILE\0"
+_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 _PNG_START = 8 + 25
 """Bytes of its signature and its first chunk."""
 _SEGMENT = 65535 - 2
 """Bytes that a segment of a JPEG holds."""
-_HAS_ICC, _HAS_ALPHA, _HAS_EXIF = 0x20, 0x10, 0x08
+_HAS_ICC, _HAS_ALPHA, _HAS_EXIF, _HAS_XMP = 0x20, 0x10, 0x08, 0x04
 
 
 @dataclass(frozen=True, slots=True)
 class PictureTags:
-    """Colour profile and EXIF of a picture."""
+    """What a picture says besides its pixels; it is upright."""
 
     icc: bytes | None = None
     exif: bytes | None = None
-    """As a TIFF; the picture is upright."""
+    """As a TIFF."""
     orientation: int = 1
     """EXIF's, 1 to 8, which has been taken out of `exif`."""
+    xmp: bytes | None = None
+    text: tuple[Chunk, ...] = ()
+    """A PNG's texts, which only a PNG can hold."""
 
 
 def read_tags(path: Path) -> PictureTags:
@@ -43,43 +48,53 @@ def read_tags(path: Path) -> PictureTags:
     from PIL import Image  # not for videos, which would begin later by its import
 
     try:
-        with Image.open(path) as image:
-            return _tags(image)
+        with opened_picture(path) as image:
+            return _tags(path, image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return PictureTags()
 
 
-def _tags(image: Image.Image) -> PictureTags:
-    exif = image.getexif()
-    load_lists(exif)
+def _tags(path: Path, image: Image.Image) -> PictureTags:
+    from PIL.Image import Exif
+
+    exif = read_exif(image) or Exif()
     orientation = int(exif.pop(ORIENTATION, 1))
+    xmp: bytes | None = image.info.get("xmp")
+    text: tuple[Chunk, ...] = ()
+    if image.format == "PNG":
+        xmp, text = split_xmp(png_chunks(path, TEXT))
     if image.format == "TIFF":
         forget_layout(exif)
+        exif.pop(XMP, None)
     written = exif.tobytes().removeprefix(_EXIF_HEADER) if len(exif) else None
-    return PictureTags(image.info.get("icc_profile"), written, orientation)
+    return PictureTags(image.info.get("icc_profile"), written, orientation, own_xmp(xmp), text)
 
 
 def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> bytes:
     """Return the picture file `data` of FFmpeg's `codec` with the tags put in.
 
-    A profile that is not for such pixels, in `colour` or gray, is left out; so is all in a TIFF.
+    Left out are a profile that is not for such pixels, in `colour` or gray, texts unless it is a
+    PNG, what a JPEG has no room for, and all in a TIFF.
     """
     icc = tags.icc
     if icc is not None and icc[16:20] != (b"RGB " if colour else b"GRAY"):
-        icc = None
+        tags = replace(tags, icc=None)
     insert = {"png": _png, "mjpeg": _jpeg, "libwebp": _webp}.get(codec)
-    if insert is None or (icc is None and tags.exif is None):
+    if insert is None or not (tags.icc or tags.exif or tags.xmp or tags.text):
         return data
-    return insert(data, icc, tags.exif)
+    return insert(data, tags)
 
 
-def _png(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
-    chunks = b""
-    if icc is not None:
-        chunks += _png_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-    if exif is not None:
-        chunks += _png_chunk(b"eXIf", exif)
-    return data[:_PNG_START] + chunks + data[_PNG_START:]
+def _png(data: bytes, tags: PictureTags) -> bytes:
+    chunks = []
+    if tags.icc is not None:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(tags.icc)))
+    if tags.exif is not None:
+        chunks.append((b"eXIf", tags.exif))
+    if tags.xmp is not None:
+        chunks.append(xmp_chunk(tags.xmp))
+    inserted = b"".join(_png_chunk(*chunk) for chunk in (*chunks, *tags.text))
+    return data[:_PNG_START] + inserted + data[_PNG_START:]
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -87,19 +102,18 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
-def _jpeg(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
-    segments = b""
-    if exif is not None and len(_EXIF_HEADER + exif) <= _SEGMENT:
-        segments += _jpeg_segment(0xE1, _EXIF_HEADER + exif)
-    if icc is not None:
-        size = _SEGMENT - len(_ICC_HEADER) - 2
-        parts = [icc[start : start + size] for start in range(0, len(icc), size)]
-        for number, part in enumerate(parts, 1):
-            segments += _jpeg_segment(0xE2, _ICC_HEADER + bytes((number, len(parts))) + part)
-    # JFIF's segment, which FFmpeg writes, comes first.
+def _jpeg(data: bytes, tags: PictureTags) -> bytes:
+    segments, icc = b"", tags.icc or b""
+    for header, content in ((_EXIF_HEADER, tags.exif), (_XMP_HEADER, tags.xmp)):
+        if content is not None and len(header + content) <= _SEGMENT:
+            segments += _jpeg_segment(0xE1, header + content)
+    size = _SEGMENT - len(_ICC_HEADER) - 2
+    parts = [icc[start : start + size] for start in range(0, len(icc), size)]
+    for number, part in enumerate(parts, 1):
+        segments += _jpeg_segment(0xE2, _ICC_HEADER + bytes((number, len(parts))) + part)
     start = 2
-    if data[2:4] == b"\xff\xe0":
-        start = 4 + int.from_bytes(data[4:6], "big")
+    while data[start : start + 2] in (b"\xff\xe0", b"\xff\xe1"):  # JFIF and EXIF come first
+        start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
     return data[:start] + segments + data[start:]
 
 
@@ -107,21 +121,23 @@ def _jpeg_segment(marker: int, content: bytes) -> bytes:
     return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
 
 
-def _webp(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
+def _webp(data: bytes, tags: PictureTags) -> bytes:
     chunks = dict(_webp_chunks(data))
     header = bytearray(chunks.pop(b"VP8X", b"") or _webp_header(data, chunks))
-    header[0] |= (_HAS_ICC if icc is not None else 0) | (_HAS_EXIF if exif is not None else 0)
-    parts = [(b"VP8X", bytes(header))]
-    if icc is not None:
-        parts.append((b"ICCP", icc))
-    parts += chunks.items()
-    if exif is not None:
-        parts.append((b"EXIF", exif))
+    before = {b"ICCP": (tags.icc, _HAS_ICC)}
+    after = {b"EXIF": (tags.exif, _HAS_EXIF), b"XMP ": (tags.xmp, _HAS_XMP)}
+    for content, flag in (*before.values(), *after.values()):
+        header[0] |= flag if content is not None else 0
+    parts = [(b"VP8X", bytes(header)), *_given(before), *chunks.items(), *_given(after)]
     body = b"WEBP" + b"".join(
         kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
         for kind, content in parts
     )
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _given(chunks: dict[bytes, tuple[bytes | None, int]]) -> list[tuple[bytes, bytes]]:
+    return [(kind, content) for kind, (content, _) in chunks.items() if content is not None]
 
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""Stills: read and written with EXIF, colour profile, resolution, transparency and depth."""
+"""Stills: read and written with EXIF, XMP, texts, profile, resolution, transparency and depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
-from vsrcli.media.exif import ORIENTATION, forget_layout, load_lists
+from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
+from vsrcli.media.picture_tags import PictureTags, with_tags
+from vsrcli.media.picture_text import GAMMA, TEXT, Chunk, own_xmp, png_chunks, split_xmp
 from vsrcli.media.safely import save_safely
 from vsrcli.portraits.deep import read_deep, write_png, write_tiff
 
@@ -29,14 +31,16 @@ DEEP_FORMATS = ("PNG", "TIFF")
 _PROCESSING_SOFTWARE = 0x000B
 _RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
 _WHITE_IS_ZERO = 0
-_LOST = {"xmp": "XMP", "comment": "comment", "gamma": "gamma"}
-"""What Pillow calls them, and people."""
+_USUAL_GAMMA = 0.45455
+"""What a PNG says that means no more than sRGB."""
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 _SETTINGS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0},
     "PNG": {},
     "WEBP": {"lossless": True, "exact": True},
 }
+_CODECS = {"JPEG": "mjpeg", "PNG": "png", "WEBP": "libwebp"}
+"""FFmpeg's names of them."""
 _PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
 """Modes that are unpacked, and to what."""
 
@@ -60,6 +64,11 @@ class Still:
     dpi: tuple[float, float] | None
     turned: bool
     """Whether the orientation tag asked for a turn, which the pixels now have."""
+    xmp: bytes | None = None
+    comment: bytes | None = None
+    """A JPEG's."""
+    text: tuple[Chunk, ...] = ()
+    """A PNG's texts and gamma."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -79,11 +88,11 @@ def read_still(path: Path) -> Still:
     16 bits stay 16 bits. Pillow cuts 16-bit RGB to 8: those are decoded by FFmpeg.
     """
     try:
-        with Image.open(path) as image:
+        with opened_picture(path) as image:
             _check(path, image)
-            exif, depth = image.getexif(), _depth(path, image)
-            load_lists(exif)
-            kind = image.format or ""
+            exif, depth = read_exif(image), _depth(path, image)
+            kind, damaged = image.format or "", exif is None
+            exif = Image.Exif() if exif is None else exif
             notes: tuple[str, ...] = ()
             pixels: Samples
             alpha: Samples | None
@@ -99,14 +108,21 @@ def read_still(path: Path) -> Still:
                     pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
                 if depth == 16 and "transparency" in image.info:
                     notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
-            lost = [] if kind == "TIFF" else [n for k, n in _LOST.items() if image.info.get(k)]
-            notes += tuple(f"its {name} is not kept" for name in lost)
+            xmp: bytes | None = image.info.get("xmp")
+            text: tuple[Chunk, ...] = ()
+            if kind == "PNG":
+                xmp, text = split_xmp(png_chunks(path, TEXT + GAMMA))
+            if damaged:
+                notes += ("its EXIF is damaged and not kept",)
+            if xmp and not own_xmp(xmp):
+                notes += ("its XMP is not kept: it is about other parts of the file",)
             dpi = image.info.get("dpi")
             if kind == "TIFF" and _RESOLUTION not in exif:
                 dpi = None  # Pillow says 1 for none
             turned = exif.pop(ORIENTATION, 1) != 1
             if kind == "TIFF":
                 forget_layout(exif)
+                exif.pop(XMP, None)
             found = Still(
                 pixels=pixels,
                 alpha=alpha,
@@ -115,6 +131,9 @@ def read_still(path: Path) -> Still:
                 icc=image.info.get("icc_profile"),
                 dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
                 turned=turned,
+                xmp=own_xmp(xmp),
+                comment=image.info.get("comment") if kind in ("JPEG", "MPO") else None,
+                text=text,
                 notes=notes,
             )
     except FileNotFoundError:
@@ -197,6 +216,23 @@ def check_holds(still: Still, path: Path) -> str:
     return kind
 
 
+def words_lost(still: Still, path: Path) -> list[str]:
+    """What STILL's file says that PATH's format has no room for, one sentence each."""
+    kind, lost = format_of(path), []
+    if still.comment and kind != "JPEG":
+        lost.append("its comment is not kept; choose .jpg")
+    if kind != "PNG" and any(name in TEXT for name, _ in still.text):
+        lost.append("its texts are not kept; choose .png")
+    if kind != "PNG" and any(_unusual_gamma(*chunk) for chunk in still.text):
+        lost.append("its gamma is not kept; choose .png")
+    return lost
+
+
+def _unusual_gamma(kind: bytes, content: bytes) -> bool:
+    value = int.from_bytes(content[:4], "big") / 100_000
+    return kind == b"gAMA" and abs(value - _USUAL_GAMMA) > 0.001
+
+
 def format_of(path: Path) -> str:
     """Pillow's name of the format of PATH's suffix. Raises OutputError for another one."""
     kind = FORMATS.get(path.suffix.lower())
@@ -206,17 +242,29 @@ def format_of(path: Path) -> str:
 
 
 def _encode(still: Still, path: Path, kind: str) -> None:
+    tags = PictureTags(xmp=still.xmp, text=still.text)
+    if kind == "TIFF" and still.xmp is not None:
+        still.exif[XMP] = still.xmp
     if kind == "TIFF" or (still.pixels.dtype == np.uint16 and still.pixels.shape[2] == 3):
         (write_png if kind == "PNG" else write_tiff)(
             path, still.pixels, still.alpha, exif=still.exif, icc=still.icc, dpi=still.dpi
         )
-        return
-    options: dict[str, Any] = {"exif": still.exif}
+    else:
+        _image(still).save(path, kind, **_details(still, kind), **_SETTINGS[kind])
+    if (tags.xmp or tags.text) and kind in _CODECS:
+        path.write_bytes(with_tags(path.read_bytes(), _CODECS[kind], tags, colour=True))
+
+
+def _details(still: Still, kind: str) -> dict[str, Any]:
+    """What Pillow writes besides the pixels."""
+    found: dict[str, Any] = {"exif": still.exif}
     if still.icc is not None:
-        options["icc_profile"] = still.icc
+        found["icc_profile"] = still.icc
     if still.dpi is not None:
-        options["dpi"] = still.dpi
-    _image(still).save(path, kind, **options, **_SETTINGS[kind])
+        found["dpi"] = still.dpi
+    if still.comment and kind == "JPEG":
+        found["comment"] = still.comment
+    return found
 
 
 def _image(still: Still) -> Image.Image:

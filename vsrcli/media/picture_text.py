@@ -1,0 +1,65 @@
+"""What picture files say in words: their XMP, and the text and gamma chunks of a PNG.
+
+XMP: ISO 16684-1, in files as ISO 16684-3 says; PNG: PNG specification, third edition.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+Chunk = tuple[bytes, bytes]
+"""Type and content of a PNG's chunk."""
+TEXT, GAMMA = (b"tEXt", b"zTXt", b"iTXt"), (b"gAMA", b"cHRM", b"sRGB")
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_XMP = b"XML:com.adobe.xmp\0"
+_READ_ELSEWHERE = (b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type icc")
+"""Keywords of texts that are EXIF or a colour profile."""
+_OTHER_PARTS = re.compile(rb"HasExtendedXMP|Container:|MicroVideo|MotionPhoto|hdrgm:|GDepth|GImage")
+"""Names in an XMP that is about other parts of its file, which a new picture does not have."""
+_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>))[2-8]")
+
+
+def own_xmp(xmp: bytes | None) -> bytes | None:
+    """Return the XMP of an upright picture: None if it speaks of other parts of its file."""
+    if not xmp or _OTHER_PARTS.search(xmp):
+        return None
+    return _ORIENTATION.sub(rb"\g<1>1", xmp)
+
+
+def png_chunks(path: Path, kinds: tuple[bytes, ...]) -> tuple[Chunk, ...]:
+    """Return the whole chunks of these kinds in a PNG, in order; none of another file."""
+    found: list[Chunk] = []
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(8) != _SIGNATURE:
+            return ()
+        while len(header := file.read(8)) == 8:
+            length, kind = int.from_bytes(header[:4], "big"), header[4:]
+            end = file.tell() + length + 4
+            if kind in kinds and end <= size:
+                found.append((kind, file.read(length)))
+            file.seek(end)
+    return tuple(found)
+
+
+def split_xmp(chunks: tuple[Chunk, ...]) -> tuple[bytes | None, tuple[Chunk, ...]]:
+    """Return the XMP among a PNG's chunks, and those without it, EXIF and colour profiles."""
+    xmp = next((_international(text) for _, text in chunks if text.startswith(_XMP)), None)
+    return xmp, tuple(each for each in chunks if not each[1].startswith((_XMP, *_READ_ELSEWHERE)))
+
+
+def xmp_chunk(xmp: bytes) -> Chunk:
+    """Return a PNG's chunk that holds XMP."""
+    return b"iTXt", _XMP + b"\0\0\0\0" + xmp
+
+
+def _international(content: bytes) -> bytes | None:
+    """The text of an iTXt chunk; None if it is damaged."""
+    _, _, rest = content.partition(b"\0")
+    packed, parts = rest[:1], rest[2:].split(b"\0", 2)  # language, translated keyword, text
+    try:
+        return (zlib.decompress(parts[2]) if packed == b"\1" else parts[2]) or None
+    except (IndexError, zlib.error):
+        return None
