@@ -19,6 +19,7 @@ from vsrcli import UpscaleOptions, psnr, upscale
 from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
 from vsrcli.errors import CheckError, InputError, OutputError, UsageError
+from vsrcli.job import prepare
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.planes import ColourTags, Frame, Plane, layout_of
@@ -352,6 +353,24 @@ def test_strict_refuses_losses(make_clip: MakeClip, tmp_path: Path) -> None:
 def test_impossible_options(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         UpscaleOptions(**options)
+
+
+def test_raw_video_is_written_where_it_can_be_read_again(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip(frames=2, size=(24, 16))
+    for name, pix_fmt in (("o.mov", "uyvy422"), ("o.nut", "yuv422p10le"), ("o.avi", "yuv420p")):
+        raw = replace(LOSSLESS, codec="rawvideo", pix_fmt=pix_fmt, scale=2)
+        upscale(clip, tmp_path / name, raw)
+        ffv1 = replace(raw, codec="ffv1", pix_fmt=pix_fmt.replace("uyvy422", "yuv422p"))
+        upscale(clip, tmp_path / "same.mkv", replace(ffv1, overwrite=True))
+        for one, other in zip(Reader(tmp_path / name), Reader(tmp_path / "same.mkv"), strict=True):
+            for plane, same in zip(one.planes, other.planes, strict=True):
+                np.testing.assert_array_equal(plane, same)
+    for name, pix_fmt in (("p.mov", "yuv420p"), ("p.mkv", "gray10le"), ("p.avi", "gbrp")):
+        raw = replace(LOSSLESS, codec="rawvideo", pix_fmt=pix_fmt, scale=2)
+        with pytest.raises(UsageError, match=f"cannot hold raw video in {pix_fmt}; choose .nut"):
+            prepare(clip, tmp_path / name, raw, note=print)
 
 
 def test_nothing_in_range(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import vsrcli
 from vsrcli.errors import CheckError, UsageError
 from vsrcli.losses import lost_in_frames, lost_streams, missing_numbers
 from vsrcli.media.assemble import check_output
+from vsrcli.media.containers import NAMES, holds_raw, muxer_of
 from vsrcli.media.encoders import (
     EncoderSettings,
     choose_codec,
@@ -153,6 +154,8 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
     plan = _plan(info, output, options, layout, size, device, model, settings, streams, form)
     if turning is not None:
         plan = replace(plan, size_out=turning.size(size))
+    if form == "video" and settings.codec == "rawvideo":
+        _check_raw(output, plan.pix_fmt, size)
     asked = options.codec is not None or options.pix_fmt is not None
     if form == "video" and not asked and layout_of(plan.pix_fmt).kind == "rgb":
         tell("RGB video, as the source is, is shown by few players; --pix-fmt yuv420p by most")
@@ -227,6 +230,15 @@ def _check_encoder_size(settings: EncoderSettings, size: tuple[int, int]) -> Non
     if settings.codec == "libx265" and max(size) < _X265_BLOCK:
         raise UsageError(
             f"libx265: encodes nothing as small as {size[0]}x{size[1]}; choose another codec"
+        )
+
+
+def _check_raw(output: Path, pix_fmt: str, size: tuple[int, int]) -> None:
+    muxer = muxer_of(output)
+    if not holds_raw(muxer, pix_fmt, size):
+        raise UsageError(
+            f"{output}: {NAMES[muxer]} cannot hold raw video in {pix_fmt}; choose .nut, another "
+            "--pix-fmt, or --codec ffv1, which loses nothing either"
         )
 
 

@@ -47,8 +47,9 @@ def unmakeup_command(
     """Undo moderate skin whitening and smoothing; beyond that the result is an estimate.
 
     Removed blemishes, reshaped features and what real cosmetics cover do not come back, and no
-    grain is invented in their place. The result is no evidence of how a person looks. EXIF, XMP, colour
-    profile, resolution, transparency and depth are kept; JPEG is written at quality 95, 4:4:4.
+    grain is invented in their place. The result is no evidence of how a person looks. EXIF, XMP,
+    colour profile, resolution, transparency and depth are kept; JPEG is written at quality 95,
+    4:4:4.
     """
     from vsrcli.portraits.options import UnmakeupOptions
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,27 @@ def holds_video(muxer: str, codec: str) -> bool:
         except (av.FFmpegError, ValueError):
             return False
     return True
+
+
+def holds_raw(muxer: str, pix_fmt: str, size: tuple[int, int]) -> bool:
+    """Tell whether raw frames of a pixel format and `size` come out of `muxer` as they went in.
+
+    Some kinds write what they have no name for, and nothing reads it. Tried on a small picture.
+    """
+    file = io.BytesIO()
+    frame = av.VideoFrame(size[0] % 16 + 16, size[1] % 16 + 16, pix_fmt)
+    frame.pts, frame.time_base = 0, Fraction(1, 25)
+    try:
+        with av.open(file, "w", format=muxer) as container:
+            stream: Any = container.add_stream("rawvideo", 25)
+            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pix_fmt
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+        file.seek(0)
+        with av.open(file, "r") as container:
+            read = next(container.decode(video=0))
+    except (av.FFmpegError, ValueError, StopIteration):
+        return False
+    return read.format.name == pix_fmt
 
 
 def canonical(codec: str) -> str:

@@ -179,7 +179,9 @@ class SegmentWriter:
 
     def _create(self, codec: str) -> Any:
         encoder(codec)
-        form = next((f for f in _PAYLOADS if holds_video(f, codec)), None)
+        # Of raw video the others take some pixel formats only.
+        forms = ("nut",) if codec == "rawvideo" else _PAYLOADS
+        form = next((f for f in forms if holds_video(f, codec)), None)
         if form is None:
             raise UsageError(f"{codec}: makes no video that can be stored; choose another codec")
         try:
