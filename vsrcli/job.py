@@ -13,7 +13,7 @@ import vsrcli
 from vsrcli.errors import CheckError, UsageError
 from vsrcli.losses import lost_in_frames, lost_streams, missing_numbers
 from vsrcli.media.assemble import check_output
-from vsrcli.media.containers import NAMES, holds_raw, muxer_of
+from vsrcli.media.containers import NAMES, TURNING, holds_raw, muxer_of
 from vsrcli.media.encoders import (
     EncoderSettings,
     choose_codec,
@@ -57,6 +57,9 @@ class UpscalePlan:
     output: str
     size_in: tuple[int, int]
     size_out: tuple[int, int]
+    """Both as stored."""
+    rotation: int
+    """Degrees, clockwise, by which players turn the output before they show it: 0, 90, 180, 270."""
     frames: int | None
     """How many frames, if the file says so; an estimate."""
     window: int
@@ -271,6 +274,7 @@ def _plan(
         output=str(output),
         size_in=(info.width, info.height),
         size_out=size,
+        rotation=info.rotation if form == "video" and muxer_of(output) in TURNING else 0,
         frames=_expected_frames(info, options),
         window=options.frames,
         model=model.name,

@@ -55,6 +55,15 @@ def test_the_json_is_documented(make_clip: MakeClip, tmp_path: Path) -> None:
     assert set(json.loads(scores.stdout)["outputs"][0]) == documented.keys("vsr psnr")
 
 
+def test_a_plan_says_how_turned_video_is_shown(make_clip: MakeClip, tmp_path: Path) -> None:
+    turned = make_clip("in.mp4", display_matrix=(0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30))
+    for name, rotation in (("out.mkv", 90), ("out.avi", 0), ("out.png", 0)):
+        arguments = ("upscale", turned, tmp_path / name, "--dry-run", "--max-frames", "1")
+        assert json.loads(vsr(*arguments, "--json").stdout)["rotation"] == rotation
+        shown = "size     64x48 -> 256x192, shown turned: 192x256" in vsr(*arguments).stdout
+        assert shown == (rotation == 90)
+
+
 def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
     source = make_clip("in.mkv", audio=("aac",), subtitles=("Hi",))
     result = vsr("upscale", source, tmp_path / "out.mp4", "--dry-run", "--json", "--height", "96")

@@ -29,9 +29,10 @@ def plan_text(plan: UpscalePlan) -> str:
 
 
 def sizes(plan: UpscalePlan) -> str:
-    """Size in and out."""
+    """Size in and out, and how it is shown if that is otherwise."""
     (width, height), (wider, higher) = plan.size_in, plan.size_out
-    return f"{width}x{height} -> {wider}x{higher}"
+    text = f"{width}x{height} -> {wider}x{higher}"
+    return text if plan.rotation % 180 == 0 else f"{text}, shown turned: {higher}x{wider}"
 
 
 def result_text(result: UpscaleResult) -> str:

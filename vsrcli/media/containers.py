@@ -39,6 +39,8 @@ NAMES = {
 }
 QUICKTIME = ("mp4", "mov")
 EBML = ("matroska", "webm")
+TURNING = (*QUICKTIME, *EBML)
+"""Those that can say that the picture is to be turned."""
 
 # The MPEG-TS muxer takes any codec, and writes what it does not know as private data that no
 # demuxer recognises: the codecs it has a stream type or descriptor for.

@@ -10,7 +10,15 @@ from typing import Any, Literal
 import av
 from av.stream import Discard, Disposition
 
-from vsrcli.media.containers import EBML, NAMES, QUICKTIME, TRANSPORT_STREAM, muxer_of, scratch
+from vsrcli.media.containers import (
+    EBML,
+    NAMES,
+    QUICKTIME,
+    TRANSPORT_STREAM,
+    TURNING,
+    muxer_of,
+    scratch,
+)
 from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.sources import opened
 from vsrcli.media.tags import unusual_tags
@@ -86,7 +94,7 @@ def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[s
         yield f"the tags {', '.join(unusual)}: dropped, {name} cannot hold them beside cover art"
     if info.chapters and muxer not in (*QUICKTIME, *EBML, "nut"):
         yield f"{info.chapters} chapters: dropped, {name} has none"
-    if info.display_matrix and muxer not in (*QUICKTIME, *EBML):
+    if info.display_matrix and muxer not in TURNING:
         yield f"the rotation by {info.rotation} degrees: dropped, {name} has none"
 
 
