@@ -86,10 +86,23 @@ def gain(outputs: Tensor, high: Tensor, low: Tensor) -> tuple[float, float]:
     """PSNR of the outputs and its gain over bicubic, dB, mean over the frames of a batch."""
     bicubic = F.interpolate(low, size=high.shape[2:], mode="bicubic", align_corners=False)
     ours, theirs = (
-        (-10 * torch.log10((picture - high).square().mean((2, 3)))).mean()
+        (-10 * torch.log10((picture - high).square().mean((2, 3)).clamp(1e-10))).mean()
         for picture in (outputs, bicubic)
     )
     return float(ours), float(ours - theirs)
+
+
+def begin_from(network: Spmc, weights: dict[str, Tensor]) -> None:
+    """Give NETWORK the WEIGHTS of one that may have fewer residual blocks; more are the identity.
+
+    ValueError if anything else differs.
+    """
+    missing, unexpected = network.load_state_dict(weights, strict=False)
+    if unexpected or not all(name.startswith("fusion.body.") for name in missing):
+        raise ValueError(f"weights of another network: {[*missing, *unexpected][0]}")
+    for name in missing:
+        if ".second." in name:
+            torch.nn.init.zeros_(network.get_parameter(name))
 
 
 class Peers:
@@ -140,7 +153,7 @@ class Run:
         network = Spmc(SpmcConfig(**recipe.network))
         self.network = network.to(self.device, memory_format=torch.channels_last)
         if start is not None:
-            self.network.load_state_dict(torch.load(start, weights_only=True, map_location="cpu"))
+            begin_from(self.network, torch.load(start, weights_only=True, map_location="cpu"))
         if motion is not None:
             stored = torch.load(motion, weights_only=True, map_location="cpu")
             self.network.motion.load_state_dict(stored)
@@ -258,7 +271,9 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--cache", type=Path, required=True, help="clips of models.spmc.data")
     parser.add_argument("--checkpoint", type=Path, help="default: beside the config, .pt")
-    parser.add_argument("--weights", type=Path, help="weights to begin from, a state_dict")
+    parser.add_argument(
+        "--weights", type=Path, help="weights to begin from; blocks that they lack are added"
+    )
     parser.add_argument("--motion", type=Path, help="motion estimation of models.spmc.train_motion")
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
     parser.add_argument(

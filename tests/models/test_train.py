@@ -99,6 +99,30 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
         assert float((parts[name] - value).abs().max()) < 5e-5, name
 
 
+def test_added_blocks_begin_as_the_identity(torch: Any) -> None:
+    from models.spmc.network import Spmc, SpmcConfig
+    from models.spmc.train import begin_from
+
+    few, more = Spmc(SpmcConfig(**TINY)), Spmc(SpmcConfig(**{**TINY, "blocks": 3}))
+    begin_from(more, few.state_dict())
+    frames = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(few(frames), more(frames))
+    more(frames).sum().backward()
+    assert float(more.fusion.body[2].second.weight.grad.abs().max()) > 0
+    with pytest.raises(ValueError, match="another network: fusion.body.1"):
+        begin_from(few, more.state_dict())
+    with pytest.raises(ValueError, match="another network: motion"):
+        begin_from(more, {n: v for n, v in few.state_dict().items() if "motion" not in n})
+
+
+def test_a_batch_without_any_error_has_a_psnr(torch: Any) -> None:
+    from models.spmc.train import gain
+
+    flat = torch.full((1, 2, 16, 16), 0.5)
+    assert gain(flat, flat, flat[..., ::4, ::4]) == pytest.approx((100.0, 0.0))
+
+
 def test_processes_share_their_gradients(torch: Any, tmp_path: Path) -> None:
     script = tmp_path / "peers.py"
     script.write_text(PEERS)
