@@ -642,6 +642,18 @@ def test_xmp_comments_texts_and_gamma_are_kept_or_told(tmp_path: Path) -> None:
     assert [text.split(" is ")[0].split(" are ")[0] for text in lost] == ["its texts", "its gamma"]
 
 
+def test_what_is_lost_is_told_of_a_picture_that_is_written_anew(tmp_path: Path) -> None:
+    source, notes = tmp_path / "phone.jpg", []
+    picture = Image.new("RGB", (64, 64), "grey")
+    picture.save(source, "MPO", save_all=True, append_images=[picture])
+    untouched, whole = UnmakeupOptions(strength=0, whole=True), "further pictures"
+    unmakeup(source, tmp_path / "copy.jpg", untouched, note=notes.append)
+    assert (tmp_path / "copy.jpg").read_bytes() == source.read_bytes()
+    assert not any(whole in note for note in notes)
+    unmakeup(source, tmp_path / "other.png", untouched, note=notes.append)
+    assert any(whole in note for note in notes)
+
+
 def test_damaged_exif_is_told_and_no_obstacle(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

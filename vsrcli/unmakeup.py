@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,6 @@ class Unmaker:
         _check_outputs(source, output, options, compare, components)
         still = read_still(source)
         check_holds(still, output)
-        for text in (*still.notes, *words_lost(still, output)):
-            self._note(f"{source.name}: {text}")
         faces = faces_of(source, still, options)
         self._warn(source, faces)
         card = self._reverter.card
@@ -126,10 +125,10 @@ class Unmaker:
             beyond = self._reaches_beyond(still, faces)
             rest = self._rest(source, still, faces) if beyond else None
             pixels = apply(still, predictions, self._weights(trusted), beyond=beyond, rest=rest)
-            write_still(with_pixels(still, pixels), output, overwrite=options.overwrite, mark=MARK)
+            self._write(source, with_pixels(still, pixels), output)
         else:
             pixels = still.pixels
-            _keep(source, still, output, options)
+            self._keep(source, still, output)
         if compare is not None:
             draw_comparison(still.pixels, pixels, compare, overwrite=options.overwrite)
         if components is not None:
@@ -149,6 +148,19 @@ class Unmaker:
             },
             seconds=round(time.monotonic() - started, 2),
         )
+
+    def _write(self, source: Path, still: Still, output: Path) -> None:
+        for text in (*still.notes, *words_lost(still, output)):
+            self._note(f"{source.name}: {text}")
+        write_still(still, output, overwrite=self.options.overwrite, mark=MARK)
+
+    def _keep(self, source: Path, still: Still, output: Path) -> None:
+        """The picture as it is: byte by byte if the format stays the same."""
+        if format_of(output) == still.format:
+            copy, overwrite = partial(shutil.copyfile, source), self.options.overwrite
+            save_safely(output, copy, overwrite=overwrite)
+        else:
+            self._write(source, still, output)
 
     def _predict(self, source: Path, still: Still, faces: list[Face]) -> list[Prediction]:
         """Of every face, or of the whole picture if there is none."""
@@ -339,11 +351,3 @@ def _check_components(folder: Path, read: Sequence[Path], *, overwrite: bool) ->
             raise UsageError(f"{path}: is read for this; choose another folder")
     if there and not overwrite:
         raise OutputError(f"{there[0]}: exists already; use --overwrite or another folder")
-
-
-def _keep(source: Path, still: Still, output: Path, options: UnmakeupOptions) -> None:
-    """The picture as it is: byte by byte if the format stays the same."""
-    if format_of(output) == still.format:
-        save_safely(output, lambda path: shutil.copyfile(source, path), overwrite=options.overwrite)
-    else:
-        write_still(still, output, overwrite=options.overwrite, mark=MARK)

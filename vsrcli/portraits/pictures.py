@@ -112,6 +112,8 @@ def read_still(path: Path) -> Still:
             text: tuple[Chunk, ...] = ()
             if kind == "PNG":
                 xmp, text = split_xmp(png_chunks(path, TEXT + GAMMA))
+            if kind == "MPO" and getattr(image, "n_frames", 1) > 1:
+                notes += ("the further pictures in it, a phone's depth or gain map, are not kept",)
             if damaged:
                 notes += ("its EXIF is damaged and not kept",)
             if xmp and not own_xmp(xmp):
