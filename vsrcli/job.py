@@ -116,52 +116,34 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         told.append(text)
         note(text)
 
-    info = probe(source, rate=options.rate)
-    if gaps := missing_numbers(source):
-        tell(gaps)
-    if options.rate is not None and not info.sequence:
-        raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
-    names, turning = picture_names(source, output), None
-    form: Form = "pictures" if names is not None else "y4m" if output == STANDARD else "video"
+    info = _probed(source, options, tell)
     layout = layout_of(info.pix_fmt)
-    if form != "video":
-        _check_uncoded(output, names, options)
-        settings = EncoderSettings("rawvideo")
-        if names is not None:
-            frames = _expected_frames(info, options)
-            check_pictures(source, names, frames, overwrite=options.overwrite)
-            settings = EncoderSettings(str(names.codec))
-            turning = turning_for(info.display_matrix, layout)
-        streams = frames_alone(info, audio=options.audio, turned=turning is not None)
-    else:
-        check_output(source, output, overwrite=may_replace(output, options))
-        settings = _encoder_settings(output, options, layout)
-        streams = plan_streams(info, output, audio=options.audio)
+    goal = _goal(source, output, options, info, layout)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
-    _check_encoder_size(settings, size)
+    _check_encoder_size(goal.settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:
         info = _keep_shape(info, size)
         tell(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
     device = resolve_device(options.device, tell)
-    if form == "video":
+    settings = goal.settings
+    if goal.form == "video":
         threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
         settings = replace(spare_memory(settings, size), threads=threads)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
     for loss in (
-        *lost_streams(info, streams, output),
-        *lost_in_frames(info, output, options, layout, size, settings, names),
+        *lost_streams(info, goal.streams, output),
+        *lost_in_frames(info, output, options, layout, size, settings, goal.names),
     ):
         if options.strict:
             raise CheckError(loss.refusal)
         tell(loss.text)
-    plan = _plan(info, output, options, layout, size, device, model, settings, streams, form)
-    if turning is not None:
-        plan = replace(plan, size_out=turning.size(size))
-    if form == "video" and settings.codec == "rawvideo":
-        _check_raw(output, plan.pix_fmt, size)
-    asked = options.codec is not None or options.pix_fmt is not None
-    if form == "video" and not asked and layout_of(plan.pix_fmt).kind == "rgb":
-        tell("RGB video, as the source is, is shown by few players; --pix-fmt yuv420p by most")
+    plan = _plan(
+        info, output, options, layout, size, device, model, settings, goal.streams, goal.form
+    )
+    if goal.turning is not None:
+        plan = replace(plan, size_out=goal.turning.size(size))
+    if goal.form == "video":
+        _check_pixels(output, options, plan, tell)
     return Job(
         info=info,
         output=output,
@@ -171,14 +153,62 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         device=device,
         model=model,
         settings=settings,
-        form=form,
-        names=names,
-        turning=turning,
-        streams=streams,
+        form=goal.form,
+        names=goal.names,
+        turning=goal.turning,
+        streams=goal.streams,
         plan=plan,
         told=tuple(told),
         segment_frames=segment_length(info.rate, plan.frames),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What is written; fields as of `Job`."""
+
+    form: Form
+    settings: EncoderSettings
+    streams: StreamPlan
+    names: PictureNames | None = None
+    turning: Turning | None = None
+
+
+def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:
+    info = probe(source, rate=options.rate)
+    if gaps := missing_numbers(source):
+        tell(gaps)
+    if options.rate is not None and not info.sequence:
+        raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
+    return info
+
+
+def _goal(
+    source: Path, output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout
+) -> _Goal:
+    names = picture_names(source, output)
+    if names is None and output != STANDARD:
+        check_output(source, output, overwrite=may_replace(output, options))
+        settings = _encoder_settings(output, options, layout)
+        return _Goal("video", settings, plan_streams(info, output, audio=options.audio))
+    _check_uncoded(output, names, options)
+    if names is None:
+        streams = frames_alone(info, audio=options.audio, turned=False)
+        return _Goal("y4m", EncoderSettings("rawvideo"), streams)
+    frames = _expected_frames(info, options)
+    check_pictures(source, names, frames, overwrite=options.overwrite)
+    turning = turning_for(info.display_matrix, layout)
+    streams = frames_alone(info, audio=options.audio, turned=turning is not None)
+    return _Goal("pictures", EncoderSettings(str(names.codec)), streams, names, turning)
+
+
+def _check_pixels(output: Path, options: UpscaleOptions, plan: UpscalePlan, tell: Note) -> None:
+    """Refuse raw pixels that the container cannot hold, and tell of those few players show."""
+    if plan.codec == "rawvideo":
+        _check_raw(output, plan.pix_fmt, plan.size_out)
+    asked = options.codec is not None or options.pix_fmt is not None
+    if not asked and layout_of(plan.pix_fmt).kind == "rgb":
+        tell("RGB video, as the source is, is shown by few players; --pix-fmt yuv420p by most")
 
 
 def may_replace(output: Path, options: UpscaleOptions) -> bool:
