@@ -19,6 +19,7 @@ from tests.conftest import MakeClip
 from tests.segments import decode, frames_at, settings, write_segment
 from vsrcli.errors import DeviceError, OutputError, UsageError
 from vsrcli.media.encoders import encoder_threads, spare_memory
+from vsrcli.media.formats import CONVERTED
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.writer import (
@@ -131,6 +132,9 @@ def test_a_segment_does_not_depend_on_its_place(tmp_path: Path, info: MediaInfo)
         ("libsvtav1", "yuv444p", "yuv420p", "chroma resolution"),
         ("libsvtav1", "gray", "yuv420p", None),
         ("libvpx-vp9", "yuv420p10le", "yuv420p", "10 bits"),
+        ("libvpx-vp9", "bgra", "gbrp", "transparency (kept by --pix-fmt yuva420p)"),
+        ("libvpx-vp9", "yuva420p", "yuva420p", None),
+        ("libx265", "yuva420p", "yuv420p", "cannot keep transparency"),
         ("prores_ks", "yuv420p", "yuv422p10le", None),
         ("mjpeg", "yuv422p", "yuvj422p", None),
         ("ffv1", "gbrap12le", "gbrap12le", None),
@@ -143,6 +147,29 @@ def test_the_pixel_format_loses_least(
     got, said = choose_pix_fmt(codec, layout_of(source))
     assert got == chosen
     assert (said is None) if note is None else (note in (said or ""))
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9", "libx265", "ffvhuff", "prores_ks", "png"])
+def test_transparency_that_is_offered_can_be_encoded(
+    codec: str, tmp_path: Path, info: MediaInfo
+) -> None:
+    every = [form.name for form in av.Codec(codec, "w").video_formats or ()]
+    clear = [name for name in every if name not in CONVERTED and "a" in name.replace("gray", "")]
+    refused = []
+    for pix_fmt in clear:
+        frames = frames_at([0], BASE, "yuva420p", (64, 64))
+        chosen = replace(settings(codec), pix_fmt=pix_fmt)
+        try:
+            write_segment(tmp_path / pix_fmt, info, frames, chosen)
+        except UsageError as error:
+            assert "cannot encode the pixel format" in str(error)
+            refused.append(pix_fmt)
+            context = av.CodecContext.create(codec, "w")
+            context.width, context.height, context.pix_fmt = 64, 64, pix_fmt
+            context.time_base, context.options = 1 / info.rate, {"auto-alt-ref": "0"}
+            with pytest.raises((OSError, ValueError)):  # otherwise it need not be refused
+                context.open()
+    assert len(refused) == {"libvpx-vp9": 3, "libx265": 2}.get(codec, 0)
 
 
 def test_odd_sizes_keep_their_size(tmp_path: Path, info: MediaInfo) -> None:

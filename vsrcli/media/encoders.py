@@ -18,6 +18,11 @@ FULL_RANGE_ONLY = frozenset({"mjpeg", "mjpeg_qsv", "mjpeg_vaapi"})
 """Encoders of a coding that has no limited range."""
 _EVEN_ONLY = frozenset({"libx264", "libx265"})
 """Encoders that refuse odd sizes with subsampled chroma."""
+_REFUSED = {
+    "libvpx-vp9": frozenset({"yuva422p", "yuva444p", "gbrap"}),
+    "libx265": frozenset({"yuva420p", "yuva420p10le"}),
+}
+"""Pixel formats that encoders offer and do not open with."""
 _MPEG_RATES = (
     *(Fraction(n, 1001) for n in (24000, 30000, 60000)),
     *map(Fraction, (24, 25, 30, 50, 60)),
@@ -182,6 +187,9 @@ def choose_pix_fmt(
         return layout.pix_fmt, None  # a wrapper that takes anything, such as rawvideo
     best = min(offered, key=lambda name: _loss(layout, offered[name], name))
     note = _difference(codec, layout, offered[best])
+    if note and layout.alpha and not offered[best].alpha:
+        clear = [n for n in offered if offered[n].alpha and offered[n].depth == offered[best].depth]
+        note += f" (kept by --pix-fmt {clear[0]})" if clear else ""
     if size is None or not _refuses(codec, offered[best], size):
         return best, note
     even = {n: k for n, k in offered.items() if not _refuses(codec, k, size)}
@@ -210,7 +218,8 @@ def _video_encoders() -> list[str]:
 
 
 def _offered(codec: str, *, every: bool = False) -> list[str]:
-    names = [form.name for form in encoder(codec).video_formats or ()]
+    refused = _REFUSED.get(codec, frozenset())
+    names = [form.name for form in encoder(codec).video_formats or () if form.name not in refused]
     if every:
         return names
     full = codec in FULL_RANGE_ONLY
