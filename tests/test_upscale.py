@@ -373,6 +373,32 @@ def test_raw_video_is_written_where_it_can_be_read_again(
             prepare(clip, tmp_path / name, raw, note=print)
 
 
+def test_transparency_stays_in_webm(tmp_path: Path) -> None:
+    pixels = np.full((32, 48, 4), 120, np.uint8)
+    pixels[:, 24:, 3] = 0
+    for number in (1, 2):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    options = replace(LOSSLESS, codec="libvpx-vp9", scale=2)
+    first, second = tmp_path / "a.webm", tmp_path / "b.mkv"
+    upscale(tmp_path / "%d.png", first, replace(options, pix_fmt="yuva420p"))
+    upscale(first, second, options)
+    for path, width in ((first, 96), (second, 192)):
+        frames = list(Reader(path))
+        assert len(frames) == 2 and all(frame.layout.alpha for frame in frames)
+        alpha = frames[1].planes[-1].astype(int)
+        half = width // 2
+        assert alpha.shape[1] == width
+        assert alpha[:, : half - 8].min() > 112 and alpha[:, half + 8 :].max() < 8
+    upscale(first, tmp_path / "plain.mkv", replace(options, codec="libx264"))
+    with av.open(str(tmp_path / "plain.mkv")) as container:
+        assert "alpha_mode" not in {key.lower() for key in container.streams.video[0].metadata}
+    notes: list[str] = []
+    prepare(first, tmp_path / "c.mp4", options, note=notes.append)
+    assert any("MP4 cannot keep the transparency of libvpx-vp9" in note for note in notes)
+    with pytest.raises(CheckError, match="transparency"):
+        prepare(first, tmp_path / "c.mp4", replace(options, strict=True), note=print)
+
+
 def test_nothing_in_range(make_clip: MakeClip, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no frame lies in the chosen range"):
         upscale(make_clip(frames=3), tmp_path / "out.mp4", UpscaleOptions(start=Fraction(9)))

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from vsrcli.media.encoders import EncoderSettings
+from vsrcli.media.encoders import EncoderSettings, alpha_losses
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.images import picture_losses
 from vsrcli.media.picture_files import PictureNames
@@ -64,6 +64,7 @@ def lost_in_frames(
         lines = picture_losses(settings.codec, layout)
     else:
         lines = encoding_losses(info, size, settings, layout)
+        lines += alpha_losses(output, settings, layout)
     for line in lines:
         yield Loss(line, f"{output}: {line}; leave out --strict to accept that")
 

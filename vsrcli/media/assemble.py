@@ -22,7 +22,7 @@ from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video
 from vsrcli.media.matroska import ROOM, set_display_size
 from vsrcli.media.names import beside, sync_folder
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.sources import opened
+from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan, plan_streams
 from vsrcli.media.tags import container_tags, quicktime_options
 from vsrcli.media.timing import Timing
@@ -209,6 +209,8 @@ def _add_video(output: Any, template: Any, source: Any, job: _Job) -> Any:
     video.disposition = Disposition.default
     if source is not None:
         describe(video, source, job.muxer, fresh=True)
+    if job.muxer in EBML and has_alpha_beside(template):
+        video.metadata["alpha_mode"] = "1"  # alpha lies beside the pictures of VP8 and VP9
     if job.muxer in EBML and info.sar not in (None, 1):
         video.metadata["title"] = video.metadata.get("title", "") + ROOM
     return video

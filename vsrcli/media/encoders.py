@@ -11,7 +11,7 @@ import av
 from av.codec.codec import Capabilities, UnknownCodecError
 
 from vsrcli.errors import InputError, UsageError
-from vsrcli.media.containers import NAMES, holds_video, muxer_of
+from vsrcli.media.containers import EBML, NAMES, holds_video, muxer_of
 from vsrcli.media.formats import CONVERTED, PixelLayout, layout_of
 
 FULL_RANGE_ONLY = frozenset({"mjpeg", "mjpeg_qsv", "mjpeg_vaapi"})
@@ -203,6 +203,21 @@ def check_pix_fmt(codec: str, pix_fmt: str) -> None:
     if offered and pix_fmt not in offered:
         known = " ".join(offered)
         raise UsageError(f"{codec}: cannot encode the pixel format {pix_fmt}; use one of {known}")
+
+
+def alpha_losses(output: Path, settings: EncoderSettings, layout: PixelLayout) -> list[str]:
+    """What `output`, of frames of `layout`, has no room for: alpha that lies beside the pictures.
+
+    VP8 and VP9 keep it in a place that only Matroska and WebM have.
+    """
+    muxer = muxer_of(output)
+    pix_fmt = settings.pix_fmt or choose_pix_fmt(settings.codec, layout)[0]
+    beside = settings.codec.startswith("libvpx") and layout.alpha and layout_of(pix_fmt).alpha
+    if not beside or muxer in EBML:
+        return []
+    return [
+        f"{NAMES[muxer]} cannot keep the transparency of {settings.codec}; choose .mkv or .webm"
+    ]
 
 
 def _video_encoders() -> list[str]:

@@ -162,6 +162,12 @@ def main_video(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
+def has_alpha_beside(stream: VideoStream) -> bool:
+    """Tell whether Matroska or WebM says that alpha lies beside the pictures of a stream."""
+    # A header's own field has this name; FFmpeg's muxer adds a tag in capitals, which hides it.
+    return any(key.lower() == "alpha_mode" and v == "1" for key, v in stream.metadata.items())
+
+
 def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
     """Return the decoder for a stream, not yet open; `threads` 0 lets FFmpeg choose.
 
@@ -169,7 +175,7 @@ def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
     """
     context: Any = stream.codec_context
     alpha = _ALPHA_DECODERS.get(context.name)
-    if alpha in av.codecs_available and stream.metadata.get("alpha_mode") == "1":
+    if alpha in av.codecs_available and has_alpha_beside(stream):
         context = av.CodecContext.create(alpha, "r")
     context.thread_type, context.thread_count = "AUTO", threads
     return cast(VideoCodecContext, context)

@@ -13,6 +13,8 @@ _REWRITTEN = frozenset({"encoder", "duration"})
 """Tags every muxer writes anew."""
 _STATISTICS = ("bps", "number_of_", "_statistics_")
 """mkvmerge's counts of a track, with or without a language suffix."""
+_ALPHA = "alpha_mode"
+"""Says that alpha lies beside these very packets."""
 _BRANDS = frozenset({"major_brand", "minor_version", "compatible_brands"})
 _DEFAULT_HANDLERS = frozenset({"VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler"})
 _ITUNES = frozenset(
@@ -38,7 +40,7 @@ def stream_tags(tags: Mapping[str, str], muxer: str, *, fresh: bool) -> dict[str
     kept = {}
     for key, value in tags.items():
         name = key.lower()
-        if name in _REWRITTEN or (fresh and name.startswith(_STATISTICS)):
+        if name in _REWRITTEN or (fresh and name.startswith((*_STATISTICS, _ALPHA))):
             continue
         if name == "vendor_id" and (fresh or muxer not in QUICKTIME):
             continue
