@@ -46,10 +46,10 @@ def unmakeup_command(
 ) -> None:
     """Undo moderate skin whitening and smoothing; beyond that the result is an estimate.
 
-    Removed blemishes, reshaped features and what real cosmetics cover do not come back, and no
-    grain is invented in their place. The result is no evidence of how a person looks. EXIF, XMP,
-    colour profile, resolution, transparency and depth are kept; JPEG is written at quality 95,
-    4:4:4.
+    Removed blemishes, reshaped features and what real cosmetics cover do not
+    come back, and no grain is invented in their place. The result is no evidence
+    of how a person looks. EXIF, XMP, colour profile, resolution, transparency and
+    depth are kept; JPEG is written at quality 95, 4:4:4.
     """
     from vsrcli.portraits.options import UnmakeupOptions
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
-from vsrcli.media.picture_text import TEXT, Chunk, own_xmp, png_chunks, split_xmp, xmp_chunk
+from vsrcli.media.picture_text import Chunk, own_xmp, read_words, xmp_chunk
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,10 +59,7 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
 
     exif = read_exif(image) or Exif()
     orientation = int(exif.pop(ORIENTATION, 1))
-    xmp: bytes | None = image.info.get("xmp")
-    text: tuple[Chunk, ...] = ()
-    if image.format == "PNG":
-        xmp, text = split_xmp(png_chunks(path, TEXT))
+    xmp, text = read_words(path, image)
     if image.format == "TIFF":
         forget_layout(exif)
         exif.pop(XMP, None)

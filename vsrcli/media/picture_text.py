@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Chunk = tuple[bytes, bytes]
 """Type and content of a PNG's chunk."""
@@ -44,8 +48,17 @@ def png_chunks(path: Path, kinds: tuple[bytes, ...]) -> tuple[Chunk, ...]:
     return tuple(found)
 
 
-def split_xmp(chunks: tuple[Chunk, ...]) -> tuple[bytes | None, tuple[Chunk, ...]]:
-    """Return the XMP among a PNG's chunks, and those without it, EXIF and colour profiles."""
+def read_words(
+    path: Path, image: Image.Image, kinds: tuple[bytes, ...] = TEXT
+) -> tuple[bytes | None, tuple[Chunk, ...]]:
+    """Return the XMP of an opened picture, and a PNG's chunks of these kinds besides.
+
+    These are without EXIF and colour profiles. Texts behind the pixels are found too, which Pillow
+    would have to decode for.
+    """
+    if image.format != "PNG":
+        return image.info.get("xmp"), ()
+    chunks = png_chunks(path, kinds)
     xmp = next((_international(text) for _, text in chunks if text.startswith(_XMP)), None)
     return xmp, tuple(each for each in chunks if not each[1].startswith((_XMP, *_READ_ELSEWHERE)))
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
 from vsrcli.media.picture_tags import PictureTags, with_tags
-from vsrcli.media.picture_text import GAMMA, TEXT, Chunk, own_xmp, png_chunks, split_xmp
+from vsrcli.media.picture_text import GAMMA, TEXT, Chunk, own_xmp, read_words
 from vsrcli.media.safely import save_safely
 from vsrcli.portraits.deep import read_deep, write_png, write_tiff
 
@@ -108,10 +108,7 @@ def read_still(path: Path) -> Still:
                     pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
                 if depth == 16 and "transparency" in image.info:
                     notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
-            xmp: bytes | None = image.info.get("xmp")
-            text: tuple[Chunk, ...] = ()
-            if kind == "PNG":
-                xmp, text = split_xmp(png_chunks(path, TEXT + GAMMA))
+            xmp, text = read_words(path, image, TEXT + GAMMA)
             if kind == "MPO" and getattr(image, "n_frames", 1) > 1:
                 notes += ("the further pictures in it, a phone's depth or gain map, are not kept",)
             if damaged:
