@@ -31,8 +31,9 @@ def bench_command(
 ) -> None:
     """Measure how fast this machine is.
 
-    For each device and precision: the network alone, and a whole job from file to file with its
-    stages, each in a process of its own, on a clip made for the purpose.
+    For each device and precision: the network alone, and a whole job from file
+    to file with its stages, each in a process of its own, on a clip made for the
+    purpose.
     """
     from vsrcli.bench import BenchOptions, bench, earlier_rows
     from vsrcli.cli.bench_report import as_json, table
