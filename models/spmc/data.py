@@ -2,9 +2,10 @@
 
     python -m models.spmc.data --videos DIR --photos DIR --cache DIR [--per-photo 12]
 
-Every clip is one .npz in the cache: HR luma `hr` [T, 4h, 4w] uint8 and its LR inputs [T, h, w]:
-`bi` (anti-aliased bicubic), `bd` (Gaussian, then every fourth pixel) and `contest` (swscale's
-bicubic, then libx264 at a crf of 18 to 28), made by the degradations of `vsr degrade`.
+Every clip is one .npz in the cache: HR luma `hr` [T, H, W] uint8 and its LR inputs, `bi_x4` and so
+on [T, H // 4, W // 4]: `bi` (anti-aliased bicubic), `bd` (Gaussian, then every fourth pixel) and
+`contest` (swscale's bicubic, then libx264 at a crf of 18 to 28), made by the degradations of `vsr
+degrade`, a quarter, a third and half as large.
 
 A folder of videos may hold a manifest.csv with the columns file and crop ("left half: x=0,w=1024"
 keeps the first 1024 columns). Clips are cached once; making them again is a matter of minutes.
@@ -18,27 +19,38 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from models.spmc.filming import SIDE, moving_photo, photo_luma
 from models.spmc.reduction import Clip, compress_luma, degrade_luma
 from models.spmc.shots import crops, shots
+from vsrcli.degradation import Kind
 
 CRFS = (18, 21, 21, 24, 28)
-KINDS = ("bi", "contest", "bd")
+KINDS: dict[int, tuple[Kind, ...]] = {
+    4: ("bi", "contest", "bd"),
+    3: ("bi", "contest"),
+    2: ("bi", "contest"),
+}
+"""The inputs there are of every clip, by the factor that they are smaller."""
 
 
 def store(clip: Clip, path: Path) -> None:
     """Write CLIP with its degraded inputs."""
-    contest = compress_luma(degrade_luma(clip, 4, "contest"), random.choice(CRFS))
-    np.savez(
-        path,
-        hr=clip,
-        bi=degrade_luma(clip, 4, "bi"),
-        bd=degrade_luma(clip, 4, "bd"),
-        contest=contest,
-    )
+    crf = random.choice(CRFS)
+    inputs = {
+        f"{kind}_x{factor}": degraded(clip, factor, kind, crf)
+        for factor, kinds in KINDS.items()
+        for kind in kinds
+    }
+    np.savez(path, hr=clip, **inputs)
+
+
+def degraded(clip: Clip, factor: int, kind: Kind, crf: int) -> Clip:
+    """CLIP [T, H, W] smaller by FACTOR; what no whole pixel is made of, right and below, is cut."""
+    height, width = (size // factor * factor for size in clip.shape[1:])
+    low = degrade_luma(clip[:, :height, :width], factor, kind)
+    return compress_luma(low, crf) if kind == "contest" else low
 
 
 def prepare_videos(folder: Path, cache: Path, length: int, most: int) -> None:
@@ -75,7 +87,7 @@ def load(cache: Path) -> list[dict[str, Clip]]:
     clips = []
     for path in sorted(cache.glob("*.npz")):
         with np.load(path) as stored:
-            clips.append({name: stored[name] for name in ("hr", *KINDS)})
+            clips.append(dict(stored))
     return clips
 
 
@@ -86,48 +98,37 @@ class Clips:
         self, clips: list[dict[str, Clip]], length: int, patch: int, mixture: dict[str, float]
     ) -> None:
         """Sequences of LENGTH frames, PATCH x PATCH LR pixels; MIXTURE: share of each kind."""
-        self.length, self.patch = length, patch
-        self.kinds, self.shares = list(mixture), list(mixture.values())
+        self.length, self.patch, self.mixture = length, patch, mixture
         self.clips = [
             clip
             for clip in clips
-            if len(clip["hr"]) >= length and min(clip["bi"].shape[1:]) >= patch
+            if len(clip["hr"]) >= length and min(clip["bi_x4"].shape[1:]) >= patch
         ]
         # Large clips hold more to see, though less than their area says.
-        self.weights = [float(np.prod(clip["bi"].shape[1:])) ** 0.5 for clip in self.clips]
+        self.weights = [float(np.prod(clip["hr"].shape[1:])) ** 0.5 for clip in self.clips]
 
-    def sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """HR [B, T, 4P, 4P] and LR [B, T, P, P] in 0..1, augmented."""
-        pairs = [augment(*max(self._pick(), self._pick(), key=contrast)) for _ in range(count)]
+    def sample(self, count: int, factor: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+        """HR [B, T, FACTOR * P, FACTOR * P] and LR [B, T, P, P] in 0..1, augmented."""
+        pairs = [
+            augment(*max(self._pick(factor), self._pick(factor), key=contrast))
+            for _ in range(count)
+        ]
         high, low = (np.stack([pair[side] for pair in pairs]) for side in (0, 1))
         return torch.from_numpy(high).float() / 255, torch.from_numpy(low).float() / 255
 
-    def sample_half(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `sample`, for enlarging x2: HR [B, T, 2P, 2P] and, half its size, LR [B, T, P, P]."""
-        high, _ = self.sample(count)
-        low = halved(high)
-        edge = self.patch // 2  # bicubic has seen beyond the edge of the patch there
-        inner = slice(edge, edge + self.patch), slice(2 * edge, 2 * (edge + self.patch))
-        low = (low[..., inner[0], inner[0]].clamp(0, 1) * 255).round() / 255
-        return high[..., inner[1], inner[1]], low
-
-    def _pick(self) -> tuple[Clip, Clip]:
+    def _pick(self, factor: int) -> tuple[Clip, Clip]:
         clip = random.choices(self.clips, self.weights)[0]
-        low = clip[random.choices(self.kinds, self.shares)[0]]
+        kinds = [kind for kind in KINDS[factor] if self.mixture.get(kind)]
+        kind = random.choices(kinds, [self.mixture[kind] for kind in kinds])[0]
+        low = clip[f"{kind}_x{factor}"]
         t, y, x = (
             random.randint(0, size - wanted)
             for size, wanted in zip(low.shape, (self.length, self.patch, self.patch), strict=True)
         )
         size, stop = self.patch, t + self.length
-        high = clip["hr"][t:stop, y * 4 : (y + size) * 4, x * 4 : (x + size) * 4]
-        return high, low[t:stop, y : y + size, x : x + size]
-
-
-def halved(pictures: torch.Tensor) -> torch.Tensor:
-    """PICTURES [B, T, H, W] half as large, anti-aliased bicubic."""
-    return F.interpolate(
-        pictures, scale_factor=0.5, mode="bicubic", antialias=True, align_corners=False
-    )
+        of_low = slice(y, y + size), slice(x, x + size)
+        of_high = (slice(at.start * factor, at.stop * factor) for at in of_low)
+        return clip["hr"][t:stop, *of_high], low[t:stop, *of_low]
 
 
 def contrast(pair: tuple[Clip, Clip]) -> float:

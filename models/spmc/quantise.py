@@ -129,7 +129,7 @@ def load_clips(cache: Path, count: int) -> list[np.ndarray]:
     clips = []
     for number, path in enumerate(chosen):
         with np.load(path) as stored:
-            clip = stored["contest" if number % 3 == 0 else "bi"][:, :SIDE, :SIDE]
+            clip = stored["contest_x4" if number % 3 == 0 else "bi_x4"][:, :SIDE, :SIDE]
         if clip.shape[1:] == (SIDE, SIDE):
             clips.append(clip)
     return clips

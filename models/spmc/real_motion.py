@@ -59,7 +59,7 @@ def measured(motion: Motion, high: Tensor) -> tuple[Tensor, Tensor]:
 def pairs(motion: Motion, clips: Sequence[dict[str, Clip]], each: int) -> Iterator[Pair]:
     """EACH pairs of every one of CLIPS that is large enough, measured by MOTION."""
     for clip in clips:
-        length, height, width = clip["bi"].shape
+        length, height, width = clip["bi_x4"].shape
         if min(height, width) < SIDE:
             continue
         for t in random.sample(range(length - 1), each):
@@ -67,7 +67,7 @@ def pairs(motion: Motion, clips: Sequence[dict[str, Clip]], each: int) -> Iterat
             low = slice(t, t + 2), slice(y, y + SIDE), slice(x, x + SIDE)
             rows, columns = (slice(SCALE * s.start, SCALE * s.stop) for s in low[1:])
             high = torch.from_numpy(clip["hr"][low[0], rows, columns]).unsqueeze(1).float() / 255
-            frames = {kind: torch.from_numpy(clip[kind][low].copy()) for kind in KINDS}
+            frames = {kind: torch.from_numpy(clip[f"{kind}_x4"][low].copy()) for kind in KINDS[4]}
             yield Pair(frames, *measured(motion, high))
 
 
@@ -81,7 +81,7 @@ def batch(known: Sequence[Pair], count: int) -> tuple[Tensor, Tensor, Tensor, Te
 
 def _view(pair: Pair) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One way round, a patch, mirrored and transposed or not."""
-    kind, way = random.choices(KINDS, SHARES)[0], random.randint(0, 1)
+    kind, way = random.choices(KINDS[4], SHARES)[0], random.randint(0, 1)
     frames = (pair.frames[kind].float() / 255).unsqueeze(1)
     y, x = (random.randint(0, SIDE - PATCH) for _ in range(2))
     parts = [frames[way], frames[1 - way], pair.flows[way], pair.known[way]]

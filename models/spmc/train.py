@@ -19,7 +19,7 @@ import os
 import random
 import time
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.spmc.data import Clips, halved, load
+from models.spmc.data import Clips, load
+from models.spmc.geometry import SCALE
 from models.spmc.network import Spmc, SpmcConfig
 
 AVERAGE = 0.999
@@ -55,9 +56,9 @@ class Recipe:
     """Share of each kind of degraded input."""
     final_rate: float = 0.02
     """Learning rate at the end of the last stage, as a share of its start."""
-    halves: float = 0.0
-    """Share of steps in which clips are enlarged x2, as whoever asks for x2 has it: by four, then
-    reduced."""
+    factors: dict[str, float] = field(default_factory=lambda: {"4": 1.0})
+    """Share of steps in which clips are enlarged by 4, by 3 or by 2; the latter as whoever asks for
+    them has it: by four, then reduced."""
     stills: float = 0.0
     """Share of steps in which clips stand still, a while before anything is learnt from them: the
     state must settle there, and neither drift nor go on changing."""
@@ -80,6 +81,17 @@ def stage_at(recipe: Recipe, step: int) -> dict[str, float]:
         if step < 0:
             return stage
     return recipe.stages[-1]
+
+
+def draw_factor(recipe: Recipe) -> int:
+    """What a step enlarges by."""
+    return int(random.choices(list(recipe.factors), list(recipe.factors.values()))[0])
+
+
+def reduced(outputs: Tensor, high: Tensor) -> Tensor:
+    """OUTPUTS [B, T, ...] as large as HIGH [B, T, H, W], by anti-aliased bicubic."""
+    size = (high.shape[2], high.shape[3])
+    return F.interpolate(outputs, size, mode="bicubic", antialias=True, align_corners=False)
 
 
 def gain(outputs: Tensor, high: Tensor, low: Tensor) -> tuple[float, float]:
@@ -205,23 +217,23 @@ class Run:
         """One step; returns PSNR and gain over bicubic of its batch."""
         random.seed(self.recipe.seed * 1_000_003 + self.step)
         # Alike in all processes: otherwise one would wait for the others.
-        radius, half = random.choice(RADII), random.random() < self.recipe.halves
-        still = not half and random.random() < self.recipe.stills
+        radius, factor = random.choice(RADII), draw_factor(self.recipe)
+        still = random.random() < self.recipe.stills
         before = random.randint(LEAST_REST, REST) if still else 0
         random.seed(random.getrandbits(32) + self.peers.rank)
         stage = stage_at(self.recipe, self.step)
         rate, motion = learning_rate(self.recipe, self.step), float(stage.get("motion", 0.0))
         for group, share in zip(self.optimiser.param_groups, (1.0, motion), strict=True):
             group["lr"] = rate * share
-        pairs = (clips.sample_half if half else clips.sample)(int(stage["batch"]))
+        pairs = clips.sample(int(stage["batch"]), factor)
         high, low = (each.to(self.device) for each in pairs)
         if still:
             high = high[:, :1].expand(-1, STILL_FRAMES, -1, -1)
             low = low[:, :1].expand(-1, before + STILL_FRAMES, -1, -1)
         with torch.autocast(self.device.type, torch.bfloat16):
             outputs = self.network(low, radius, motion_learns=motion > 0, before=before)
-        if half:
-            outputs = halved(outputs)
+        if factor < SCALE:
+            outputs = reduced(outputs, high)
         error = outputs - high
         loss = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
         if still:

@@ -28,7 +28,7 @@ def clip(torch: Any) -> dict[str, Any]:
     places = [(round(40 - t * MOVED[1]), round(40 - t * MOVED[0])) for t in range(3)]
     high = np.stack([picture[y : y + 352, x : x + 352] for y, x in places])
     low = degrade_luma(high, 4, "bi")
-    return {"hr": high, "bi": low, "bd": low, "contest": low}
+    return {"hr": high, "bi_x4": low, "bd_x4": low, "contest_x4": low}
 
 
 def test_flows_lead_from_frame_to_frame(torch: Any, clip: dict[str, Any]) -> None:

@@ -44,13 +44,28 @@ def clips(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return load(cache)
 
 
-def test_pairs_for_x2_lie_on_each_other(clips: Any) -> None:
-    from models.spmc.data import Clips, halved
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_pairs_lie_on_each_other(clips: Any, factor: int) -> None:
+    from models.spmc.data import Clips
+    from models.spmc.train import reduced
 
-    high, low = Clips(clips, 4, 16, {"bi": 1.0}).sample_half(2)
-    assert (high.shape, low.shape) == ((2, 4, 32, 32), (2, 4, 16, 16))
+    high, low = Clips(clips, 4, 16, {"bi": 1.0}).sample(2, factor)
+    assert (high.shape, low.shape) == ((2, 4, 16 * factor, 16 * factor), (2, 4, 16, 16))
     inner = (..., slice(3, -3), slice(3, -3))  # beyond the edge LOW knows more
-    assert float((halved(high).clamp(0, 1) - low)[inner].abs().max()) <= 0.51 / 255
+    assert float((reduced(high, low).clamp(0, 1) - low)[inner].abs().max()) <= 0.51 / 255
+
+
+@pytest.mark.parametrize("factor", ["2", "3", "4"])
+def test_learns_at_every_factor(clips: Any, tmp_path: Path, factor: str) -> None:
+    from models.spmc.data import Clips
+    from models.spmc.train import Recipe, Run
+
+    recipe = Recipe(TINY, [STAGE], {"bi": 1.0}, factors={factor: 1.0})
+    run = Run(recipe, tmp_path / "checkpoint.pt")
+    before = run.network.fusion.head.weight.detach().clone()
+    psnr, gain = run.advance(Clips(clips, 4, 16, recipe.mixture))
+    assert 0 < psnr < 60 and abs(gain) < 1  # a network that begins near bicubic
+    assert not before.equal(run.network.fusion.head.weight)
 
 
 def test_still_shots_stand_before_they_are_learnt_from(clips: Any, tmp_path: Path) -> None:
@@ -75,7 +90,7 @@ def trained(clips: Any, checkpoint: Path, *, stops: tuple[float, ...]) -> dict[s
     from models.spmc.data import Clips
     from models.spmc.train import Recipe, Run, train
 
-    recipe = Recipe(TINY, [STAGE], {"bi": 0.5, "contest": 0.5}, halves=0.5, stills=0.5, seed=3)
+    recipe = Recipe(TINY, [STAGE], {"bi": 0.5, "contest": 0.5}, factors={"4": 0.5, "2": 0.5}, stills=0.5, seed=3)
     data = {(4, 16): Clips(clips, 4, 16, recipe.mixture)}
     for hours in stops:
         torch.manual_seed(0)
