@@ -14,7 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutOfMemoryError
-from vsrcli.job import Job, Note, UpscalePlan, identity_of, may_replace, prepare
+from vsrcli.goal import may_replace
+from vsrcli.job import Job, Note, UpscalePlan, identity_of, prepare
 from vsrcli.making import Made, Notes, Reading, SourceFrames, enlarged, make_all, open_enlarger
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import JobFolder

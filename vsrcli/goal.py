@@ -1,0 +1,134 @@
+"""What is to be written: a video by which encoder with which streams, or pictures, or y4m."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vsrcli.errors import UsageError
+from vsrcli.media.assemble import check_output
+from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
+from vsrcli.media.folder import JobFolder
+from vsrcli.media.formats import PixelLayout
+from vsrcli.media.images import turning_for
+from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
+from vsrcli.media.probe import MediaInfo
+from vsrcli.media.spool import STANDARD
+from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
+from vsrcli.options import UpscaleOptions
+from vsrcli.turning import Turning
+
+Form = Literal["video", "pictures", "y4m"]
+"""What is written: a video, a picture or numbered ones, or uncompressed frames to stdout."""
+
+# Close to visually lossless: an enlarged video should not lose again what was just recovered.
+_DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
+_X265_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is written."""
+
+    form: Form
+    settings: EncoderSettings
+    """Of the video encoder; for pictures and y4m, only the codec's name."""
+    streams: StreamPlan
+    names: PictureNames | None = None
+    """Of the pictures, if the form is pictures."""
+    turning: Turning | None = None
+    """How pictures are turned, which cannot say that they are to be; None: not at all."""
+
+
+def goal_of(
+    source: Path, output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout
+) -> Goal:
+    """What the name of `output` and the options make of it; checks that it can be written.
+
+    Raises UsageError and OutputError.
+    """
+    names = picture_names(source, output)
+    if names is None and output != STANDARD:
+        check_output(source, output, overwrite=may_replace(output, options))
+        settings = _encoder_settings(output, options, layout)
+        return Goal("video", settings, plan_streams(info, output, audio=options.audio))
+    _check_uncoded(output, names, options)
+    if names is None:
+        streams = frames_alone(info, audio=options.audio, turned=False)
+        return Goal("y4m", EncoderSettings("rawvideo"), streams)
+    frames = expected_frames(info, options)
+    check_pictures(source, names, frames, overwrite=options.overwrite)
+    turning = turning_for(info.display_matrix, layout)
+    streams = frames_alone(info, audio=options.audio, turned=turning is not None)
+    return Goal("pictures", EncoderSettings(str(names.codec)), streams, names, turning)
+
+
+def expected_frames(info: MediaInfo, options: UpscaleOptions) -> int | None:
+    """How many frames come of the source, as far as the file says; an estimate."""
+    frames = info.frames
+    if frames is not None and info.rate and (options.start or options.end is not None):
+        first = round((options.start or 0) * info.rate)
+        last = frames if options.end is None else min(frames, round(options.end * info.rate))
+        frames = max(0, last - first)
+    if options.max_frames is not None:
+        frames = options.max_frames if frames is None else min(frames, options.max_frames)
+    return frames
+
+
+def may_replace(output: Path, options: UpscaleOptions) -> bool:
+    """Whether an output that is there may be replaced.
+
+    As asked for, or because it is the very result of this job, which was killed before it could
+    clear up after itself.
+    """
+    if options.overwrite or options.restart or not output.is_file():
+        return options.overwrite
+    return JobFolder(output).was_published()
+
+
+def _check_uncoded(output: Path, names: PictureNames | None, options: UpscaleOptions) -> None:
+    given = {
+        "--codec": options.codec,
+        "--crf": options.crf,
+        "--preset": options.preset,
+        "--pix-fmt": options.pix_fmt,
+        "-e": options.encoder_options,
+        "--workers": options.workers > 1,
+        "--cluster": options.cluster,
+    }
+    for name, value in given.items():
+        if value:
+            what = "uncompressed y4m" if names is None else str(names)
+            raise UsageError(f"{name} is for video files, and {output} is {what}")
+
+
+def _encoder_settings(
+    output: Path, options: UpscaleOptions, layout: PixelLayout
+) -> EncoderSettings:
+    codec = choose_codec(output, options.codec, layout, options.pix_fmt)
+    chosen = dict(options.encoder_options)
+    others = sorted(chosen.keys() & {"crf", "qp", "cq", "lossless"})
+    if options.crf is not None and others:
+        raise UsageError(f"--crf: not together with -e {others[0]}=; leave one of them out")
+    default = None if others or "b" in chosen else _DEFAULT_CRF.get(codec)
+    crf = options.crf if options.crf is not None else default
+    if crf is not None:
+        chosen["crf"] = f"{crf:g}"
+        if codec == "libvpx-vp9":
+            chosen.setdefault("b", "0")  # otherwise the crf is only a bound on a bit rate
+    if options.preset is not None:
+        chosen["preset"] = options.preset
+    settings = EncoderSettings(codec, tuple(chosen.items()), options.pix_fmt)
+    return fit_container(settings, output)
+
+
+def check_encoder_size(settings: EncoderSettings, size: tuple[int, int]) -> None:
+    """Raise UsageError for a `size` the encoder fails at.
+
+    x265 writes beyond its memory when no side fills one of its blocks.
+    """
+    if settings.codec == "libx265" and max(size) < _X265_BLOCK:
+        raise UsageError(
+            f"libx265: encodes nothing as small as {size[0]}x{size[1]}; choose another codec"
+        )
