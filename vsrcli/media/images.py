@@ -76,6 +76,7 @@ class ImageWriter:
         target = _picture_tags(codec, tags)
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
         self._tags_of, self._note = tags_of, note
+        self._lost: set[str] = set()
         self._limited = tags.range == LIMITED_RANGE
         for line in picture_losses(codec, layout):
             note(line)
@@ -117,6 +118,10 @@ class ImageWriter:
 
     def _with_tags(self, data: bytes, frame: Frame) -> bytes:
         tags = self._tags_of(frame.index)
+        if self.files:  # of the first it was told before the work
+            for line in sorted(set(tags.lost) - self._lost):
+                self._note(f"{self._names.of(len(self.files), frame.index).name}: {line}")
+        self._lost |= set(tags.lost)
         if self._codec == "tiff" and not self.files and (tags.icc or tags.exif or tags.xmp):
             self._note("TIFF is written without colour profile, EXIF and XMP; choose .png")
         elif self._codec != "png" and not self.files and tags.text:

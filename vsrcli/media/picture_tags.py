@@ -41,6 +41,8 @@ class PictureTags:
     xmp: bytes | None = None
     text: tuple[Chunk, ...] = ()
     """A PNG's texts, which only a PNG can hold."""
+    lost: tuple[str, ...] = ()
+    """What of the file no other picture gets, in a line each."""
 
 
 def read_tags(path: Path) -> PictureTags:
@@ -57,14 +59,34 @@ def read_tags(path: Path) -> PictureTags:
 def _tags(path: Path, image: Image.Image) -> PictureTags:
     from PIL.Image import Exif
 
-    exif = read_exif(image) or Exif()
+    known = read_exif(image)
+    exif = known or Exif()
     orientation = int(exif.pop(ORIENTATION, 1))
     xmp, text = read_words(path, image)
     if image.format == "TIFF":
         forget_layout(exif)
         exif.pop(XMP, None)
     written = exif.tobytes().removeprefix(_EXIF_HEADER) if len(exif) else None
-    return PictureTags(image.info.get("icc_profile"), written, orientation, own_xmp(xmp), text)
+    return PictureTags(
+        icc=image.info.get("icc_profile"),
+        exif=written,
+        orientation=orientation,
+        xmp=own_xmp(xmp),
+        text=text,
+        lost=lost_words(image, xmp, damaged=known is None),
+    )
+
+
+def lost_words(image: Image.Image, xmp: bytes | None, *, damaged: bool) -> tuple[str, ...]:
+    """What of an opened picture file no other picture gets; `damaged`: its EXIF is."""
+    lost = []
+    if image.format == "MPO" and getattr(image, "n_frames", 1) > 1:
+        lost.append("the further pictures in it, a phone's depth or gain map, are not kept")
+    if damaged:
+        lost.append("its EXIF is damaged and not kept")
+    if xmp and not own_xmp(xmp):
+        lost.append("its XMP is not kept: it is about other parts of the file")
+    return tuple(lost)
 
 
 def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> bytes:

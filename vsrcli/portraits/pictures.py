@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
-from vsrcli.media.picture_tags import PictureTags, with_tags
+from vsrcli.media.picture_tags import PictureTags, lost_words, with_tags
 from vsrcli.media.picture_text import GAMMA, TEXT, Chunk, own_xmp, read_words
 from vsrcli.media.safely import save_safely
 from vsrcli.portraits.deep import read_deep, write_png, write_tiff
@@ -109,12 +109,7 @@ def read_still(path: Path) -> Still:
                 if depth == 16 and "transparency" in image.info:
                     notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
             xmp, text = read_words(path, image, TEXT + GAMMA)
-            if kind == "MPO" and getattr(image, "n_frames", 1) > 1:
-                notes += ("the further pictures in it, a phone's depth or gain map, are not kept",)
-            if damaged:
-                notes += ("its EXIF is damaged and not kept",)
-            if xmp and not own_xmp(xmp):
-                notes += ("its XMP is not kept: it is about other parts of the file",)
+            notes += lost_words(image, xmp, damaged=damaged)
             dpi = image.info.get("dpi")
             if kind == "TIFF" and _RESOLUTION not in exif:
                 dpi = None  # Pillow says 1 for none
