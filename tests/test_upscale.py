@@ -15,6 +15,7 @@ from PIL import Image
 from tests.clips import detailed, make_frame
 from tests.conftest import MakeClip
 from tests.lossless import write_frames
+from tests.networks.tiny import TINY
 from vsrcli import UpscaleOptions, psnr, upscale
 from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
@@ -137,6 +138,42 @@ def test_other_scales_beat_bicubic(scale: float, moving: tuple[Path, Path], tmp_
     upscale(low, output, UpscaleOptions(codec="ffv1", size=size))
     ours, bicubic, _ = luma_psnr(truth, output, baseline=low)
     assert ours > bicubic + 0.3
+
+
+def test_what_is_lost_of_a_picture_file_is_told_before_the_work(tmp_path: Path) -> None:
+    phone, damaged = tmp_path / "1.jpg", tmp_path / "2.jpg"
+    image, notes = Image.new("RGB", (32, 24), "grey"), []
+    image.save(phone, "MPO", save_all=True, append_images=[image])
+    image.save(damaged, exif=b"Exif\0\0MM\0*" + b"\xff" * 20)
+    options = UpscaleOptions(model=str(TINY), device="cpu")
+    prepare(phone, tmp_path / "out.png", options, note=notes.append)
+    told = "1.jpg: the further pictures in it, a phone's depth or gain map, are not kept"
+    assert told in notes
+    with pytest.raises(CheckError, match="further pictures"):
+        prepare(phone, tmp_path / "out.png", replace(options, strict=True), note=print)
+    notes.clear()
+    upscale(tmp_path / "%d.jpg", tmp_path / "x%d.png", options, note=notes.append)
+    assert any("%d.jpg: the further pictures" in note for note in notes)
+    assert "x2.png: its EXIF is damaged and not kept" in notes
+
+
+@pytest.mark.parametrize("name", ["out.avi", "-"])
+def test_uneven_times_are_told_before_the_work(
+    name: str, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    output = Path(name) if name == "-" else tmp_path / name
+    strict = UpscaleOptions(model=str(TINY), device="cpu", strict=True)
+    prepare(make_clip("even.mkv", frames=7), output, strict, note=print)
+    times = {"pts": [time // 90 for time in VFR], "time_base": Fraction(1, 1000), "rate": 24}
+    clip = make_clip("uneven.mkv", frames=len(VFR), **times)
+    with pytest.raises(CheckError, match="constant frame rate"):
+        prepare(clip, output, strict, note=print)
+    notes: list[str] = []
+    job = prepare(clip, output, replace(strict, strict=False), note=notes.append)
+    (told,) = [note for note in notes if "constant frame rate" in note]
+    assert told in job.told
+    part = replace(strict, end=Fraction(1, 10))  # whose frames are not known yet
+    prepare(clip, output, part, note=print)
 
 
 def shapes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:

@@ -7,9 +7,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from vsrcli.media.cadence import (
+    AVI_ROUNDS,
+    DEFAULT_RATE,
+    Y4M_DROPS,
+    off_grid,
+    times_of,
+    uneven,
+)
+from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, alpha_losses
 from vsrcli.media.formats import PixelLayout
-from vsrcli.media.images import picture_losses
+from vsrcli.media.images import picture_losses, picture_tags
 from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo
 from vsrcli.media.reader import DEINTERLACED, refused_fields
@@ -58,15 +67,33 @@ def lost_in_frames(
             raise refused_fields(str(info.path))
         line = f"{info.path.name}: {DEINTERLACED}"
         yield Loss(line, f"{line}; leave out --strict to accept that")
+    lines = uneven_times(info, output, names, whole=not options.trimmed)
     if output == STANDARD:
-        lines = y4m_losses(layout)
+        lines += y4m_losses(layout)
     elif names is not None:
-        lines = picture_losses(settings.codec, layout)
+        lines += picture_losses(settings.codec, layout)
+        lines += [f"{info.path.name}: {line}" for line in picture_tags(info)(0).lost]
     else:
-        lines = encoding_losses(info, size, settings, layout)
+        lines += encoding_losses(info, size, settings, layout)
         lines += alpha_losses(output, settings, layout)
     for line in lines:
         yield Loss(line, f"{output}: {line}; leave out --strict to accept that")
+
+
+def uneven_times(
+    info: MediaInfo, output: Path, names: PictureNames | None, *, whole: bool
+) -> list[str]:
+    """A line if frames are not where a constant rate, all there is in AVI and y4m, has them.
+
+    Of a part, whose frames nobody knows yet, it is told in the course of the work.
+    """
+    to_y4m = output == STANDARD
+    if not whole or names is not None or not (to_y4m or muxer_of(output) == "avi"):
+        return []
+    times, rate = times_of(info), info.rate or DEFAULT_RATE
+    if to_y4m:
+        return [Y4M_DROPS] if uneven(times, info.time_base, rate) else []
+    return [AVI_ROUNDS] if off_grid(times, info.time_base, rate) else []
 
 
 def missing_numbers(source: Path) -> str | None:

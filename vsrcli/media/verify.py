@@ -13,6 +13,7 @@ import av
 from av.stream import Disposition
 
 from vsrcli.errors import InputError, OutputError
+from vsrcli.media.cadence import AVI_ROUNDS, DEFAULT_RATE, off_grid
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.sources import main_video, opened
@@ -22,8 +23,6 @@ from vsrcli.media.timing import Timing
 _FIRST_FRAMES = 8
 """Packets decoded at the beginning: full decoding would take as long as reading the source."""
 _LONGEST_GOP = 600
-_VISIBLE = Fraction(1, 4)
-"""Frames by which one may be off its place in a constant rate, as clocks of 1 ms make it."""
 
 
 @dataclass
@@ -126,7 +125,8 @@ def _check_frames(
     if found.frames != len(expected):
         raise _failed(output, f"{found.frames} frames instead of {len(expected)}")
     if muxer_of(output) == "avi":
-        _note_rounding(timing, rate, note)
+        if off_grid(timing.shown, timing.base, rate or DEFAULT_RATE):
+            note(AVI_ROUNDS)
         return
     if len(found.pts) != len(expected):
         raise _failed(output, "frames without a time")
@@ -142,14 +142,6 @@ def _check_frames(
     if abs(first) * found.time_base > allowed:
         late, name = float(first * found.time_base) * 1000, NAMES[muxer_of(output)]
         note(f"all times are {late:+.4g} ms off: {name} has no times before 0")
-
-
-def _note_rounding(timing: Timing, rate: Fraction | None, note: Callable[[str], None]) -> None:
-    """AVI has no times but the number of a frame: say so where that makes a difference."""
-    step = timing.base * (rate or 25)
-    places = [(pts - timing.shown[0]) * step for pts in timing.shown]
-    if any(abs(place - round(place)) > _VISIBLE for place in places):
-        note("AVI has a constant frame rate: the times of this variable one were rounded")
 
 
 def _check_streams(

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import IO, Any
 
 from vsrcli.errors import OutputError
+from vsrcli.media.cadence import DEFAULT_RATE, Y4M_DROPS, uneven
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import MediaInfo
@@ -20,8 +21,6 @@ from vsrcli.media.repack import Repacker, target_tags
 _SHAPES = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (2, 0): "411"}
 _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
 """AVCHROMA_LOC_* of 8 bit 4:2:0."""
-_VISIBLE = Fraction(1, 4)
-"""Frames by which a step between two may differ from one, as clocks of 1 ms make it."""
 
 
 def y4m_losses(layout: PixelLayout) -> list[str]:
@@ -55,8 +54,8 @@ class Y4mWriter:
             self._repack = Repacker(info.tags, f"yuv444p{depth}", tags)
             layout = layout_of(f"yuv444p{depth}")
         self._planes = 1 if layout.kind == "gray" else 3
-        rate, sar = info.rate or Fraction(25), info.sar or Fraction(0, 1)
-        self._tick = info.time_base * rate
+        rate, sar = info.rate or DEFAULT_RATE, info.sar or Fraction(0, 1)
+        self._base, self._rate = info.time_base, rate
         self._before: int | None = None
         ranges = {FULL_RANGE: " XCOLORRANGE=FULL", 1: " XCOLORRANGE=LIMITED"}
         self._header = (
@@ -87,10 +86,8 @@ class Y4mWriter:
             raise OutputError(f"standard output: cannot be written ({reason})") from None
 
     def _look_at_time(self, frame: Frame) -> None:
-        if self._before is not None:
-            step = (frame.pts - self._before) * self._tick
-            if abs(step - 1) > _VISIBLE:
-                self._note("y4m has a constant frame rate: the variable times are lost")
+        if self._before is not None and uneven((self._before, frame.pts), self._base, self._rate):
+            self._note(Y4M_DROPS)
         self._before = frame.pts
 
 

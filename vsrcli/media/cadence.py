@@ -1,0 +1,48 @@
+"""Whether frames come evenly: some kinds of output have a constant rate and no other times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+
+from vsrcli.media.probe import MediaInfo
+from vsrcli.media.sources import opened
+
+AVI_ROUNDS = "AVI has a constant frame rate: the times of this variable one were rounded"
+Y4M_DROPS = "y4m has a constant frame rate: the variable times are lost"
+DEFAULT_RATE = Fraction(25)
+"""Of what does not say its own."""
+_VISIBLE = Fraction(1, 4)
+"""Frames by which one may be off its place in a constant rate, as clocks of 1 ms make it."""
+
+
+def times_of(info: MediaInfo) -> tuple[int, ...]:
+    """Return when the frames of a video are shown, in units of its time base, by its packets alone.
+
+    Nothing is decoded. Empty if a packet has no time, or it is a sequence of pictures.
+    """
+    if info.sequence:
+        return ()
+    try:
+        with opened(info.path) as container:
+            packets = container.demux(container.streams[info.video_index])
+            times = [packet.pts for packet in packets if packet.size]
+    except av.FFmpegError:  # damaged: the work will say so
+        return ()
+    known = sorted(time for time in times if time is not None)
+    return tuple(known) if len(known) == len(times) else ()
+
+
+def off_grid(times: Sequence[int], base: Fraction, rate: Fraction) -> bool:
+    """Whether a frame lies between the places of a constant `rate`; places may be empty."""
+    places = ((time - times[0]) * base * rate for time in times)
+    return any(abs(place - round(place)) > _VISIBLE for place in places)
+
+
+def uneven(times: Sequence[int], base: Fraction, rate: Fraction) -> bool:
+    """Whether two frames follow each other sooner or later than a constant `rate` has them."""
+    steps = ((after - before) * base * rate for before, after in pairwise(times))
+    return any(abs(step - 1) > _VISIBLE for step in steps)
