@@ -31,6 +31,8 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 _results = Console(highlight=False, markup=False, emoji=False)
 _verbosity = Verbosity.NORMAL
 _FIRST_LINE_AFTER_S = 16.0
+_WIDE_TERMINAL = 64
+"""Columns from which there is room for the bar and the time that has passed."""
 
 
 def set_verbosity(level: Verbosity) -> None:
@@ -110,6 +112,7 @@ def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
         TimeRemainingColumn,
     )
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
     from rich.text import Text
 
     class SpeedColumn(ProgressColumn):
@@ -117,18 +120,24 @@ def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
 
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.2f} fps", style="green")
+            digits = 2 if speed is not None and speed < 100 else 0
+            return Text("" if speed is None else f"{speed:.{digits}f} fps", style="green")
 
+    # Whatever the name's length, the figures stay whole: it gets what room there is beside them.
+    name = Column(ratio=2, no_wrap=True, overflow="ellipsis")
+    figure = partial(Column, no_wrap=True)
+    wide = console.width >= _WIDE_TERMINAL
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        SpeedColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", table_column=name),
+        *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
+        MofNCompleteColumn(table_column=figure()),
+        SpeedColumn(table_column=figure()),
+        *([TimeElapsedColumn(table_column=figure())] if wide else []),
+        TextColumn("left", table_column=figure()),
+        TimeRemainingColumn(table_column=figure()),
     )
-    with RichProgress(*columns, console=console, speed_estimate_period=120.0) as bar:
+    shown = RichProgress(*columns, console=console, expand=True, speed_estimate_period=120.0)
+    with shown as bar:
         task = bar.add_task(escape(description), total=total)
 
         def report(done: int, total: int | None) -> None:
