@@ -2,10 +2,10 @@
 
     python -m models.spmc.data --videos DIR --photos DIR --cache DIR [--per-photo 12]
 
-Every clip is one .npz in the cache: HR luma `hr` [T, H, W] uint8 and its LR inputs, `bi_x4` and so
-on [T, H // 4, W // 4]: `bi` (anti-aliased bicubic), `bd` (Gaussian, then every fourth pixel) and
-`contest` (swscale's bicubic, then libx264 at a crf of 18 to 28), made by the degradations of `vsr
-degrade`, a quarter, a third and half as large.
+Every clip is one .npz in the cache: HR luma `hr` [T, H, W] uint8 and its LR inputs, a half, a third
+and a quarter as large, `bi_x2` to `contest_x4`: `bi` (anti-aliased bicubic), `bd` (Gaussian, then
+single pixels) and `contest` (swscale's bicubic, then libx264 at a crf of 18 to 28), made by the
+degradations of `vsr degrade`.
 
 A folder of videos may hold a manifest.csv with the columns file and crop ("left half: x=0,w=1024"
 keeps the first 1024 columns). Clips are cached once; making them again is a matter of minutes.
@@ -27,12 +27,9 @@ from models.spmc.shots import crops, shots
 from vsrcli.degradation import Kind
 
 CRFS = (18, 21, 21, 24, 28)
-KINDS: dict[int, tuple[Kind, ...]] = {
-    4: ("bi", "contest", "bd"),
-    3: ("bi", "contest"),
-    2: ("bi", "contest"),
-}
-"""The inputs there are of every clip, by the factor that they are smaller."""
+KINDS: tuple[Kind, ...] = ("bi", "contest", "bd")
+FACTORS = (4, 3, 2)
+"""How many times smaller, each way, the inputs are that there are of every clip."""
 
 
 def store(clip: Clip, path: Path) -> None:
@@ -40,8 +37,8 @@ def store(clip: Clip, path: Path) -> None:
     crf = random.choice(CRFS)
     inputs = {
         f"{kind}_x{factor}": degraded(clip, factor, kind, crf)
-        for factor, kinds in KINDS.items()
-        for kind in kinds
+        for factor in FACTORS
+        for kind in KINDS
     }
     np.savez(path, hr=clip, **inputs)
 
@@ -98,7 +95,8 @@ class Clips:
         self, clips: list[dict[str, Clip]], length: int, patch: int, mixture: dict[str, float]
     ) -> None:
         """Sequences of LENGTH frames, PATCH x PATCH LR pixels; MIXTURE: share of each kind."""
-        self.length, self.patch, self.mixture = length, patch, mixture
+        self.length, self.patch = length, patch
+        self.kinds, self.shares = list(mixture), list(mixture.values())
         self.clips = [
             clip
             for clip in clips
@@ -118,8 +116,7 @@ class Clips:
 
     def _pick(self, factor: int) -> tuple[Clip, Clip]:
         clip = random.choices(self.clips, self.weights)[0]
-        kinds = [kind for kind in KINDS[factor] if self.mixture.get(kind)]
-        kind = random.choices(kinds, [self.mixture[kind] for kind in kinds])[0]
+        kind = random.choices(self.kinds, self.shares)[0]
         low = clip[f"{kind}_x{factor}"]
         t, y, x = (
             random.randint(0, size - wanted)

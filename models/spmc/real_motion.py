@@ -1,9 +1,9 @@
 """Pairs of frames of real clips whose motion was measured where it shows best: at full size.
 
 The motion estimation errs by some fraction of a pixel, whatever the size of its pictures. Run on HR
-frames it is therefore four times as exact, in LR pixels, as on LR frames, and its flows there can
-teach it what to find in these: their aliasing, blur and compression included, which synthetic
-motion has less of. Where the flows there and back disagree nothing is taught.
+frames it is therefore as many times as exact, in LR pixels, as these are larger, and its flows
+there can teach it what to find in LR frames: their aliasing, blur and compression included, which
+synthetic motion has less of. Where the flows there and back disagree nothing is taught.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.spmc.data import KINDS
-from models.spmc.geometry import SCALE, warp
+from models.spmc.data import FACTORS, KINDS
+from models.spmc.geometry import warp
 from models.spmc.motion import Motion
 from models.spmc.reduction import Clip
 
@@ -43,8 +43,9 @@ class Pair:
     """[2, 1, SIDE, SIDE]: 1 where they are trusted, else 0."""
 
 
-def measured(motion: Motion, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Flows and where they are known, as in Pair, of HIGH [2, 1, 4P, 4P]; [2, ., P, P]."""
+def measured(motion: Motion, high: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Flows and where they are known, as in Pair, of HIGH, [2, 1, FACTOR * P, FACTOR * P];
+    [2, ., P, P]."""
     mirror = torch.tensor([-1.0, 1.0]).reshape(1, 2, 1, 1)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         flows = motion(high, high.flip(0)).float()
@@ -52,23 +53,29 @@ def measured(motion: Motion, high: Tensor) -> tuple[Tensor, Tensor]:
     flows = (flows + mirrored) / 2
     missed = (flows + warp(flows.flip(0), flows)).square().sum(1, keepdim=True).sqrt()
     trusted = (missed < AGREEMENT) & (flows.abs().amax(1, keepdim=True) < REACH)
-    known = F.avg_pool2d(trusted.float(), SCALE) > 0.99
-    return F.avg_pool2d(flows, SCALE) / SCALE, known.float()
+    known = F.avg_pool2d(trusted.float(), factor) > 0.99
+    return F.avg_pool2d(flows, factor) / factor, known.float()
 
 
 def pairs(motion: Motion, clips: Sequence[dict[str, Clip]], each: int) -> Iterator[Pair]:
-    """EACH pairs of every one of CLIPS that is large enough, measured by MOTION."""
+    """EACH pairs, some reduced more and some less, of every one of CLIPS that is large enough.
+
+    MOTION measures.
+    """
     for clip in clips:
-        length, height, width = clip["bi_x4"].shape
-        if min(height, width) < SIDE:
-            continue
-        for t in random.sample(range(length - 1), each):
+        length = len(clip["hr"])
+        factors = [f for f in FACTORS if min(clip[f"bi_x{f}"].shape[1:]) >= SIDE]
+        for t in random.sample(range(length - 1), each if factors else 0):
+            factor = random.choice(factors)
+            height, width = clip[f"bi_x{factor}"].shape[1:]
             y, x = random.randint(0, height - SIDE), random.randint(0, width - SIDE)
             low = slice(t, t + 2), slice(y, y + SIDE), slice(x, x + SIDE)
-            rows, columns = (slice(SCALE * s.start, SCALE * s.stop) for s in low[1:])
+            rows, columns = (slice(factor * s.start, factor * s.stop) for s in low[1:])
             high = torch.from_numpy(clip["hr"][low[0], rows, columns]).unsqueeze(1).float() / 255
-            frames = {kind: torch.from_numpy(clip[f"{kind}_x4"][low].copy()) for kind in KINDS[4]}
-            yield Pair(frames, *measured(motion, high))
+            frames = {
+                kind: torch.from_numpy(clip[f"{kind}_x{factor}"][low].copy()) for kind in KINDS
+            }
+            yield Pair(frames, *measured(motion, high, factor))
 
 
 def batch(known: Sequence[Pair], count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -81,7 +88,7 @@ def batch(known: Sequence[Pair], count: int) -> tuple[Tensor, Tensor, Tensor, Te
 
 def _view(pair: Pair) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One way round, a patch, mirrored and transposed or not."""
-    kind, way = random.choices(KINDS[4], SHARES)[0], random.randint(0, 1)
+    kind, way = random.choices(KINDS, SHARES)[0], random.randint(0, 1)
     frames = (pair.frames[kind].float() / 255).unsqueeze(1)
     y, x = (random.randint(0, SIDE - PATCH) for _ in range(2))
     parts = [frames[way], frames[1 - way], pair.flows[way], pair.known[way]]

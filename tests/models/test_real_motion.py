@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 MOVED = (6.0, -2.0)
 """How far a pixel is found further on in the next frame, HR pixels, (x, y)."""
+FACTORS = (4, 3, 2)
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +28,18 @@ def clip(torch: Any) -> dict[str, Any]:
     picture = (255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8)
     places = [(round(40 - t * MOVED[1]), round(40 - t * MOVED[0])) for t in range(3)]
     high = np.stack([picture[y : y + 352, x : x + 352] for y, x in places])
-    low = degrade_luma(high, 4, "bi")
-    return {"hr": high, "bi_x4": low, "bd_x4": low, "contest_x4": low}
+    stored = {"hr": high}
+    for factor in FACTORS:
+        size = 352 // factor * factor
+        low = degrade_luma(high[:, :size, :size], factor, "bi")
+        stored |= {f"{kind}_x{factor}": low for kind in ("bi", "bd", "contest")}
+    return stored
 
 
-def test_flows_lead_from_frame_to_frame(torch: Any, clip: dict[str, Any]) -> None:
+@pytest.mark.parametrize("factor", FACTORS)
+def test_flows_lead_from_frame_to_frame(
+    torch: Any, clip: dict[str, Any], factor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from models.spmc import real_motion
     from models.spmc.geometry import warp
 
@@ -53,12 +61,15 @@ def test_flows_lead_from_frame_to_frame(torch: Any, clip: dict[str, Any]) -> Non
             return flows
 
     random.seed(0)
+    monkeypatch.setattr(real_motion, "FACTORS", (factor,))
     (pair,) = real_motion.pairs(Right(), [clip], 1)
     assert pair.flows.shape == (2, 2, 80, 80) and pair.known.shape == (2, 1, 80, 80)
-    expected = torch.tensor(MOVED).reshape(2, 1, 1).expand(2, 68, 80) / 4
-    torch.testing.assert_close(pair.flows[0, :, 12:], expected)
-    torch.testing.assert_close(pair.flows[1, :, 12:], -expected)
-    assert not pair.known[:, :, :10].any() and pair.known[:, :, 14:].all()
+    wrong = 40 // factor
+    below = pair.flows[:, :, wrong + 2 :]
+    expected = torch.tensor(MOVED).reshape(2, 1, 1).expand(below.shape[1:]) / factor
+    torch.testing.assert_close(below[0], expected)
+    torch.testing.assert_close(below[1], -expected)
+    assert not pair.known[:, :, : wrong - 1].any() and pair.known[:, :, wrong + 4 :].all()
     for _ in range(12):
         reference, neighbour, flow, known = real_motion.batch([pair], 1)
         assert reference.shape == known.shape == (1, 1, 64, 64)

@@ -90,7 +90,8 @@ def trained(clips: Any, checkpoint: Path, *, stops: tuple[float, ...]) -> dict[s
     from models.spmc.data import Clips
     from models.spmc.train import Recipe, Run, train
 
-    recipe = Recipe(TINY, [STAGE], {"bi": 0.5, "contest": 0.5}, factors={"4": 0.5, "2": 0.5}, stills=0.5, seed=3)
+    mixture, factors = {"bi": 0.5, "contest": 0.5}, {"4": 0.5, "2": 0.5}
+    recipe = Recipe(TINY, [STAGE], mixture, factors=factors, stills=0.5, seed=3)
     data = {(4, 16): Clips(clips, 4, 16, recipe.mixture)}
     for hours in stops:
         torch.manual_seed(0)
