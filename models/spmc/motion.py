@@ -71,6 +71,18 @@ def contrast(picture: Tensor) -> Tensor:
     return difference / (local(difference * difference) + 4e-4).sqrt()
 
 
+def half(picture: Tensor) -> Tensor:
+    """PICTURE [B, 1, H, W] half as large, H and W even, by the binomial filter 1 3 3 1.
+
+    The mean of two pixels lets through a tenth of a pattern two pixels fine, which then looks like
+    a coarse one that moves otherwise; of that this lets through a thousandth.
+    """
+    taps = torch.tensor([1, 3, 3, 1], dtype=picture.dtype, device=picture.device) / 8
+    padded = F.pad(picture, (1, 1, 1, 1), mode="replicate")
+    rows = F.conv2d(padded, taps.reshape(1, 1, 4, 1), stride=(2, 1))
+    return F.conv2d(rows, taps.reshape(1, 1, 1, 4), stride=(1, 2))
+
+
 class Motion(nn.Module):
     """Motion estimation, coarse to fine: each level corrects the flow of the coarser one.
 
@@ -100,7 +112,7 @@ class Motion(nn.Module):
         """The flow after every look, coarsest level first, each in pixels of its level."""
         pictures = [torch.cat([reference, neighbour])]
         for _ in range(len(self.levels) - 1):
-            pictures.append(F.avg_pool2d(pictures[-1], 2))
+            pictures.append(half(pictures[-1]))
         count = reference.shape[0]
         flow = torch.cat([torch.zeros_like(pictures[-1][:count])] * 2, 1)
         pictures = [contrast(picture) for picture in reversed(pictures)]

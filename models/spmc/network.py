@@ -80,9 +80,13 @@ class SpmcConfig:
 
     @property
     def motion_radius(self) -> int:
-        """How far a flow vector sees at rest: five convolutions a look, contrast, resampling."""
+        """How far a flow vector sees at rest: five convolutions a look, contrast, resampling.
+
+        The filter between two levels reaches a pixel of the finer one further than that.
+        """
         looks = [1] + [2] * (len(self.motion) - 1)
-        return sum((5 * look + 4) * 2**level for level, look in enumerate(looks))
+        seen = sum((5 * look + 4) * 2**level for level, look in enumerate(looks))
+        return seen + 2 ** (len(looks) - 1) - 1
 
 
 def activity(picture: Tensor) -> Tensor:
