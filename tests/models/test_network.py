@@ -143,3 +143,14 @@ def test_frames_that_only_lead_up_change_no_picture_and_teach_nothing(torch: Any
     given = [torch.autograd.grad(found[:, -1].sum(), enters)[0] for found in (whole, late)]
     assert float((given[0] - given[1]).abs().max()) > 0
     assert float(torch.autograd.grad(network(frames, before=4).sum(), enters)[0].abs().max()) > 0
+
+
+def test_halved_pictures_show_no_pattern_that_is_not_there(torch: Any) -> None:
+    """Two pixels fine, it would come out ten pixels wide; what is coarse stays, and in place."""
+    from models.spmc.motion import half
+
+    x = torch.arange(64.0)
+    fine = torch.cos(2 * torch.pi * x / 2.1).expand(1, 1, 64, 64).contiguous()
+    assert float(half(fine)[..., 2:-2].abs().max()) < 0.002
+    ramp = x.expand(1, 1, 64, 64).contiguous()
+    torch.testing.assert_close(half(ramp)[0, 0, 5, 1:-1], 2 * x[1:31] + 0.5)

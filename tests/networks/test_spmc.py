@@ -238,6 +238,30 @@ def test_a_cut_forgets_everything(moving: tuple[list[Luma], list[Luma]]) -> None
         np.testing.assert_array_equal(ours, theirs)
 
 
+def facade(period: float, moved: float) -> Luma:
+    """[96, 128] in 0..1: smooth shades with patches of fine windows, MOVED pixels to the left."""
+    rows, columns = np.mgrid[:96, :128] + np.array([0, moved]).reshape(2, 1, 1)
+    shades = 0.45 + 0.08 * (np.sin(columns / 5 + rows / 11) + np.sin(columns / 9 - rows / 4))
+    patches = 1 / (1 + np.exp(-8 * (np.sin(columns / 20) + np.sin(rows / 17))))
+    windows = np.cos(2 * np.pi * columns / period) * np.cos(2 * np.pi * rows / period)
+    return (shades + 0.15 * patches * windows).astype(np.float32)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("period", [2.4, 3.0])
+@pytest.mark.parametrize("moved", [0.5, 0.95, 1.5])
+def test_fine_patterns_move_with_what_they_are_on(
+    precision: str, period: float, moved: float
+) -> None:
+    """They look much the same a period further, and aliased they seem to move otherwise."""
+    motion = open_session(find_model(precision=precision).motion.path, CPU, 2)
+    pictures = facade(period, 0)[None, None], facade(period, moved)[None, None]
+    flow = array_of(motion.run(dict(zip(motion.inputs, pictures, strict=True)))["flow"])
+    error = np.hypot(flow[0, 0] + moved, flow[0, 1])[8:-8, 8:-8]
+    assert error.mean() < 0.25
+    assert (error > 0.5).mean() < 0.05
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 16), (33, 47)])
 def test_small_and_odd_sizes(size: tuple[int, int]) -> None:
     frames = [np.full(size, 0.25 + 0.05 * i, np.float32) for i in range(3)]
