@@ -16,7 +16,7 @@ from tests.clips import detailed, make_frame
 from tests.conftest import MakeClip
 from tests.lossless import write_frames
 from tests.networks.tiny import TINY
-from vsrcli import UpscaleOptions, psnr, upscale
+from vsrcli import DegradeOptions, UpscaleOptions, degrade, psnr, upscale
 from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
 from vsrcli.errors import CheckError, InputError, OutputError, UsageError
@@ -153,8 +153,11 @@ def test_what_is_lost_of_a_picture_file_is_told_before_the_work(tmp_path: Path) 
         prepare(phone, tmp_path / "out.png", replace(options, strict=True), note=print)
     notes.clear()
     upscale(tmp_path / "%d.jpg", tmp_path / "x%d.png", options, note=notes.append)
-    assert any("%d.jpg: the further pictures" in note for note in notes)
-    assert "x2.png: its EXIF is damaged and not kept" in notes
+    assert notes.count(told) == 1 and "2.jpg: its EXIF is damaged and not kept" in notes
+    notes.clear()
+    small = DegradeOptions(kind="bi", scale=2)
+    degrade(phone, tmp_path / "small.png", small, note=notes.append)
+    assert told in notes
 
 
 @pytest.mark.parametrize("name", ["out.avi", "-"])

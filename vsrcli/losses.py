@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from vsrcli.media.cadence import (
     AVI_ROUNDS,
-    DEFAULT_RATE,
     Y4M_DROPS,
     off_grid,
     times_of,
@@ -72,7 +71,9 @@ def lost_in_frames(
         lines += y4m_losses(layout)
     elif names is not None:
         lines += picture_losses(settings.codec, layout)
-        lines += [f"{info.path.name}: {line}" for line in picture_tags(info)(0).lost]
+        if not options.start:  # further on, the first picture is another
+            first = picture_tags(info)(0)
+            lines += [f"{first.name}: {line}" for line in first.lost]
     else:
         lines += encoding_losses(info, size, settings, layout)
         lines += alpha_losses(output, settings, layout)
@@ -90,10 +91,10 @@ def uneven_times(
     to_y4m = output == STANDARD
     if not whole or names is not None or not (to_y4m or muxer_of(output) == "avi"):
         return []
-    times, rate = times_of(info), info.rate or DEFAULT_RATE
+    times = times_of(info)
     if to_y4m:
-        return [Y4M_DROPS] if uneven(times, info.time_base, rate) else []
-    return [AVI_ROUNDS] if off_grid(times, info.time_base, rate) else []
+        return [Y4M_DROPS] if uneven(times, info.time_base, info.rate) else []
+    return [AVI_ROUNDS] if off_grid(times, info.time_base, info.rate) else []
 
 
 def missing_numbers(source: Path) -> str | None:

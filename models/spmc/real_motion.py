@@ -44,8 +44,10 @@ class Pair:
 
 
 def measured(motion: Motion, high: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Flows and where they are known, as in Pair, of HIGH, [2, 1, FACTOR * P, FACTOR * P];
-    [2, ., P, P]."""
+    """Flows and where they are known, as in Pair, [2, ., P, P].
+
+    HIGH is [2, 1, FACTOR * P, FACTOR * P].
+    """
     mirror = torch.tensor([-1.0, 1.0]).reshape(1, 2, 1, 1)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         flows = motion(high, high.flip(0)).float()

@@ -118,10 +118,10 @@ class ImageWriter:
 
     def _with_tags(self, data: bytes, frame: Frame) -> bytes:
         tags = self._tags_of(frame.index)
-        if self.files:  # of the first it was told before the work
-            for line in sorted(set(tags.lost) - self._lost):
-                self._note(f"{self._names.of(len(self.files), frame.index).name}: {line}")
-        self._lost |= set(tags.lost)
+        for line in tags.lost:
+            if line not in self._lost:  # told of the first of many
+                self._lost.add(line)
+                self._note(f"{tags.name}: {line}")
         if self._codec == "tiff" and not self.files and (tags.icc or tags.exif or tags.xmp):
             self._note("TIFF is written without colour profile, EXIF and XMP; choose .png")
         elif self._codec != "png" and not self.files and tags.text:

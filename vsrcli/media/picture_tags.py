@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,8 @@ class PictureTags:
     """A PNG's texts, which only a PNG can hold."""
     lost: tuple[str, ...] = ()
     """What of the file no other picture gets, in a line each."""
+    name: str = field(default="", compare=False)
+    """The file's, for such a line; it is not what the picture says."""
 
 
 def read_tags(path: Path) -> PictureTags:
@@ -74,6 +76,7 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
         xmp=own_xmp(xmp),
         text=text,
         lost=lost_words(image, xmp, damaged=known is None),
+        name=path.name,
     )
 
 

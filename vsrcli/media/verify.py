@@ -13,7 +13,7 @@ import av
 from av.stream import Disposition
 
 from vsrcli.errors import InputError, OutputError
-from vsrcli.media.cadence import AVI_ROUNDS, DEFAULT_RATE, off_grid
+from vsrcli.media.cadence import AVI_ROUNDS, off_grid
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.sources import main_video, opened
@@ -125,7 +125,7 @@ def _check_frames(
     if found.frames != len(expected):
         raise _failed(output, f"{found.frames} frames instead of {len(expected)}")
     if muxer_of(output) == "avi":
-        if off_grid(timing.shown, timing.base, rate or DEFAULT_RATE):
+        if off_grid(timing.shown, timing.base, rate):
             note(AVI_ROUNDS)
         return
     if len(found.pts) != len(expected):

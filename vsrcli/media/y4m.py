@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import IO, Any
 
 from vsrcli.errors import OutputError
-from vsrcli.media.cadence import DEFAULT_RATE, Y4M_DROPS, uneven
+from vsrcli.media.cadence import Y4M_DROPS, uneven
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import MediaInfo
@@ -54,7 +54,7 @@ class Y4mWriter:
             self._repack = Repacker(info.tags, f"yuv444p{depth}", tags)
             layout = layout_of(f"yuv444p{depth}")
         self._planes = 1 if layout.kind == "gray" else 3
-        rate, sar = info.rate or DEFAULT_RATE, info.sar or Fraction(0, 1)
+        rate, sar = info.rate or Fraction(25), info.sar or Fraction(0, 1)
         self._base, self._rate = info.time_base, rate
         self._before: int | None = None
         ranges = {FULL_RANGE: " XCOLORRANGE=FULL", 1: " XCOLORRANGE=LIMITED"}
