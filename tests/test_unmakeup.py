@@ -23,10 +23,12 @@ from vsrcli.portraits.batch import pictures_in, unmakeup_folder
 from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
 from vsrcli.portraits.options import UnmakeupOptions
+from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pictures import read_still, words_lost, write_still
+from vsrcli.portraits.plan import plan
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window
-from vsrcli.unmakeup import UnmakeupResult, _check_outputs, default_output, plan, unmakeup
+from vsrcli.unmakeup import UnmakeupResult, unmakeup
 
 TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")
 """Tone: -0.1 x picture. Texture: half of what a 3 x 3 mean takes away."""
@@ -528,6 +530,17 @@ def test_a_plan_writes_nothing(source: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["face.png"]
 
 
+def test_a_plan_names_what_the_run_would_lose(source: Path, tmp_path: Path) -> None:
+    commented, target = tmp_path / "said.jpg", tmp_path / "out.png"
+    Image.open(source).convert("RGB").save(commented, comment=b"by me")
+    told: list[str] = []
+    planned = plan(commented, target, options())
+    unmakeup(commented, target, options(force=True), note=told.append)
+    assert planned.notes == ("its comment is not kept; choose .jpg",)
+    assert f"{commented.name}: {planned.notes[0]}" in told
+    assert plan(commented, tmp_path / "out.jpg", options()).notes == ()
+
+
 def test_the_comparison_shows_input_output_and_difference(source: Path, tmp_path: Path) -> None:
     page, output = tmp_path / "page.png", tmp_path / "out.png"
     unmakeup(source, output, options(texture=0.0), compare=page)
@@ -688,12 +701,12 @@ def test_nothing_that_is_read_is_written_over(tmp_path: Path) -> None:
     overwriting = UnmakeupOptions(overwrite=True, whole=True)
     paired = replace(overwriting, pair=(before, after))
     with pytest.raises(UsageError, match="is read for this"):
-        _check_outputs(source, out, overwriting, compare=source)
+        check_outputs(source, out, overwriting, compare=source)
     for path in (before, after):
         with pytest.raises(UsageError, match="is read for this"):
-            _check_outputs(source, path, paired)
+            check_outputs(source, path, paired)
     with pytest.raises(UsageError, match="is the output"):
-        _check_outputs(source, out, overwriting, compare=out)
+        check_outputs(source, out, overwriting, compare=out)
     assert {path: path.read_bytes() for path in held} == held
 
 
@@ -702,11 +715,11 @@ def test_a_folder_of_components_is_looked_at_before_the_work(tmp_path: Path) -> 
     Image.new("RGB", (64, 64), "grey").save(source)
     options = UnmakeupOptions(whole=True)
     with pytest.raises(OutputError, match="is a file"):
-        _check_outputs(source, tmp_path / "out.png", options, components=source)
+        check_outputs(source, tmp_path / "out.png", options, components=source)
     folder.mkdir()
     (folder / "face-1.input.png").write_bytes(b"of another run")
     with pytest.raises(OutputError, match="exists already"):
-        _check_outputs(source, tmp_path / "out.png", options, components=folder)
+        check_outputs(source, tmp_path / "out.png", options, components=folder)
 
 
 def test_white_that_is_zero_is_white_in_sixteen_bits(tmp_path: Path) -> None:

@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from vsrcli.errors import InputError, OutputError, UsageError
-from vsrcli.media.safely import check_free, is_one_of, save_safely
+from vsrcli.media.safely import save_safely
 from vsrcli.networks.crn import CrnReverter, find_crn
 from vsrcli.networks.session import ignore, resolve_device
-from vsrcli.portraits.faces import Face, find_faces
+from vsrcli.portraits.faces import Face
 from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
+from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pages import draw_comparison, draw_components
 from vsrcli.portraits.pictures import (
-    FORMATS,
     Still,
     check_holds,
     format_of,
@@ -45,6 +44,7 @@ from vsrcli.portraits.reversal import (
     reaches_all,
 )
 from vsrcli.portraits.traces import trust
+from vsrcli.portraits.treated import box_of, faces_of
 from vsrcli.portraits.window import Window
 
 Note = Callable[[str], None]
@@ -76,23 +76,6 @@ class UnmakeupResult:
     seconds: float
 
 
-def default_output(source: Path) -> Path:
-    """Beside SOURCE: face.jpg becomes face.unmakeup.jpg, a folder shots becomes shots.unmakeup.
-
-    As PNG where a picture's own format is not written. Raises UsageError for a folder that nothing
-    lies beside.
-    """
-    if source.is_dir():
-        folder = source.resolve()
-        if not folder.name:
-            raise UsageError(f"{source}: nothing lies beside it; name an output")
-        # As it was typed, but for "." and "..", which name nothing.
-        beside = source if source.name not in ("", "..") else folder
-        return beside.with_name(f"{folder.name}.unmakeup")
-    suffix = source.suffix if source.suffix.lower() in FORMATS else ".png"
-    return source.with_name(f"{source.stem}.unmakeup{suffix}")
-
-
 class Unmaker:
     """Opens the network once, for any number of pictures."""
 
@@ -108,7 +91,7 @@ class Unmaker:
     ) -> UnmakeupResult:
         """Undo the edit of one picture; see `unmakeup`."""
         started, options = time.monotonic(), self.options
-        _check_outputs(source, output, options, compare, components)
+        check_outputs(source, output, options, compare, components)
         still = read_still(source)
         check_holds(still, output)
         faces = faces_of(source, still, options)
@@ -137,7 +120,7 @@ class Unmaker:
             source=str(source),
             output=str(output),
             size=(still.pixels.shape[1], still.pixels.shape[0]),
-            faces=tuple(_box(face) for face in faces),
+            faces=tuple(box_of(face) for face in faces),
             unedited=unedited,
             edited=round(edited, 3),
             trusted=round(trusted, 3) if predictions else 0.0,
@@ -167,7 +150,7 @@ class Unmaker:
         if faces:
             windows = around_faces(self._reverter.card, faces)
             return [self._say(still, window, [face]) for window, face in windows]
-        window, reduced = over_all(self._reverter.card, _extent(still), faces)
+        window, reduced = over_all(self._reverter.card, still.extent, faces)
         if reduced:
             self._note(
                 f"{source.name}: large for a portrait: texture finer than the network sees is left "
@@ -181,12 +164,12 @@ class Unmaker:
     def _reaches_beyond(self, still: Still, faces: list[Face]) -> bool:
         """Whether what is asked for is more than the windows around FACES."""
         windows = around_faces(self._reverter.card, faces)
-        reached = any(reaches_all(window, _extent(still)) for window, _ in windows)
+        reached = any(reaches_all(window, still.extent) for window, _ in windows)
         return self.options.whole and bool(faces) and not reached
 
     def _rest(self, source: Path, still: Still, faces: list[Face]) -> Prediction | None:
         """What is said of a whole picture; None if it is too large for its faces."""
-        window, reduced = over_all(self._reverter.card, _extent(still), faces)
+        window, reduced = over_all(self._reverter.card, still.extent, faces)
         if reduced:
             self._note(f"{source.name}: large for its faces: away from them, texture is left alone")
             return None
@@ -243,111 +226,5 @@ def unmakeup(
     return unmake(source, target, compare=compare, components=components)
 
 
-@dataclass(frozen=True, slots=True)
-class UnmakeupPlan:
-    """What would be done to one picture."""
-
-    source: str
-    output: str
-    size: tuple[int, int]
-    faces: tuple[tuple[int, int, int, int], ...]
-    whole: bool
-    model: str
-
-
-def plan(
-    source: Path,
-    output: Path | None,
-    options: UnmakeupOptions,
-    *,
-    compare: Path | None = None,
-    components: Path | None = None,
-) -> UnmakeupPlan:
-    """What `unmakeup` would do, without the network. Raises as it does."""
-    target = default_output(source) if output is None else output
-    _check_outputs(source, target, options, compare, components)
-    still = read_still(source)
-    check_holds(still, target)
-    return UnmakeupPlan(
-        source=str(source),
-        output=str(target),
-        size=(still.pixels.shape[1], still.pixels.shape[0]),
-        faces=tuple(_box(face) for face in faces_of(source, still, options)),
-        whole=options.whole,
-        model=find_crn(options.model).name,
-    )
-
-
-def faces_of(source: Path, still: Still, options: UnmakeupOptions) -> list[Face]:
-    """The faces to treat: the box, or those found. Raises InputError if there are none to find."""
-    height, width = still.pixels.shape[:2]
-    if options.box is not None:
-        left, top, wide, high = options.box
-        if left < 0 or top < 0 or left + wide > width or top + high > height:
-            raise UsageError(f"--box: does not lie within {source.name}, {width}x{height} pixels")
-        return [Face.in_box(*options.box)]
-    samples = still.pixels if still.pixels.dtype == np.uint8 else (still.pixels >> 8)
-    samples = np.repeat(samples, 3, axis=2) if samples.shape[2] == 1 else samples
-    faces = find_faces(samples.astype(np.uint8, copy=False))
-    if not faces and not options.whole:
-        raise InputError(
-            f"{source}: no face found; say where it is with --box x,y,w,h, or treat the whole "
-            "picture with --whole"
-        )
-    return faces
-
-
-def _extent(still: Still) -> tuple[int, int]:
-    """Height and width."""
-    return still.pixels.shape[0], still.pixels.shape[1]
-
-
 def _levels(value: float) -> float:
     return round(255 * value, 3)
-
-
-def _box(face: Face) -> tuple[int, int, int, int]:
-    width = 0.8 * face.height
-    return (
-        round(face.x - width / 2),
-        round(face.y - face.height / 2),
-        round(width),
-        round(face.height),
-    )
-
-
-def _check_outputs(
-    source: Path,
-    output: Path,
-    options: UnmakeupOptions,
-    compare: Path | None = None,
-    components: Path | None = None,
-) -> None:
-    """Find out before the work what cannot be written after it."""
-    format_of(output)
-    if is_one_of(output, [source]):
-        raise UsageError(f"{output}: is the input itself; the original is what you will want back")
-    read = (source, *(options.pair or ()))
-    for path in (output, compare):
-        if path is None:
-            continue
-        if is_one_of(path, read):
-            raise UsageError(f"{path}: is read for this; choose another name")
-        check_free(path, overwrite=options.overwrite)
-    if compare is not None and compare.suffix.lower() != ".png":
-        raise UsageError(f"--compare {compare}: write it to a .png")
-    if compare is not None and compare.absolute() == output.absolute():
-        raise UsageError(f"--compare {compare}: is the output; choose another name")
-    if components is not None and components.exists():
-        _check_components(components, read, overwrite=options.overwrite)
-
-
-def _check_components(folder: Path, read: Sequence[Path], *, overwrite: bool) -> None:
-    if not folder.is_dir():
-        raise OutputError(f"--components {folder}: is a file; name a folder")
-    there = sorted(folder.glob("face-*.png"))
-    for path in there:
-        if is_one_of(path, read):
-            raise UsageError(f"{path}: is read for this; choose another folder")
-    if there and not overwrite:
-        raise OutputError(f"{there[0]}: exists already; use --overwrite or another folder")

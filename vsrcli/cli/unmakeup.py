@@ -19,7 +19,8 @@ from vsrcli.errors import CheckError, UsageError, VsrError
 
 if TYPE_CHECKING:
     from vsrcli.portraits.options import UnmakeupOptions
-    from vsrcli.unmakeup import UnmakeupPlan, UnmakeupResult
+    from vsrcli.portraits.plan import UnmakeupPlan
+    from vsrcli.unmakeup import UnmakeupResult
 
 
 def unmakeup_command(
@@ -86,7 +87,8 @@ def _run_one(
     dry_run: bool,
     json: bool,
 ) -> None:
-    from vsrcli.unmakeup import plan, unmakeup
+    from vsrcli.portraits.plan import plan
+    from vsrcli.unmakeup import unmakeup
 
     compare, components = shows
     if dry_run:
@@ -101,7 +103,8 @@ def _run_folder(
     source: Path, output: Path | None, options: UnmakeupOptions, dry_run: bool, json: bool
 ) -> None:
     from vsrcli.portraits.batch import pictures_in, unmakeup_folder
-    from vsrcli.unmakeup import default_output, plan
+    from vsrcli.portraits.outputs import default_output
+    from vsrcli.portraits.plan import plan
 
     target = default_output(source) if output is None else output
     if dry_run:
@@ -132,7 +135,12 @@ def _run_folder(
 def _plan_text(plan: UnmakeupPlan) -> str:
     boxes = " ".join(",".join(map(str, face)) for face in plan.faces)
     where = "the whole picture" if plan.whole else f"faces {boxes}"
-    return f"{plan.source} -> {plan.output}\n  {plan.size[0]}x{plan.size[1]}, {where}, {plan.model}"
+    lines = [
+        f"{plan.source} -> {plan.output}",
+        f"{plan.size[0]}x{plan.size[1]}, {where}, {plan.model}",
+        *plan.notes,
+    ]
+    return "\n  ".join(lines)
 
 
 def _result_text(result: UnmakeupResult) -> str:

@@ -72,6 +72,11 @@ class Still:
     notes: tuple[str, ...] = ()
 
     @property
+    def extent(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
     def peak(self) -> int:
         """The value of white."""
         return int(np.iinfo(self.pixels.dtype).max)
