@@ -178,6 +178,12 @@ class Faces:
         """Whether DRAWN is of the kind "app"."""
         return drawn.version > len(self.pictures[drawn.face]) - 1 - self.apps
 
+    def usual(self, drawn: Draw) -> bool:
+        """Whether DRAWN changes tone about as much as the one app does whose figures are known."""
+        least, most = edits.APP_USUAL
+        finish = drawn.finish
+        return finish.tone == "toe log" and least < finish.amount < most and not drawn.skin_only
+
     def cut(
         self, drawn: Draw, rows: slice, columns: slice
     ) -> tuple[filters.Picture, filters.Picture]:

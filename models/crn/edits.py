@@ -29,6 +29,8 @@ APP_TABLE = (
     (0, 24, 47, 70, 90, 108, 126, 142, 157, 171, 185, 198, 212, 224, 236, 248, 255),
 )
 """Levels before and after of that app, mean of 10 pairs; only evaluated on, never trained on."""
+APP_USUAL = (0.245, 0.505)
+"""Amounts of `toe_log_curve` around 0.375, which comes within a level of that table."""
 
 
 # Tone: picture, amount 0..1 -> picture. None looks at neighbours.

@@ -32,7 +32,7 @@ from models.crn.network import MULTIPLE, Crn
 HERE = Path(__file__).parent
 DETECTOR = HERE / "detector.json"
 """Of models.crn.detector: the regression that tells whether a photo was edited."""
-VERSION = "3"
+VERSION = "4"
 TRAINING_DATA = (
     "361 portraits: Face Research Lab London Set (DeBruine and Jones, CC BY 4.0), its Canada set "
     "(CC BY 4.0) and Lisa set (CC0); Presidential Innovation Fellows and cio.gov (public domain of "

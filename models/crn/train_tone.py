@@ -31,6 +31,10 @@ from models.crn.tone import Tone, change, looked_at, textures
 WEIGHTS = Path(__file__).with_name("tone.pt")
 FLOOR = 1.5 / 255
 """Errors well below this are not worth more of an effort."""
+TYPICAL = 0.05
+"""An error at which the loss is as steep as the error itself."""
+POWER = 0.25
+"""Of the squared error in the loss."""
 BATCH = 32
 RATE = 1e-3
 GOING_ON = 0.6
@@ -46,6 +50,10 @@ JUDGING = 0.3
 """What the verdict's cross-entropy counts beside the error."""
 APP_WEIGHT = 1.6
 """How much oftener the views of edits near a phone app's default are seen."""
+USUAL_WEIGHT = 3.0
+"""The same, besides, of those whose tone is about that of the one app whose figures are known."""
+UNTOUCHED_WEIGHT = 1.5
+"""The same of untouched ones, so that the verdict stays as it was."""
 HELD_BACK = 12
 """One face in so many is kept for the log."""
 TESTED = 1500
@@ -68,6 +76,15 @@ class Views:
     """[n]: which."""
     app: Tensor
     """[n]: 1 for an edit near a phone app's default, else 0."""
+    usual: Tensor
+    """[n]: 1 for a tone about that of the one app whose figures are known, else 0."""
+
+    @property
+    def weights(self) -> Tensor:
+        """[n]: how often each is seen."""
+        seen = 1 + (APP_WEIGHT - 1) * self.app
+        seen = seen * (1 + (USUAL_WEIGHT - 1) * self.usual)
+        return torch.where(self.edited > 0, seen, UNTOUCHED_WEIGHT * seen)
 
 
 def draw(cache: Path, count: int, path: Path, processes: int) -> None:
@@ -92,6 +109,7 @@ def _view(faces: Faces, index: int) -> dict[str, NDArray[np.generic]]:
         "edited": np.asarray(drawn.edited),
         "face": np.asarray(drawn.face),
         "app": np.asarray(faces.near_an_app(drawn)),
+        "usual": np.asarray(faces.usual(drawn)),
     }
 
 
@@ -104,6 +122,7 @@ def load(path: Path) -> Views:
             torch.from_numpy(stored["edited"]).float(),
             torch.from_numpy(stored["face"]),
             torch.from_numpy(stored["app"]).float(),
+            torch.from_numpy(stored["usual"]).float(),
         )
 
 
@@ -217,7 +236,7 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
     average = {k: v.detach().clone() for k, v in head.state_dict().items()}
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
     learnt = torch.nonzero(views.face % HELD_BACK != 0)[:, 0]
-    shares = 1 + (APP_WEIGHT - 1) * views.app[learnt]
+    shares = views.weights[learnt]
     started, rate = time.monotonic(), RATE * (1.0 if start is None else GOING_ON)
     for step in range(steps):
         share = min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
@@ -227,9 +246,10 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
         chosen = learnt[torch.multinomial(shares, BATCH, replacement=True, generator=generator)]
         sample = Sample.of(views, chosen).varied(generator)
         error, _, judged = losses(head, sample, views.edited[chosen])
-        # The root: the logarithm, as PSNR has it, prefers a likely guess to the mean of all
-        # guesses, and doing nothing is right often enough for it to stay with that.
-        loss = 60 * (error + FLOOR**2).sqrt().mean() + JUDGING * judged.mean()
+        # Between the root, which settles for the mean of all guesses, and the logarithm, as PSNR
+        # has it, which prefers the likeliest: doing nothing, often enough to stay with it.
+        relative = (error + FLOOR**2) / TYPICAL**2
+        loss = 60 * TYPICAL * (relative**POWER).mean() / (2 * POWER) + JUDGING * judged.mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)

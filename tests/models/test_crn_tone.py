@@ -76,7 +76,7 @@ def test_what_is_covered_is_not_learnt_from(torch: Any) -> None:
     generator = torch.Generator().manual_seed(3)
     small, truth = (0.2 + 0.6 * torch.rand(8, 3, 56, 48, generator=generator) for _ in "ab")
     traces = torch.randn(8, 8, 20, 16, generator=generator)
-    views = Views(small, truth, traces, torch.ones(8), torch.arange(8), torch.zeros(8))
+    views = Views(small, truth, traces, torch.ones(8), torch.arange(8), *torch.zeros(2, 8))
     plain = Sample.of(views, torch.arange(8))
     assert (plain.small == small).all() and plain.seen.all()
     one, two = (plain.varied(torch.Generator().manual_seed(4)) for _ in "ab")
@@ -90,6 +90,28 @@ def test_what_is_covered_is_not_learnt_from(torch: Any) -> None:
     wrong = Sample(one.small, one.truth + (1 - one.seen), one.traces, one.seen)
     found, expected = (losses(head, each, views.edited)[0] for each in (wrong, one))
     assert torch.allclose(found, expected)
+
+
+def test_likely_edits_are_seen_oftener(torch: Any) -> None:
+    from models.crn.train_tone import APP_WEIGHT, UNTOUCHED_WEIGHT, USUAL_WEIGHT, Views
+
+    untouched, other, app, usual = range(4)
+    edited, near, known = torch.tensor([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1.0]])
+    weights = Views(*torch.zeros(3, 4), edited, torch.arange(4), near, known).weights
+    assert weights[other] == 1 and weights[untouched] == UNTOUCHED_WEIGHT
+    assert weights[app] == pytest.approx(APP_WEIGHT)
+    assert weights[usual] == pytest.approx(APP_WEIGHT * USUAL_WEIGHT)
+
+
+def test_the_usual_amount_is_that_of_the_known_app() -> None:
+    from models.crn import edits
+
+    ramp = np.repeat(np.linspace(0.15, 0.95, 200, dtype=np.float32)[None, :, None], 3, 2)
+    known = edits.TONES["app table"](ramp, 1.0)
+    errors = {a: np.abs(edits.TONES["toe log"](ramp, a) - known).max() for a in (0, 0.375, 1)}
+    assert errors[0.375] < 3 / 255 < 5 / 255 < min(errors[0], errors[1])
+    least, most = edits.APP_USUAL
+    assert (least + most) / 2 == pytest.approx(0.375)
 
 
 def test_pairs_are_what_they_are_called(tmp_path: Any, torch: Any) -> None:
