@@ -133,7 +133,7 @@ class Unmaker:
         )
 
     def _write(self, source: Path, still: Still, output: Path) -> None:
-        for text in (*still.notes, *words_lost(still, output)):
+        for text in words_lost(still, output):
             self._note(f"{source.name}: {text}")
         write_still(still, output, overwrite=self.options.overwrite, mark=MARK)
 

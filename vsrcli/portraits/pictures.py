@@ -216,8 +216,11 @@ def check_holds(still: Still, path: Path) -> str:
 
 
 def words_lost(still: Still, path: Path) -> list[str]:
-    """What STILL's file says that PATH's format has no room for, one sentence each."""
-    kind, lost = format_of(path), []
+    """What is noted of STILL, and what its file says that PATH's format has no room for.
+
+    One sentence each.
+    """
+    kind, lost = format_of(path), list(still.notes)
     if still.comment and kind != "JPEG":
         lost.append("its comment is not kept; choose .jpg")
     if kind != "PNG" and any(name in TEXT for name, _ in still.text):

@@ -46,5 +46,5 @@ def plan(
         faces=tuple(box_of(face) for face in faces_of(source, still, options)),
         whole=options.whole,
         model=find_crn(options.model).name,
-        notes=(*still.notes, *words_lost(still, target)),
+        notes=tuple(words_lost(still, target)),
     )

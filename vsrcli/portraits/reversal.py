@@ -132,7 +132,7 @@ def apply(
     PREDICTIONS do to the levels they see, since the network knows it best with a face in the
     middle; texture from REST, of the whole picture, if there is such a prediction.
     """
-    extent = (still.pixels.shape[0], still.pixels.shape[1])
+    extent = still.extent
     result = still.pixels.copy()
     if len(predictions) == 1 and not beyond:
         (prediction,) = predictions
