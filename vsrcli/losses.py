@@ -93,8 +93,8 @@ def uneven_times(
         return []
     times = times_of(info)
     if to_y4m:
-        return [Y4M_DROPS] if uneven(times, info.time_base, info.rate) else []
-    return [AVI_ROUNDS] if off_grid(times, info.time_base, info.rate) else []
+        return [Y4M_DROPS] if uneven(times, info.time_base, info.nominal_rate) else []
+    return [AVI_ROUNDS] if off_grid(times, info.time_base, info.nominal_rate) else []
 
 
 def missing_numbers(source: Path) -> str | None:

@@ -13,8 +13,6 @@ from vsrcli.media.sources import opened
 
 AVI_ROUNDS = "AVI has a constant frame rate: the times of this variable one were rounded"
 Y4M_DROPS = "y4m has a constant frame rate: the variable times are lost"
-_UNSAID = Fraction(25)
-"""The rate that is written for a source that does not say its own."""
 _VISIBLE = Fraction(1, 4)
 """Frames by which one may be off its place in a constant rate, as clocks of 1 ms make it."""
 
@@ -36,15 +34,15 @@ def times_of(info: MediaInfo) -> tuple[int, ...]:
     return tuple(known) if len(known) == len(times) else ()
 
 
-def off_grid(times: Sequence[int], base: Fraction, rate: Fraction | None) -> bool:
+def off_grid(times: Sequence[int], base: Fraction, rate: Fraction) -> bool:
     """Whether a frame lies between the places of a constant `rate`; places may be empty."""
-    tick = base * (rate or _UNSAID)
+    tick = base * rate
     places = ((time - times[0]) * tick for time in times)
     return any(abs(place - round(place)) > _VISIBLE for place in places)
 
 
-def uneven(times: Sequence[int], base: Fraction, rate: Fraction | None) -> bool:
+def uneven(times: Sequence[int], base: Fraction, rate: Fraction) -> bool:
     """Whether two frames follow each other sooner or later than a constant `rate` has them."""
-    tick = base * (rate or _UNSAID)
+    tick = base * rate
     steps = ((after - before) * tick for before, after in pairwise(times))
     return any(abs(step - 1) > _VISIBLE for step in steps)

@@ -24,8 +24,8 @@ from .planes import ColourTags, tags_of
 from .sources import Source, find_source, main_video, opened
 from .stills import first_frame
 
-DEFAULT_SEQUENCE_RATE = Fraction(25)
-"""Frames per second of a picture sequence, as FFmpeg assumes."""
+DEFAULT_RATE = Fraction(25)
+"""Frames per second of what does not say its own, pictures above all, as FFmpeg assumes."""
 
 _HIGHEST_RATE = 240
 """Rates above are mostly the clock of a container that keeps no rate (FLV, Matroska: 1000)."""
@@ -107,6 +107,11 @@ class MediaInfo:
     sequence: bool
     """Whether the frames are picture files."""
 
+    @property
+    def nominal_rate(self) -> Fraction:
+        """Frames per second where a rate there must be: 25 where the file does not say its own."""
+        return self.rate or DEFAULT_RATE
+
 
 def probe(path: str | Path, *, rate: Fraction | None = None) -> MediaInfo:
     """Return what `path` holds; `rate` is the one of a picture sequence (default 25).
@@ -116,7 +121,7 @@ def probe(path: str | Path, *, rate: Fraction | None = None) -> MediaInfo:
     """
     source = find_source(path)
     if source.pictures:
-        return _probe_pictures(source, rate or DEFAULT_SEQUENCE_RATE)
+        return _probe_pictures(source, rate or DEFAULT_RATE)
     with opened(source.path) as container:
         stream = main_video(container, source.name)
         chroma_location = _chroma_location(container, stream.index)

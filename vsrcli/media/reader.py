@@ -170,8 +170,7 @@ class Reader:
 
     def _nominal(self) -> int:
         """Return the usual duration of a frame, in ticks."""
-        rate = self.info.rate or Fraction(25)
-        return max(1, round(1 / (rate * self.info.time_base)))
+        return max(1, round(1 / (self.info.nominal_rate * self.info.time_base)))
 
     def _whole(self, decoder: Decoder | PictureDecoder) -> Iterator[Timed[av.VideoFrame]]:
         """Yield the decoded frames in one size and format, without fields."""

@@ -55,7 +55,7 @@ def verify(
     """
     try:
         found = _read(partial)
-        _check_frames(found, timing, move, info.rate, output, note)
+        _check_frames(found, timing, move, info.nominal_rate, output, note)
         _check_streams(found, counts, plan, output)
         _check_properties(probe(partial), info, output, note)
     except (InputError, av.FFmpegError) as failure:
@@ -117,7 +117,7 @@ def _check_frames(
     found: _Found,
     timing: Timing,
     move: int,
-    rate: Fraction | None,
+    rate: Fraction,
     output: Path,
     note: Callable[[str], None],
 ) -> None:

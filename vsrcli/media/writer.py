@@ -121,7 +121,7 @@ class SegmentWriter:
         """
         self._path, self._size, self._layout = path, size, layout
         self._partial = path.with_name(f".{path.name}.part")
-        self._base, self._rate = info.time_base, info.rate or Fraction(25)
+        self._base, self._rate = info.time_base, info.nominal_rate
         self._timed = keeps_times(settings.codec)
         if not self._timed:
             self._rate = counting_rate(settings.codec, self._rate)

@@ -54,7 +54,7 @@ class Y4mWriter:
             self._repack = Repacker(info.tags, f"yuv444p{depth}", tags)
             layout = layout_of(f"yuv444p{depth}")
         self._planes = 1 if layout.kind == "gray" else 3
-        rate, sar = info.rate or Fraction(25), info.sar or Fraction(0, 1)
+        rate, sar = info.nominal_rate, info.sar or Fraction(0, 1)
         self._base, self._rate = info.time_base, rate
         self._before: int | None = None
         ranges = {FULL_RANGE: " XCOLORRANGE=FULL", 1: " XCOLORRANGE=LIMITED"}
