@@ -51,7 +51,8 @@ class FrameEnlarger(Generic[S]):
     def __init__(self, upscaler: Upscaler[S], size: tuple[int, int]) -> None:
         """`size` is the target (width, height); the luma is resampled to it from four times LR."""
         self._upscaler = upscaler
-        self._size = size
+        self.size = size
+        """(width, height) of the enlarged frames."""
         self._waiting: deque[tuple[Frame, bool]] = deque()
         self._luma: tuple[object, object] | None = None
         self._others: PlanesResampler | None = None
@@ -128,11 +129,11 @@ class FrameEnlarger(Generic[S]):
 
     def _to_size(self, luma: Luma) -> Luma:
         height, width = luma.shape
-        if (width, height) == self._size:
+        if (width, height) == self.size:
             return luma
         if self._luma is None:
-            rows = resample_matrix(height, self._size[1])
-            self._luma = (rows, resample_matrix(width, self._size[0]))
+            rows = resample_matrix(height, self.size[1])
+            self._luma = (rows, resample_matrix(width, self.size[0]))
         return resample(luma, *self._luma)
 
     def _resampler(self, frame: Frame) -> PlanesResampler:
@@ -140,7 +141,7 @@ class FrameEnlarger(Generic[S]):
             self._others = PlanesResampler(
                 frame.layout,
                 (frame.width, frame.height),
-                self._size,
+                self.size,
                 location=chroma_location(frame.tags),
             )
         return self._others

@@ -12,6 +12,7 @@ from typing import TypeVar
 from vsrcli.enlarge import FrameEnlarger, Luma
 from vsrcli.errors import CheckError
 from vsrcli.job import Job, Note
+from vsrcli.media.encoders import USUAL_PIXELS
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
@@ -33,7 +34,8 @@ _SEEN_AHEAD = 2
 runs, and each fills the moments in which the other has work for one core only."""
 _ENLARGED_AHEAD = 2
 """HR frames, the one in the network included: so the encoder finds one waiting, at the least cost
-of memory."""
+of memory. Of pictures larger than 3840x2160 none waits: beside the network they are soon encoded,
+and at 7680x4320 the luma of one takes 127 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,9 @@ def enlarged(
     with Overlap() as overlap:
         read = overlap.ahead(frames, _READ_AHEAD, "vsr-read")
         seen = overlap.ahead(_looked_at(read, enlarger), _SEEN_AHEAD, "vsr-motion")
-        lumas = overlap.ahead(_with_luma(seen, enlarger), _ENLARGED_AHEAD, "vsr-fusion")
+        width, height = enlarger.size
+        depth = _ENLARGED_AHEAD if width * height <= USUAL_PIXELS else 1
+        lumas = overlap.ahead(_with_luma(seen, enlarger), depth, "vsr-fusion")
         yield starmap(enlarger.finish, lumas)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vsrcli.media.planes import ColourTags, PixelLayout, layout_of
 from vsrcli.media.resample import (
     PlanesResampler,
+    along_columns,
     chroma_location,
     chroma_shift,
     gaussian_matrix,
@@ -193,3 +194,10 @@ def test_samples_are_those_of_the_plane_in_one_piece(shape: tuple[int, int]) -> 
         peak = (1 << depth) - 1
         expected = np.clip(np.rint(plane * np.float32(peak)), 0, peak)
         assert np.array_equal(to_samples(plane, depth, peak), expected)
+
+
+@pytest.mark.parametrize(("shape", "width"), [((540, 960), 1920), ((3, 140_000), 70), ((1, 1), 4)])
+def test_width_is_that_of_the_plane_in_one_piece(shape: tuple[int, int], width: int) -> None:
+    plane = np.random.default_rng(2).normal(0.5, 0.5, shape).astype(np.float32)
+    columns = resample_matrix(shape[1], width)
+    assert np.array_equal(along_columns(plane, columns), (columns @ plane.T).T)

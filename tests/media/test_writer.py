@@ -439,19 +439,21 @@ def test_alpha_survives_vp9(tmp_path: Path, info: MediaInfo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "options", "size", "lookahead", "refs"),
+    ("codec", "options", "size", "lookahead", "refs", "b_frames"),
     [
-        ("libx264", {"crf": "17"}, (3840, 2160), None, None),
-        ("libx264", {"crf": "17"}, (5120, 2880), "13", "2"),
-        ("libx264", {"crf": "17"}, (7680, 4320), "3", "2"),
-        ("libx264rgb", {}, (7680, 4320), "3", "2"),
-        ("libx264", {"preset": "slow"}, (3840, 2160), None, None),
-        ("libx264", {"preset": "slow"}, (7680, 4320), "3", "2"),
-        ("libx264", {"preset": "veryfast"}, (7680, 4320), "3", None),
-        ("libx264", {"preset": "ultrafast"}, (7680, 4320), None, None),
-        ("libx264", {"rc-lookahead": "50"}, (7680, 4320), "50", "2"),
-        ("libx264", {"refs": "4"}, (7680, 4320), "3", "4"),
-        ("libx265", {}, (7680, 4320), None, None),
+        ("libx264", {"crf": "17"}, (3840, 2160), None, None, None),
+        ("libx264", {"crf": "17"}, (5120, 2880), "13", "2", "2"),
+        ("libx264", {"crf": "17"}, (7680, 4320), "3", "2", "2"),
+        ("libx264rgb", {}, (7680, 4320), "3", "2", "2"),
+        ("libx264", {"preset": "slow"}, (3840, 2160), None, None, None),
+        ("libx264", {"preset": "slow"}, (7680, 4320), "3", "2", "2"),
+        ("libx264", {"preset": "veryfast"}, (7680, 4320), "3", None, "2"),
+        ("libx264", {"preset": "ultrafast"}, (7680, 4320), None, None, None),
+        ("libx264", {"rc-lookahead": "50"}, (7680, 4320), "50", "2", "2"),
+        ("libx264", {"refs": "4"}, (7680, 4320), "3", "4", "2"),
+        ("libx264", {"bf": "0"}, (7680, 4320), "3", "2", "0"),
+        ("libx264", {"tune": "zerolatency"}, (7680, 4320), None, None, None),
+        ("libx265", {}, (7680, 4320), None, None, None),
     ],
 )
 def test_less_is_held_of_large_pictures(
@@ -460,9 +462,12 @@ def test_less_is_held_of_large_pictures(
     size: tuple[int, int],
     lookahead: str | None,
     refs: str | None,
+    b_frames: str | None,
 ) -> None:
     fitted = dict(spare_memory(EncoderSettings(codec, tuple(options.items())), size).options)
-    assert (fitted.get("rc-lookahead"), fitted.get("refs")) == (lookahead, refs)
+    found = tuple(fitted.get(name) for name in ("rc-lookahead", "refs", "bf"))
+    assert found == (lookahead, refs, b_frames)
+    assert (fitted.get("b-pyramid") == "none") == (b_frames is not None)
     assert options.items() <= fitted.items()
 
 

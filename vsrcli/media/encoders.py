@@ -49,8 +49,9 @@ _REFERENCES = {
 }
 """Frames that x264's presets predict from."""
 _SPARED_REFERENCES = 2
-_USUAL_PIXELS = 3840 * 2160
-"""Of the largest pictures that encoders are given all their usual room for."""
+_SPARED_B_FRAMES = 2
+USUAL_PIXELS = 3840 * 2160
+"""Of the largest pictures for which nothing is spared."""
 _TIMED = ("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9")
 _TIMED_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_v4l2m2m", "_mf")
 
@@ -109,21 +110,25 @@ def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
 def spare_memory(settings: EncoderSettings, size: tuple[int, int]) -> EncoderSettings:
     """Return the settings with less for x264 to hold of pictures larger than 3840x2160.
 
-    It holds 3 bytes for each pixel of its lookahead, and more for its references. Of its presets'
-    40 frames the square of 3840x2160's share in the picture is left, and 2 references: at 7680x4320
-    it takes 1.7 GiB with 3 frames, 3 references and one thread, 2.3 with 10 frames and three.
-    Options the user gave win.
+    It holds 3 bytes for each pixel of its lookahead, and twice as much of each frame that others
+    are predicted from. Of its presets' 40 frames the square of 3840x2160's share in the picture is
+    left, 2 references, and 2 B-frames, from which nothing is predicted: at 7680x4320 and one thread
+    it takes 1.1 GiB so, 1.5 with 3 B-frames, one of which is a reference. Options the user gave
+    win.
     """
     given, pixels = dict(settings.options), size[0] * size[1]
     preset = given.get("preset", "medium")
-    if settings.codec not in ("libx264", "libx264rgb") or pixels <= _USUAL_PIXELS:
+    usual = pixels <= USUAL_PIXELS or "zerolatency" in given.get("tune", "")  # holds nothing
+    if usual or settings.codec not in ("libx264", "libx264rgb"):
         return settings
-    most = max(3, round(40 * (_USUAL_PIXELS / pixels) ** 2))
+    most = max(3, round(40 * (USUAL_PIXELS / pixels) ** 2))
     spared = {}
     if _LOOKAHEAD.get(preset, 0) > most:
         spared["rc-lookahead"] = str(most)
     if _REFERENCES.get(preset, 0) > _SPARED_REFERENCES:
         spared["refs"] = str(_SPARED_REFERENCES)
+    if preset != "ultrafast":  # it has no B-frames
+        spared |= {"bf": str(_SPARED_B_FRAMES), "b-pyramid": "none"}
     return replace(settings, options=tuple((spared | given).items()))
 
 
@@ -136,7 +141,7 @@ def encoder_threads(size: tuple[int, int], on_gpu: bool) -> int:
     """
     if on_gpu:
         return 8
-    return 1 if size[0] * size[1] > _USUAL_PIXELS else 4
+    return 1 if size[0] * size[1] > USUAL_PIXELS else 4
 
 
 def encoder(name: str) -> av.Codec:

@@ -22,8 +22,8 @@ Kernel = Literal["bicubic", "bilinear", "lanczos"]
 Matrix: TypeAlias = Any
 """A scipy.sparse.csr_array of float32, [n_out, n_in]; scipy has no type information."""
 
-_STRIP = 1 << 16
-"""Samples that are rounded at once: few enough to stay in a core's cache."""
+_STRIP = 1 << 17
+"""Samples that are worked on at once: few enough to stay in a core's cache."""
 _FULL = 2
 _LEFT, _CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
 
@@ -134,9 +134,18 @@ def resample(plane: NDArray[np.float32], rows: Matrix, columns: Matrix) -> NDArr
 
 
 def along_columns(plane: NDArray[np.float32], columns: Matrix) -> NDArray[np.float32]:
-    """`plane @ columns.T`: the half of `resample` that changes the width."""
-    # A sparse matrix times a contiguous dense one runs along contiguous rows: transpose around it.
-    return np.ascontiguousarray((columns @ np.ascontiguousarray(plane.T)).T)
+    """`plane @ columns.T`: the half of `resample` that changes the width.
+
+    Strip by strip, as `to_samples`: turned round whole, a plane would be in memory twice more.
+    """
+    height, width = plane.shape
+    found = np.empty((height, columns.shape[0]), np.float32)
+    rows = max(1, _STRIP // max(1, width, columns.shape[0]))
+    for top in range(0, height, rows):
+        # A sparse matrix times a contiguous dense one runs along contiguous rows: turn it round.
+        turned = np.ascontiguousarray(plane[top : top + rows].T)
+        found[top : top + rows] = (columns @ turned).T
+    return found
 
 
 def to_samples(plane: NDArray[np.float32], depth: int, gain: float = 1.0) -> Plane:
