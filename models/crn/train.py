@@ -35,11 +35,7 @@ CLIP_NORM = 1.0
 WEIGHT_POWER = 0.5
 """A component's loss counts with its rms to this power: 0 would have all alike, 2 is the plain
 squared error. Alike, tone, which is the hardest to guess, got a tenth of the attention."""
-TYPICAL = 0.1
-"""Share of a component, as much as is left of a tone component where the head settled."""
-LEAST = 0.01
-"""Errors of tone well below this share are not worth more of an effort."""
-AMPLITUDE = 0.8
+AMPLITUDE = 0.7
 """What it counts, beside a texture component's own error, that a place ends up with more or less
 texture than it had. The least squares estimate of what is in doubt is too weak; this costs little
 error and gives most of the amplitude back."""
@@ -143,18 +139,13 @@ class Run:
         toned, parts = edited + found[:, 0], found[:, 1:, :, inner, inner]
         wanted = split_inside(truth - toned, self.kernels)
         error = parts - wanted
-        shares = error.square().mean((2, 3, 4)) / self.scales.square()
-        each = shares.mean(0)
+        each = error.square().mean((0, 2, 3, 4)) / self.scales.square()
         if self.recipe.loss == "components":
             weights = self.scales**WEIGHT_POWER
             whole = split_inside(truth, self.kernels)[:, TONE:]
             uneven = amplitude(whole + error[:, TONE:]) - amplitude(whole)
             balance = uneven.square().mean((0, 2, 3)) / self.scales[TONE:].square()
-            # The squared error of tone would settle again between the edits that may have been,
-            # of which the head chose the likeliest.
-            tone = 2 * TYPICAL * ((shares[:, :TONE] + LEAST) / TYPICAL).sqrt().mean(0)
-            asked = torch.cat([tone, each[TONE:]])
-            loss = (asked * weights).sum() + AMPLITUDE * (balance * weights[TONE:]).sum()
+            loss = (each * weights).sum() + AMPLITUDE * (balance * weights[TONE:]).sum()
             return loss / weights.sum(), each
         whole_error = error.sum(1).square().mean() / self.scales.square().sum()
         return whole_error, each
