@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,6 +223,34 @@ def test_reading_stays_a_few_frames_ahead(
     # 4 read, 2 looked at, 1 in the network and 1 it waits for, 2 enlarged, 1 in the encoder, 1 of
     # lookahead.
     assert written == FRAMES and 8 <= ahead <= 12
+
+
+@pytest.mark.parametrize(("usual", "expected"), [(3840 * 2160, 3), (0, 2)])
+def test_of_large_pictures_none_waits_while_another_is_made(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: int, expected: int
+) -> None:
+    made = written = ahead = 0
+    advance, write = FrameEnlarger.advance, SegmentWriter.write
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal made, ahead
+        pairs = advance(*arguments, **named)
+        made += len(pairs)
+        ahead = max(ahead, made - written)
+        return pairs
+
+    def slow(*arguments: Any) -> None:
+        nonlocal written
+        time.sleep(0.04)
+        write(*arguments)
+        written += 1
+
+    monkeypatch.setattr("vsrcli.making.USUAL_PIXELS", usual)
+    monkeypatch.setattr(FrameEnlarger, "advance", counted)
+    monkeypatch.setattr(SegmentWriter, "write", slow)
+    do(clip, tmp_path / "out.mkv", segment=FRAMES, frames=3)
+    # One in the encoder, one just made, and where pictures are not large one in between.
+    assert written == FRAMES and ahead == expected
 
 
 def broken_at(number: int, failure: Exception, own: Callable[..., object]) -> Callable[..., object]:

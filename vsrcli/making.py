@@ -34,8 +34,8 @@ _SEEN_AHEAD = 2
 runs, and each fills the moments in which the other has work for one core only."""
 _ENLARGED_AHEAD = 2
 """HR frames, the one in the network included: so the encoder finds one waiting, at the least cost
-of memory. Of pictures larger than 3840x2160 none waits: beside the network they are soon encoded,
-and at 7680x4320 the luma of one takes 127 MiB."""
+of memory. Of pictures larger than 3840x2160 none waits while another is made: the network
+takes longer than the encoder, and the luma of one takes 127 MiB at 7680x4320."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,9 @@ def spare_memory(settings: EncoderSettings, size: tuple[int, int]) -> EncoderSet
     """
     given, pixels = dict(settings.options), size[0] * size[1]
     preset = given.get("preset", "medium")
-    usual = pixels <= USUAL_PIXELS or "zerolatency" in given.get("tune", "")  # holds nothing
-    if usual or settings.codec not in ("libx264", "libx264rgb"):
+    if settings.codec not in ("libx264", "libx264rgb") or pixels <= USUAL_PIXELS:
+        return settings
+    if "zerolatency" in given.get("tune", ""):  # neither looks ahead nor has B-frames
         return settings
     most = max(3, round(40 * (USUAL_PIXELS / pixels) ** 2))
     spared = {}
