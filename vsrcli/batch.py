@@ -11,6 +11,7 @@ from pathlib import Path
 
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
+from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
@@ -34,8 +35,9 @@ _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--thr
 _VIDEO_SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
     *(".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-    ".y4m",
+    *(".y4m", *KINDS),
 )
+_WRITTEN = frozenset({*MUXERS, *KINDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +191,11 @@ def _works(source: Path, output: Path) -> list[Work]:
 
 def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
     """Every video and what it becomes: under its own name, if videos of that kind are written."""
-    if output == STANDARD or (output.suffix.lower() in MUXERS and not output.is_dir()):
+    if output == STANDARD or (output.suffix.lower() in _WRITTEN and not output.is_dir()):
         raise UsageError(f"{source}: is a folder of videos, and {output} but one; name a folder")
     folder = JobFolder(output).path if output.suffix == ".tar" else output
     works = [
-        (video, folder / (video.name if video.suffix.lower() in MUXERS else f"{video.stem}.mkv"))
+        (video, folder / (video.name if video.suffix.lower() in _WRITTEN else f"{video.stem}.mkv"))
         for video in videos
     ]
     if len({result.name.casefold() for _, result in works}) < len(works):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from vsrcli.errors import UsageError
+from vsrcli.media.animation import KINDS
 from vsrcli.media.picture_files import CODECS, PictureNames, first_of
 from vsrcli.media.planes import Frame, to_video_frame
 from vsrcli.media.probe import MediaInfo
@@ -45,7 +46,9 @@ def compare(
         small = _nth(inputs, skip + enlarged.index)
         height, width = after.shape[:2]
         # Pictures are turned already; some containers have no place for a rotation.
-        turned = outputs.info.sequence or outputs.info.display_matrix is not None
+        info = outputs.info
+        pictures = info.sequence or info.format in KINDS.values()
+        turned = pictures or info.display_matrix is not None
         turning = _shown(inputs.info) if turned else Turning()
         before = turning.of(_rgb(_bicubic(small, turning.size((width, height)))))
     page = Image.fromarray(draw(before, after, names=("bicubic", "vsr")))

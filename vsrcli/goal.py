@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vsrcli.errors import UsageError
+from vsrcli.media.animation import kind_of, segment_settings
 from vsrcli.media.assemble import check_output
 from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
 from vsrcli.media.folder import JobFolder
@@ -14,13 +16,17 @@ from vsrcli.media.formats import PixelLayout
 from vsrcli.media.images import turning_for
 from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
 from vsrcli.media.probe import MediaInfo
+from vsrcli.media.safely import check_place
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.options import UpscaleOptions
-from vsrcli.turning import Turning
+from vsrcli.turning import Turning, turning_of
 
-Form = Literal["video", "pictures", "y4m"]
-"""What is written: a video, a picture or numbered ones, or uncompressed frames to stdout."""
+Form = Literal["video", "animation", "pictures", "y4m"]
+"""What is written: a video, an animated picture, a picture or numbered ones, or uncompressed frames
+to stdout."""
+SEGMENTED = ("video", "animation")
+"""Forms that are made in segments, so that an interrupted job goes on."""
 
 # Close to visually lossless: an enlarged video should not lose again what was just recovered.
 _DEFAULT_CRF = {"libx264": 17, "libx264rgb": 17, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
@@ -33,7 +39,8 @@ class Goal:
 
     form: Form
     settings: EncoderSettings
-    """Of the video encoder; for pictures and y4m, only the codec's name."""
+    """Of the video encoder, or that of an animated picture's segments; for pictures and y4m only
+    the codec's name."""
     streams: StreamPlan
     names: PictureNames | None = None
     """Of the pictures, if the form is pictures."""
@@ -48,12 +55,16 @@ def goal_of(
 
     Raises UsageError and OutputError.
     """
+    if kind_of(output) is not None:
+        return _animation(source, output, options, info, layout)
     names = picture_names(source, output)
     if names is None and output != STANDARD:
         check_output(source, output, overwrite=may_replace(output, options))
         settings = _encoder_settings(output, options, layout)
         return Goal("video", settings, plan_streams(info, output, audio=options.audio))
-    _check_uncoded(output, names, options)
+    what = "uncompressed y4m" if names is None else str(names)
+    _check_uncoded(output, what, options)
+    _check_whole(output, what, options)
     if names is None:
         streams = frames_alone(info, audio=options.audio, turned=False)
         return Goal("y4m", EncoderSettings("rawvideo"), streams)
@@ -87,19 +98,36 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     return JobFolder(output).was_published()
 
 
-def _check_uncoded(output: Path, names: PictureNames | None, options: UpscaleOptions) -> None:
+def _animation(
+    source: Path, output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout
+) -> Goal:
+    check_place(source, output, overwrite=may_replace(output, options))
+    _check_uncoded(output, "an animated picture", options)
+    turning = turning_of(info.display_matrix)
+    streams = frames_alone(info, audio=options.audio, turned=turning is not None)
+    return Goal("animation", segment_settings(layout), streams, turning=turning)
+
+
+def _check_uncoded(output: Path, what: str, options: UpscaleOptions) -> None:
+    """Raise UsageError for options of video encoders: `output` is `what`."""
     given = {
         "--codec": options.codec,
         "--crf": options.crf,
         "--preset": options.preset,
         "--pix-fmt": options.pix_fmt,
         "-e": options.encoder_options,
-        "--workers": options.workers > 1,
-        "--cluster": options.cluster,
     }
+    _refuse(given, output, what)
+
+
+def _check_whole(output: Path, what: str, options: UpscaleOptions) -> None:
+    """Raise UsageError for options that share work in segments: `output`, `what`, has none."""
+    _refuse({"--workers": options.workers > 1, "--cluster": options.cluster}, output, what)
+
+
+def _refuse(given: Mapping[str, object], output: Path, what: str) -> None:
     for name, value in given.items():
         if value:
-            what = "uncompressed y4m" if names is None else str(names)
             raise UsageError(f"{name} is for video files, and {output} is {what}")
 
 

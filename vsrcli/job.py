@@ -10,8 +10,9 @@ from pathlib import Path
 
 import vsrcli
 from vsrcli.errors import CheckError, UsageError
-from vsrcli.goal import Form, Goal, check_encoder_size, expected_frames, goal_of
+from vsrcli.goal import SEGMENTED, Form, Goal, check_encoder_size, expected_frames, goal_of
 from vsrcli.losses import lost_in_frames, lost_streams, missing_numbers
+from vsrcli.media.animation import animation_format, kind_of
 from vsrcli.media.containers import NAMES, TURNING, holds_raw, muxer_of
 from vsrcli.media.encoders import (
     EncoderSettings,
@@ -79,7 +80,7 @@ class Job:
     device: Device
     model: Model
     settings: EncoderSettings
-    """Of the video encoder; for pictures and y4m, only the codec's name."""
+    """As of a `Goal`."""
     form: Form
     names: PictureNames | None
     """Of the pictures, if the form is pictures."""
@@ -114,7 +115,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         info = _keep_shape(info, size)
         tell(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
     device = resolve_device(options.device, tell)
-    if goal.form == "video":
+    if goal.form in SEGMENTED:
         threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
         settings = replace(spare_memory(goal.settings, size), threads=threads)
         goal = replace(goal, settings=settings)
@@ -194,7 +195,11 @@ def _plan(
     goal: Goal,
 ) -> UpscalePlan:
     settings, streams, form = goal.settings, goal.streams, goal.form
-    if form == "pictures":
+    codec, encoder_options = settings.codec, dict(settings.options)
+    if form == "animation":
+        codec, encoder_options = str(kind_of(output)), {}
+        pix_fmt = animation_format(codec, layout)
+    elif form == "pictures":
         pix_fmt = picture_format(settings.codec, layout)
     elif form == "y4m":
         pix_fmt = layout.pix_fmt
@@ -212,8 +217,8 @@ def _plan(
         precision=model.precision,
         device=str(device),
         tile=str(options.tile),
-        codec=settings.codec,
-        encoder_options=dict(settings.options),
+        codec=codec,
+        encoder_options=encoder_options,
         pix_fmt=pix_fmt,
         kept=tuple(f"{stream.type} {stream.index} ({stream.codec})" for stream in streams.kept),
         converted=tuple(

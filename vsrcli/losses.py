@@ -7,10 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from vsrcli.media.animation import GIF_ROUNDS, GIF_TICK, animation_losses, kind_of
 from vsrcli.media.cadence import (
     AVI_ROUNDS,
     Y4M_DROPS,
     off_grid,
+    off_ticks,
     times_of,
     uneven,
 )
@@ -67,7 +69,10 @@ def lost_in_frames(
         line = f"{info.path.name}: {DEINTERLACED}"
         yield Loss(line, f"{line}; leave out --strict to accept that")
     lines = uneven_times(info, output, names, whole=not options.trimmed)
-    if output == STANDARD:
+    kind = kind_of(output)
+    if kind is not None:
+        lines += animation_losses(info, kind, layout)
+    elif output == STANDARD:
         lines += y4m_losses(layout)
     elif names is not None:
         lines += picture_losses(settings.codec, layout)
@@ -84,14 +89,17 @@ def lost_in_frames(
 def uneven_times(
     info: MediaInfo, output: Path, names: PictureNames | None, *, whole: bool
 ) -> list[str]:
-    """A line if frames are not where a constant rate, all there is in AVI and y4m, has them.
+    """A line if frames are not where AVI and y4m, which have a constant rate, or a GIF has them.
 
     Of a part, whose frames nobody knows yet, it is told in the course of the work.
     """
-    to_y4m = output == STANDARD
-    if not whole or names is not None or not (to_y4m or muxer_of(output) == "avi"):
+    to_y4m, to_gif = output == STANDARD, kind_of(output) == "gif"
+    named = names is not None or kind_of(output) == "apng"
+    if not whole or named or not (to_y4m or to_gif or muxer_of(output) == "avi"):
         return []
     times = times_of(info)
+    if to_gif:
+        return [GIF_ROUNDS] if off_ticks(times, info.time_base, GIF_TICK) else []
     if to_y4m:
         return [Y4M_DROPS] if uneven(times, info.time_base, info.nominal_rate) else []
     return [AVI_ROUNDS] if off_grid(times, info.time_base, info.nominal_rate) else []

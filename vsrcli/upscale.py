@@ -17,6 +17,7 @@ from vsrcli.errors import InputError, OutOfMemoryError
 from vsrcli.goal import may_replace
 from vsrcli.job import Job, Note, UpscalePlan, identity_of, prepare
 from vsrcli.making import Made, Notes, Reading, SourceFrames, enlarged, make_all, open_enlarger
+from vsrcli.media.animation import animate
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
@@ -119,7 +120,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     )
 
 
-def _write_video(job: Job, counter: _Counter, note: Notes) -> Reading:
+def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
     options = job.options
     plan = identity_of(job)
     folder = JobFolder(job.output)
@@ -132,19 +133,42 @@ def _write_video(job: Job, counter: _Counter, note: Notes) -> Reading:
             raise InputError(
                 f"{job.info.path}: changed while it was read; leave it alone and use --restart"
             )
-        assemble(
-            [folder.segment(number) for number in range(len(made) - 1)],
-            job.info,
-            job.output,
-            job.streams,
-            start=options.start,
-            end=options.end if options.max_frames is None else Fraction(0),
-            overwrite=overwrite,
-            note=note,
-            publishing=folder.publishing,
-        )
+        join = _join_animation if job.form == "animation" else _join_video
+        segments = [folder.segment(number) for number in range(len(made) - 1)]
+        join(job, segments, overwrite, note, folder.publishing)
         folder.remove()
     return made[-1].reading
+
+
+def _join_video(
+    job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
+) -> None:
+    options = job.options
+    assemble(
+        segments,
+        job.info,
+        job.output,
+        job.streams,
+        start=options.start,
+        end=options.end if options.max_frames is None else Fraction(0),
+        overwrite=overwrite,
+        note=note,
+        publishing=publishing,
+    )
+
+
+def _join_animation(
+    job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
+) -> None:
+    animate(
+        segments,
+        job.info,
+        job.output,
+        job.turning,
+        overwrite=overwrite,
+        note=note,
+        publishing=publishing,
+    )
 
 
 def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
@@ -200,7 +224,12 @@ def _write_all(
         return frames.reading
 
 
-_WORK = {"video": _write_video, "pictures": _write_pictures, "y4m": _write_y4m}
+_WORK = {
+    "video": _write_segments,
+    "animation": _write_segments,
+    "pictures": _write_pictures,
+    "y4m": _write_y4m,
+}
 
 
 def _nothing(job: Job) -> InputError:

@@ -140,6 +140,7 @@ def _run_kept(
     json: bool,
 ) -> None:
     """KEPT is SOURCE, or a copy of what came out of it."""
+    from vsrcli.goal import SEGMENTED
     from vsrcli.upscale import prepare, run
 
     job = prepare(kept, output, options, note=note)
@@ -153,7 +154,7 @@ def _run_kept(
         return
     detail(plan_text(plan))
     note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
-    with resumable(job.form == "video"), progress_bar(output.name, plan.frames) as progress:
+    with resumable(job.form in SEGMENTED), progress_bar(output.name, plan.frames) as progress:
         result = replace(run(job, progress=progress, note=note), source=str(source))
     if compare is not None:
         from vsrcli.comparison import compare as draw

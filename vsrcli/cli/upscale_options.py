@@ -27,8 +27,8 @@ Output = Annotated[
     Path,
     typer.Argument(
         metavar="OUT",
-        help="A video, a picture, an image sequence, or - for y4m on standard output; of "
-        "pictures also a folder, of a folder of videos a folder or a .tar.",
+        help="A video, an animated .gif or .apng, a picture, an image sequence, or - for y4m on "
+        "standard output; of pictures also a folder, of a folder of videos a folder or a .tar.",
     ),
 ]
 Scale = Annotated[

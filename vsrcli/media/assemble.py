@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,13 +14,13 @@ import av
 from av.container.core import Flags
 from av.stream import Disposition
 
-from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of, unwritable
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
-from vsrcli.media.names import beside, sync_folder
+from vsrcli.media.names import beside
 from vsrcli.media.probe import MediaInfo
+from vsrcli.media.safely import check_place, publish
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan, plan_streams
 from vsrcli.media.tags import container_tags, quicktime_options
@@ -83,7 +82,7 @@ def assemble(
             set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
         move = round(cut.shift / timing.base)
         verify(partial, output, timing, move, counts, info, plan, note)
-        _publish(partial, output, publishing, overwrite=overwrite)
+        publish(partial, output, publishing, overwrite=overwrite)
     except (OSError, av.FFmpegError) as failure:
         raise unwritable(output, failure) from None
     finally:
@@ -92,16 +91,12 @@ def assemble(
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
-    """Raise UsageError or OutputError unless `output` may be written; call it before the work."""
-    if output.exists() and source.exists() and output.samefile(source):
-        raise UsageError(f"{output}: is the input; choose another output")
-    if output.is_dir():
-        raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
+    """Raise UsageError or OutputError unless the video `output` may be written.
+
+    To be called before the work.
+    """
+    check_place(source, output, overwrite=overwrite)
     muxer_of(output)
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
-    if not output.absolute().parent.is_dir():
-        raise OutputError(f"{output}: its folder does not exist; create it or choose another")
 
 
 def _cut(
@@ -264,15 +259,3 @@ def _size(segment: Path) -> tuple[int, int]:
     with opened_segment(segment) as container:
         context = container.streams.video[0].codec_context
         return context.width, context.height
-
-
-def _publish(
-    partial: Path, output: Path, publishing: Callable[[Path], None], *, overwrite: bool
-) -> None:
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: has appeared meanwhile; choose another name or --overwrite")
-    publishing(partial)
-    partial.replace(output)
-    sync_folder(output.absolute().parent)

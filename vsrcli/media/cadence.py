@@ -46,3 +46,15 @@ def uneven(times: Sequence[int], base: Fraction, rate: Fraction) -> bool:
     tick = base * rate
     steps = ((after - before) * tick for before, after in pairwise(times))
     return any(abs(step - 1) > _VISIBLE for step in steps)
+
+
+def off_ticks(times: Sequence[int], base: Fraction, tick: Fraction) -> bool:
+    """Whether a frame lies visibly beside the next whole `tick` (seconds) from the first on.
+
+    That is by more than a quarter of the mean distance of two frames.
+    """
+    if len(times) < 2:
+        return False
+    mean = (times[-1] - times[0]) * base / (len(times) - 1)
+    moments = ((time - times[0]) * base for time in times)
+    return any(abs(moment - round(moment / tick) * tick) > _VISIBLE * mean for moment in moments)

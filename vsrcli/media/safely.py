@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from vsrcli.errors import OutputError
+from vsrcli.errors import OutputError, UsageError
+from vsrcli.media.names import sync_folder
 
 
 def is_one_of(path: Path, read: Iterable[Path]) -> bool:
@@ -19,6 +20,21 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise OutputError if PATH exists already, unless OVERWRITE; call it before the work too."""
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: exists already; use --overwrite or another name")
+
+
+def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
+    """Raise UsageError or OutputError if the file OUTPUT, made of SOURCE, cannot be there.
+
+    To be called before the work.
+    """
+    if output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"{output}: is the input; choose another output")
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
+    if not output.absolute().parent.is_dir():
+        raise OutputError(f"{output}: its folder does not exist; create it or choose another")
 
 
 def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool) -> None:
@@ -46,3 +62,19 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
     except (OSError, ValueError) as failure:  # the latter of pictures that a format cannot hold
         reason = getattr(failure, "strerror", None) or str(failure)
         raise OutputError(f"{path}: cannot be written ({reason}); check the folder") from None
+
+
+def publish(
+    partial: Path, output: Path, publishing: Callable[[Path], None], *, overwrite: bool
+) -> None:
+    """Give the finished file PARTIAL its name OUTPUT, lastingly; PUBLISHING is told just before.
+
+    Raises OutputError if OUTPUT has appeared meanwhile, unless OVERWRITE; OSError if it fails.
+    """
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: has appeared meanwhile; choose another name or --overwrite")
+    publishing(partial)
+    partial.replace(output)
+    sync_folder(output.absolute().parent)
