@@ -61,7 +61,7 @@ class _Channel(Generic[T]):
 
     def __init__(self, depth: int) -> None:
         self._room: SimpleQueue[None] = SimpleQueue()
-        self._items: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+        self._items: SimpleQueue[list[T] | BaseException | None] = SimpleQueue()
         self._stopped = False
         for _ in range(depth):
             self._room.put(None)
@@ -72,7 +72,7 @@ class _Channel(Generic[T]):
         try:
             iterator = iter(items)
             while self._has_room():
-                self._items.put((next(iterator),))
+                self._items.put([next(iterator)])
         except StopIteration:
             pass
         except BaseException as error:
@@ -90,8 +90,7 @@ class _Channel(Generic[T]):
             if isinstance(item, BaseException):
                 raise item
             self._room.put(None)
-            yield item[0]
-            del item  # else it would be held while the next one is waited for
+            yield item.pop()  # and is not held here while somebody works on it
 
     def stop(self) -> None:
         """Wake whoever waits at either end, and let both end."""

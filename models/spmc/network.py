@@ -124,6 +124,10 @@ def centred(picture: Tensor) -> Tensor:
     return (picture - 0.5) * (2 * LIMIT)
 
 
+STATE_LEVELS = {"hidden": round(128 / LIMIT), "detail": round(128 / LIMIT) * round(8 * LIMIT)}
+"""Steps in 1 of the recurrent states where convolutions read them in eight bits: see `seen`."""
+
+
 def seen(detail: Tensor) -> Tensor:
     """DETAIL [B, PHASES, H, W] as the next frame's convolutions see it."""
     # More than an eighth of the range is rare, and a finer step keeps still pictures stiller.

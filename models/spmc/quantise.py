@@ -11,6 +11,7 @@ graphs are QDQ: between a QuantizeLinear and a DequantizeLinear stands what onnx
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from models.spmc.graph import Graph, widen
+from models.spmc.network import STATE_LEVELS
 from vsrcli.networks.card import Model, find_model
 from vsrcli.networks.session import CPU, Arrays, Session, Values, array_of
 from vsrcli.networks.spmc import SpmcUpscaler
@@ -91,6 +93,8 @@ def quantise(source: Path, target: Path, recorded: list[Arrays], averaged: bool)
     AVERAGED: limits are averaged over the runs instead of taken from the most extreme ones.
     """
     card = {entry.key: entry.value for entry in onnx.load(source).metadata_props}
+    levels = {name: STATE_LEVELS[name] for name in json.loads(card["states"])}
+    card |= {"precision": "int8", "state_levels": json.dumps(levels)}
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
@@ -118,7 +122,7 @@ def quantise(source: Path, target: Path, recorded: list[Arrays], averaged: bool)
         )
     made = onnx.load(target)
     del made.metadata_props[:]
-    onnx.helper.set_model_props(made, card | {"precision": "int8"})
+    onnx.helper.set_model_props(made, card)
     target.write_bytes(made.SerializeToString(deterministic=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -114,3 +115,22 @@ def test_odd_sizes_come_out_as_the_layout_says() -> None:
 def test_only_chroma_of_half_the_size_is_changed() -> None:
     kinds = ("yuv420p", "yuva420p", "yuv420p12le", "yuv422p", "yuv444p", "gbrp", "gray")
     assert [follows_luma(layout_of(kind)) for kind in kinds] == [True] * 3 + [False] * 4
+
+
+def test_large_pictures_take_little_memory() -> None:
+    layout, (width, height) = layout_of("yuv420p"), (1920, 1080)
+    resampler = PlanesResampler(layout, (width, height), (4 * width, 4 * height), location=1)
+    small = [np.full(shape, 90, np.uint8) for shape in layout.shapes(width, height)]
+    luma = np.full((4 * height, 4 * width), 0.35, np.float32)
+    enlarge = ChromaFromLuma(layout, 1, resampler)
+    enlarge(small, luma)
+    tracemalloc.start()
+    try:
+        found = enlarge(small, luma)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.4 * luma.nbytes  # whole planes in between would be as large as the luma
+    assert (
+        [int(plane.max()) for plane in found] == [int(plane.min()) for plane in found] == [90, 90]
+    )

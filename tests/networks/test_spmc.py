@@ -229,6 +229,20 @@ def test_fewer_bits_cost_little(
     assert full - loss < less < full + loss
 
 
+def test_states_between_tiles_lose_nothing_in_bytes(
+    moving: tuple[list[Luma], list[Luma]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = [np.pad(frame, ((0, 160), (0, 160)), mode="reflect") for frame in moving[1][:4]]
+    model = find_model(precision="int8")
+    assert model.fusion.state_levels.keys() == model.fusion.states.keys()
+    kept = SpmcUpscaler(model, frames=3, tile=160)
+    in_bytes = upscale(kept, small)
+    monkeypatch.setattr(SpmcUpscaler, "_coarse", lambda self: {})
+    in_full = upscale(SpmcUpscaler(model, frames=3, tile=160), small)
+    for ours, theirs in zip(in_bytes, in_full, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_cut_forgets_everything(moving: tuple[list[Luma], list[Luma]]) -> None:
     frames = moving[1]
     other = [frame[::-1].copy() for frame in frames[:3]]

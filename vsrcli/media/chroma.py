@@ -31,6 +31,8 @@ from vsrcli.media.resample import (
 
 Field = NDArray[np.float32]
 
+_STRIP = 1 << 19
+"""Samples that are finished at once: all of a 1920x1080 picture, 2 MiB of what lies in between."""
 _SIGMA = 0.8
 """Standard deviation of the neighbourhood, in low-resolution chroma samples."""
 _LUMA_NOISE, _CHROMA_NOISE = 8 / 255**2, 0.5 / 255**2
@@ -50,31 +52,42 @@ class ChromaFromLuma:
         self._peak, self._depth = (1 << layout.depth) - 1, layout.depth
         self._offsets = chroma_offsets(layout, location)
         self._matrices = resampler.chroma
-        self._halving: dict[tuple[int, ...], tuple[Matrix, ...]] = {}
+        self._halving: dict[tuple[int, ...], tuple[Matrix, Matrix]] = {}
 
     def __call__(self, planes: Sequence[Plane], luma: Field) -> list[Plane]:
         """Cb and Cr of PLANES (Y, Cb, Cr) at the size of the enlarged LUMA [H, W] in 0..1."""
-        low = self._on_chroma_grid(self._unit(planes[0]))
-        detail = self._on_chroma_grid(luma)
-        detail -= resample(low, *self._matrices)
-        slope = _Slope(low)
-        return [self._enlarged(self._unit(plane), slope, detail) for plane in planes[1:3]]
+        low = resample(self._unit(planes[0]), *self._to_chroma_grid(planes[0].shape))
+        slope_of = _Slope(low)
+        chroma = [self._unit(plane) for plane in planes[1:3]]
+        slopes = [slope_of(plane) for plane in chroma]
+        rows, columns = self._to_chroma_grid(luma.shape)
+        shape = rows.shape[0], columns.shape[0]
+        found = [np.empty(shape, planes[1].dtype) for _ in chroma]
+        # Strip by strip: whole planes in between would be several times as large as the result.
+        tall = max(1, _STRIP // shape[1])
+        for top in range(0, shape[0], tall):
+            part = slice(top, top + tall)
+            detail = resample(luma, rows[part], columns) - self._enlarged(low, part)
+            for plane, slope, small in zip(found, slopes, chroma, strict=True):
+                strip = self._enlarged(slope, part) * detail
+                strip += self._enlarged(small, part)
+                plane[part] = to_samples(strip, self._depth, self._peak)
+        return found
 
-    def _enlarged(self, chroma: Field, slope: _Slope, detail: Field) -> Plane:
-        found = resample(slope(chroma), *self._matrices)
-        found *= detail
-        found += resample(chroma, *self._matrices)
-        return to_samples(found, self._depth, self._peak)
+    def _enlarged(self, small: Field, part: slice) -> Field:
+        """The rows `part` of a plane of low-resolution chroma, interpolated."""
+        rows, columns = self._matrices
+        return resample(small, rows[part], columns)
 
     def _unit(self, plane: Plane) -> Field:
         return plane.astype(np.float32) * np.float32(1 / self._peak)
 
-    def _on_chroma_grid(self, luma: Field) -> Field:
-        """LUMA [H, W] as 4:2:0 chroma would lie, [ceil(H / 2), ceil(W / 2)]."""
-        if luma.shape not in self._halving:
-            pairs = zip(luma.shape, self._offsets, strict=True)
-            self._halving[luma.shape] = tuple(_halving(size, offset) for size, offset in pairs)
-        return resample(luma, *self._halving[luma.shape])
+    def _to_chroma_grid(self, shape: tuple[int, ...]) -> tuple[Matrix, Matrix]:
+        """What takes luma of SHAPE (H, W) to the grid of 4:2:0 chroma, half as large."""
+        if shape not in self._halving:
+            down, across = map(_halving, shape, self._offsets)
+            self._halving[shape] = down, across
+        return self._halving[shape]
 
 
 def _halving(size: int, offset: float | None) -> Matrix:

@@ -91,7 +91,7 @@ def encoding_losses(
     """What `SegmentWriter`, called alike, is going to note. Raises UsageError as it does."""
     found: list[str] = []
     pix_fmt = _pix_fmt(settings, layout, size, found.append)
-    _note_untagged(info, size, layout, found.append)
+    _note_untagged(info, size, layout, pix_fmt, found.append)
     encoder_options(settings, info, target_tags(info.tags, layout, pix_fmt), found.append)
     return found
 
@@ -127,7 +127,7 @@ class SegmentWriter:
             self._rate = counting_rate(settings.codec, self._rate)
         self._clock = self._base if self._timed else 1 / self._rate
         pix_fmt = _pix_fmt(settings, layout, size, note)
-        _note_untagged(info, size, layout, note)
+        _note_untagged(info, size, layout, pix_fmt, note)
         self._tags = target_tags(info.tags, layout, pix_fmt)
         source = ColourTags(info.tags.matrix, range=info.tags.range)
         if source.matrix in (UNSPECIFIED, RGB):
@@ -293,14 +293,20 @@ def _pix_fmt(
 
 
 def _note_untagged(
-    info: MediaInfo, size: tuple[int, int], layout: PixelLayout, note: Callable[[str], None]
+    info: MediaInfo,
+    size: tuple[int, int],
+    layout: PixelLayout,
+    pix_fmt: str,
+    note: Callable[[str], None],
 ) -> None:
     """Tell when untagged colour, which stays untagged, will be shown otherwise than before.
 
     Players choose the matrix of untagged video by its size, which has just grown.
     """
-    assumed = assumed_matrix((info.width, info.height))
-    if info.tags.matrix == UNSPECIFIED and layout.kind == "yuv" and assumed != assumed_matrix(size):
+    untagged = info.tags.matrix == UNSPECIFIED
+    # RGB has no matrix, or was made by the one assumed.
+    untagged = untagged and layout.kind == layout_of(pix_fmt).kind == "yuv"
+    if untagged and assumed_matrix((info.width, info.height)) != assumed_matrix(size):
         note(
             "the colour matrix stays untagged, and at the new size players will take it for "
             "BT.709; -e colorspace=smpte170m tags it as BT.601"

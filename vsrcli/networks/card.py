@@ -40,6 +40,8 @@ class ModelCard:
     """"fp32", "fp16" or "int8": of the computing, inputs and outputs are float32."""
     states: Mapping[str, int]
     """Channels of every recurrent state, by name."""
+    state_levels: Mapping[str, int]
+    """Of every state that loses nothing in a signed byte, which of its steps make 1."""
     window: int
     """Frames in a window for which the model was made; it takes any number."""
     bytes_per_pixel: Mapping[str, int]
@@ -133,6 +135,7 @@ def read_card(path: Path) -> ModelCard:
             halo=int(facts["halo"]),
             precision=facts["precision"],
             states=json.loads(facts["states"]),
+            state_levels=json.loads(facts.get("state_levels", "{}")),
             window=int(facts["window"]),
             bytes_per_pixel=json.loads(facts["bytes_per_pixel"]),
             training_data=facts["training_data"],

@@ -153,9 +153,14 @@ class Session:
 
     def _run(self, inputs: Mapping[str, NDArray[Any] | Resident], stay: Collection[str]) -> Values:
         binding = self._session.io_binding()
+        arrays = {  # kept till the end: binding does not
+            name: np.ascontiguousarray(value)
+            for name, value in inputs.items()
+            if isinstance(value, np.ndarray)
+        }
         for name, value in inputs.items():
-            if isinstance(value, np.ndarray):
-                binding.bind_cpu_input(name, value)
+            if name in arrays:
+                binding.bind_cpu_input(name, arrays[name])
             else:
                 binding.bind_ortvalue_input(name, value)
         for name in self.outputs:
@@ -189,7 +194,8 @@ def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
 
 def embedded_session(name: str, model: bytes, device: Device) -> Session:
     """The graph MODEL, no file but a part of the program, on DEVICE; NAME is for messages."""
-    return Session(Path(name), device, _create(model, device, threads=1))
+    # What it makes waits for the whole window: memory of an arena would never be given back.
+    return Session(Path(name), device, _create(model, device, threads=1, arena=False))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -206,8 +212,9 @@ def read_metadata(path: Path) -> dict[str, str]:
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
-def _create(model: str | bytes, device: Device, threads: int) -> Any:
+def _create(model: str | bytes, device: Device, threads: int, arena: bool = True) -> Any:
     options = ort.SessionOptions()
+    options.enable_cpu_mem_arena = arena
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = threads or usable_cores()
     # Decoder and encoder share the cores: threads that spin while they wait slow them down.

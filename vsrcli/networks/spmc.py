@@ -202,8 +202,10 @@ class SpmcUpscaler:
 
     def _forget(self, like: Seen) -> None:
         height, width = like.still.shape()[2:]
+        # In tiles it takes no memory.
+        nothing = self._memory.zeros if self.tile is None else _nothing
         self._states = {
-            name: self._memory.zeros(1, channels, height, width)
+            name: nothing(1, channels, height, width)
             for name, channels in self._model.fusion.states.items()
         }
 
@@ -230,11 +232,18 @@ class SpmcUpscaler:
             inputs,
             len(neighbours),
             stay=following.values(),
-            # Eight bits fit exactly, as all of the hidden state; detail is read in steps of 1/1024.
-            coarse=() if self._model.precision == "fp32" else following.values(),
+            coarse=self._coarse(),
         )
         self._states = {name: outputs[each] for name, each in following.items()}
         return outputs["luma"]
+
+    def _coarse(self) -> dict[str, int]:
+        """How states are kept between tiles: in full by fp32 models, else as `run_tiled` says."""
+        card = self._model.fusion
+        if card.precision == "fp32":
+            return {}
+        steps = {name: card.state_levels.get(name, 0) for name in card.states}
+        return steps | {f"next_{name}": count for name, count in steps.items()}
 
     def _crop(self, luma: Luma, size: tuple[int, int]) -> Luma:
         rows, columns = (side * self.scale for side in size)
@@ -263,10 +272,17 @@ class SpmcUpscaler:
         """FIRST and then SECOND, for both keys, or the only one, in one run."""
         join = self._memory.joined
         inputs = {"first": join(list(first.values())), "second": join(list(second.values()))}
-        flow = self._compose.run(inputs, stay=("flow",))["flow"]
+        flow = self._tiling.run(
+            self._compose, self._model.compose, inputs, len(first), stay=("flow",), apart=True
+        )["flow"]
         return dict(
             zip(first, self._memory.halves(flow) if len(first) > 1 else [flow], strict=True)
         )
+
+
+def _nothing(*shape: int) -> Luma:
+    """Zeros of SHAPE, to be read and not to be changed."""
+    return np.broadcast_to(np.float32(0), shape)
 
 
 def _nearer(i: int, reference: int) -> int:

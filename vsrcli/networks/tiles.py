@@ -8,9 +8,10 @@ smaller tiles, and what lies in the halo was computed by the neighbouring tile.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,20 +100,22 @@ def run_tiled(
     run: Callable[[Arrays], Arrays],
     inputs: Arrays,
     tiles: list[Tile],
-    coarse: Collection[str] = (),
+    coarse: Mapping[str, int] | None = None,
 ) -> Arrays:
     """Outputs of RUN on INPUTS, every array [..., H, W], computed tile by tile.
 
     An output may be larger than the inputs by a whole factor. Those named in COARSE are put
-    together as float16, the others as float32; RUN is given float32 whatever INPUTS are.
+    together as signed bytes, so many steps of which make 1, or as float16 (0), the others as
+    float32; so may INPUTS be, of which RUN is given float32 all the same.
     """
+    coarse = coarse or {}
     height, width = next(iter(inputs.values())).shape[-2:]
     outputs: Arrays = {}
     for tile in tiles:
         rows, columns = tile.rows, tile.columns
         cut = {
-            name: np.ascontiguousarray(
-                array[..., rows.start : rows.stop, columns.start : columns.stop], np.float32
+            name: _as_floats(
+                array[..., rows.start : rows.stop, columns.start : columns.stop], coarse.get(name)
             )
             for name, array in inputs.items()
         }
@@ -120,11 +123,36 @@ def run_tiled(
             factor = piece.shape[-2] // (rows.stop - rows.start)
             if name not in outputs:
                 shape = (*piece.shape[:-2], height * factor, width * factor)
-                outputs[name] = np.empty(shape, np.float16 if name in coarse else np.float32)
-            outputs[name][..., _kept(rows, 0, factor), _kept(columns, 0, factor)] = piece[
-                ..., _kept(rows, rows.start, factor), _kept(columns, columns.start, factor)
-            ]
+                outputs[name] = np.empty(shape, _kind(coarse.get(name)))
+            outputs[name][..., _kept(rows, 0, factor), _kept(columns, 0, factor)] = _as_kept(
+                piece[..., _kept(rows, rows.start, factor), _kept(columns, columns.start, factor)],
+                coarse.get(name),
+            )
     return outputs
+
+
+def _kind(steps: int | None) -> type[np.int8] | type[np.float16] | type[np.float32]:
+    """What an output is put together as."""
+    return np.float32 if steps is None else np.int8 if steps else np.float16
+
+
+def _as_kept(values: NDArray[np.float32], steps: int | None) -> NDArray[np.float32]:
+    """VALUES, in whole steps as far as bytes reach if they are counted in STEPS."""
+    if not steps:
+        return values
+    scaled = values * np.float32(steps)
+    return np.clip(np.rint(scaled, out=scaled), -128, 127, out=scaled)
+
+
+def _as_floats(values: NDArray[Any], steps: int | None) -> NDArray[np.float32]:
+    """VALUES as they were before they were kept."""
+    floats = np.ascontiguousarray(values, np.float32)
+    return floats / np.float32(steps) if steps and values.dtype == np.int8 else floats
+
+
+def _as_arrays(inputs: Values) -> Arrays:
+    """INPUTS as arrays. They are taken out of the dictionary: none is in memory twice for long."""
+    return {name: array_of(inputs.pop(name)) for name in list(inputs)}
 
 
 def _one_by_one(run: Callable[[Arrays], Arrays]) -> Callable[[Arrays], Arrays]:
@@ -180,14 +208,14 @@ class Tiling:
         inputs: Values,
         frames: int,
         stay: Collection[str] = (),
-        coarse: Collection[str] = (),
+        coarse: Mapping[str, int] | None = None,
         apart: bool = False,
     ) -> Values:
         """Outputs of SESSION, whose graph is CARD's, on INPUTS [..., H, W] with FRAMES frames.
 
         Those named in STAY may be left on the device: a frame in tiles comes and goes as arrays,
-        and those named in COARSE are kept in half the memory then. APART: the frames know nothing
-        of each other, so tiles are run one frame at a time.
+        taken out of INPUTS, and those named in COARSE are kept as `run_tiled` does then. APART: the
+        frames know nothing of each other, so tiles are run one frame at a time.
         Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
         """
         height, width = _size(next(iter(inputs.values())))
@@ -201,9 +229,9 @@ class Tiling:
             try:
                 if len(tiles) == 1:
                     return session.run(inputs, stay)
-                whole = {name: array_of(value) for name, value in inputs.items()}
+                inputs = _as_arrays(inputs)
                 run = _one_by_one(session.run) if apart else session.run
-                return run_tiled(run, whole, tiles, coarse)
+                return run_tiled(run, inputs, tiles, coarse)
             except OutOfMemoryError:
                 edge = smaller_edge(self._card, height, width, self.edge)
                 if not self._automatic or edge is None:
