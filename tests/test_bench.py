@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +180,14 @@ def test_earlier_report_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text(json.dumps({"rows": [asdict(row) | {"job_fps": 1, "of a later vsr": 2}]}))
     assert [found.key for found in earlier_rows(path)] == [row.key]
+
+
+def test_what_a_frame_of_a_long_job_takes() -> None:
+    row = BenchRow(device="cpu", precision="fp32", width=48, height=32, scale=4, frames=5)
+    assert row.further_seconds is None
+    row = replace(row, job_seconds=2.0, job_frames=5, first_frame_seconds=4.0)
+    assert row.further_seconds == pytest.approx(1.5)
+    assert replace(row, job_frames=1).further_seconds is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"rows": [{}]}', '{"rows": 1}', '{"rows": [1]}'])

@@ -27,7 +27,7 @@ STANDARD_FRAMES = (3, 5)
 _POINTLESS = {"cpu": ("fp16",), "cuda": ("int8",)}
 """Precisions that a kind of device has no fast way to compute in."""
 _SMALLEST = 16
-_LEAST_FRAMES, _MOST_FRAMES = 4, 600
+_LEAST_FRAMES, _MOST_FRAMES = 6, 600
 """Of the clip for a whole job."""
 
 
@@ -122,6 +122,14 @@ class BenchRow:
     def key(self) -> tuple[str, str, int, int, float, int]:
         """What makes two rows comparable."""
         return self.device, self.precision, self.width, self.height, self.scale, self.frames
+
+    @property
+    def further_seconds(self) -> float | None:
+        """Per frame of the job after the first, before which all is opened: as in a long job."""
+        if self.job_seconds is None or not self.job_frames or self.job_frames < 2:
+            return None
+        all_of_it = self.job_seconds * self.job_frames
+        return (all_of_it - (self.first_frame_seconds or 0)) / (self.job_frames - 1)
 
     @property
     def shares(self) -> dict[str, float]:

@@ -178,6 +178,7 @@ def _row_json(row: BenchRow, old: BenchRow | None, compared: bool) -> dict[str, 
     found = asdict(row) | {
         "network_fps": 1 / row.network_seconds if row.network_seconds else None,
         "job_fps": 1 / row.job_seconds if row.job_seconds else None,
+        "further_seconds": row.further_seconds,
         "shares": row.shares,
     }
     if compared:
