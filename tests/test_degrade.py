@@ -264,6 +264,8 @@ def test_existing_files_and_bad_values_are_refused(make_clip: MakeClip, tmp_path
         degrade(clip, output)
     with pytest.raises(UsageError, match="libx26x"):
         degrade(clip, output, DegradeOptions(codec="libx26x", overwrite=True))
+    with pytest.raises(UsageError, match=r"--crf 60: libx264 takes 0, which is best, to 51"):
+        degrade(clip, output, DegradeOptions(crf=60, overwrite=True))
     with pytest.raises(UsageError, match="not known to be lossless"):
         degrade(clip, output, DegradeOptions(kind="bi", codec="mpeg4", overwrite=True))
     with pytest.raises(UsageError, match="--scale 1"):

@@ -395,6 +395,15 @@ def test_impossible_options(options: dict[str, Any], words: str) -> None:
         UpscaleOptions(**options)
 
 
+@pytest.mark.parametrize(("codec", "crf"), [(None, 99), ("libx265", 52), ("libx264", -1)])
+def test_rate_factors_that_would_be_taken_for_others(
+    codec: str | None, crf: float, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    options = UpscaleOptions(codec=codec, crf=crf, device="cpu")
+    with pytest.raises(UsageError, match=f"--crf {crf}: .* takes 0, which is best, to 51"):
+        prepare(make_clip(), tmp_path / "out.mp4", options, note=print)
+
+
 def test_raw_video_is_written_where_it_can_be_read_again(
     make_clip: MakeClip, tmp_path: Path
 ) -> None:

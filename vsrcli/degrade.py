@@ -12,7 +12,7 @@ from vsrcli.degradation import Degradation, Kind
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import muxer_of
-from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
+from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.images import ImageWriter, picture_tags, turning_for
 from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
@@ -261,6 +261,7 @@ def _encoder_settings(
 ) -> EncoderSettings:
     """The encoder with the contest's options, or lossless unless a rate factor is given."""
     codec = choose_codec(output, options.codec or _default_codec(output, options, layout))
+    check_crf(codec, options.crf)
     chosen: dict[str, str] = {}
     if options.kind != "contest" and options.crf is None:
         if codec not in _LOSSLESS:

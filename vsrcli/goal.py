@@ -10,7 +10,7 @@ from typing import Literal
 from vsrcli.errors import UsageError
 from vsrcli.media.animation import kind_of, segment_settings
 from vsrcli.media.assemble import check_output
-from vsrcli.media.encoders import EncoderSettings, choose_codec, fit_container
+from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.images import turning_for
@@ -139,6 +139,7 @@ def _encoder_settings(
     others = sorted(chosen.keys() & {"crf", "qp", "cq", "lossless"})
     if options.crf is not None and others:
         raise UsageError(f"--crf: not together with -e {others[0]}=; leave one of them out")
+    check_crf(codec, options.crf)
     default = None if others or "b" in chosen else _DEFAULT_CRF.get(codec)
     crf = options.crf if options.crf is not None else default
     if crf is not None:

@@ -52,6 +52,8 @@ _SPARED_REFERENCES = 2
 _SPARED_B_FRAMES = 2
 USUAL_PIXELS = 3840 * 2160
 """Of the largest pictures for which nothing is spared."""
+_HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}
+"""Of encoders that take anything and make something else of it; others refuse by themselves."""
 _TIMED = ("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9")
 _TIMED_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_v4l2m2m", "_mf")
 
@@ -94,6 +96,13 @@ def choose_codec(
         message = f"{output}: {NAMES[muxer]} cannot hold {codec}; choose another codec or .mkv"
         raise UsageError(message)
     return codec
+
+
+def check_crf(codec: str, crf: float | None) -> None:
+    """Raise UsageError for a rate factor that the encoder would silently take for another."""
+    highest = _HIGHEST_CRF.get(codec)
+    if crf is not None and highest is not None and not 0 <= crf <= highest:
+        raise UsageError(f"--crf {crf:g}: {codec} takes 0, which is best, to {highest}")
 
 
 def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
