@@ -38,11 +38,12 @@ _UNIT = bytes.fromhex(
 class Memory:
     """The memory of one device. Raises OutOfMemoryError where there is too little of it."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, *, spare: bool = False) -> None:
+        """SPARE: what is not needed any more is given back, which takes longer; on the CPU."""
         self._device = device
-        self._join = embedded_session("join", _JOIN, device)
-        self._halves = embedded_session("halves", _HALVES, device)
-        self._unit = embedded_session("unit", _UNIT, device)
+        self._join = embedded_session("join", _JOIN, device, arena=not spare)
+        self._halves = embedded_session("halves", _HALVES, device, arena=not spare)
+        self._unit = embedded_session("unit", _UNIT, device, arena=not spare)
 
     def picture(self, plane: NDArray[np.uint8] | NDArray[np.float32]) -> Resident:
         """PLANE [1, 1, H, W], float32 in 0..1 or uint8 in 0..255, as float32 in 0..1."""

@@ -192,10 +192,12 @@ def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
     return Session(path, device, session)
 
 
-def embedded_session(name: str, model: bytes, device: Device) -> Session:
-    """The graph MODEL, no file but a part of the program, on DEVICE; NAME is for messages."""
-    # What it makes waits for the whole window: memory of an arena would never be given back.
-    return Session(Path(name), device, _create(model, device, threads=1, arena=False))
+def embedded_session(name: str, model: bytes, device: Device, arena: bool = True) -> Session:
+    """The graph MODEL, no file but a part of the program, on DEVICE; NAME is for messages.
+
+    ARENA: memory of the CPU that it has had is kept for its next run.
+    """
+    return Session(Path(name), device, _create(model, device, threads=1, arena=arena))
 
 
 def read_metadata(path: Path) -> dict[str, str]:

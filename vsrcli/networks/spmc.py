@@ -71,7 +71,7 @@ class SpmcUpscaler:
         self._frames = model.fusion.window if frames is None else frames
         self._after = reach(self._frames)[1]
         self._model = model
-        self._memory = Memory(device)
+        self._memory = Memory(device, spare=isinstance(tile, int))  # frames are large then
         self._motion = open_session(model.motion.path, device, threads)
         self._compose = open_session(model.compose.path, device, threads)
         self._fusion = open_session(model.fusion.path, device, threads)
