@@ -27,7 +27,7 @@ STANDARD_FRAMES = (3, 5)
 _POINTLESS = {"cpu": ("fp16",), "cuda": ("int8",)}
 """Precisions that a kind of device has no fast way to compute in."""
 _SMALLEST = 16
-_LEAST_FRAMES, _MOST_FRAMES = 6, 600
+_LEAST_FRAMES, _MOST_FRAMES = 4, 600
 """Of the clip for a whole job."""
 
 
