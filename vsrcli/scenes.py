@@ -81,27 +81,42 @@ def novelty(current: Thumbnail, previous: Thumbnail) -> float:
     size = blocks.shape[-1]
     blocks = blocks - blocks.mean(-1, keepdims=True)
     energy = np.square(blocks).sum(-1)
-    found = np.zeros_like(energy)
     padded = np.pad(previous, SEARCH, mode="edge")
-    height, width = current.shape
-    shifted = sliding_window_view(padded, (height, width))
-    for row in shifted:
-        candidates = _blocks(row)
-        # The mean of a block times a block without mean is zero: it need not be taken off here.
-        product = np.einsum("skb,kb->sk", candidates, blocks)
-        spread = np.square(candidates).sum(-1) - np.square(candidates.sum(-1)) / size
-        scale = np.sqrt(np.maximum(spread, NOISE * size) * np.maximum(energy, NOISE * size))
-        found = np.maximum(found, (product / scale).max(0))
+    shifted = sliding_window_view(padded, current.shape)
+    # The mean of a block times a block without mean is zero: it need not be taken off here.
+    product = np.stack([np.einsum("skb,kb->sk", _blocks(row), blocks) for row in shifted])
+    sums, squares = (_block_sums(values, current.shape) for values in (padded, padded**2))
+    spread = squares - np.square(sums) / size
+    scale = np.sqrt(np.maximum(spread, NOISE * size) * np.maximum(energy, NOISE * size))
+    found = np.maximum(product / scale, 0).max((0, 1))
     weight = energy / (energy.sum() + NOISE * current.size)
     return float((weight * (1 - np.minimum(found, 1))).sum())
 
 
 def _blocks(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     """PICTURES [..., H, W] cut into blocks of at most BLOCK squared: [..., K, pixels]."""
-    height, width = pictures.shape[-2:]
-    down, right = min(BLOCK, height), min(BLOCK, width)
-    rows, columns = height // down, width // right
+    down, right, rows, columns = _grid(*pictures.shape[-2:])
     cut = pictures[..., : rows * down, : columns * right]
     cut = cut.reshape(*pictures.shape[:-2], rows, down, columns, right)
     cut = np.moveaxis(cut, -3, -2)
     return cut.reshape(*pictures.shape[:-2], rows * columns, down * right)
+
+
+def _block_sums(padded: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Sums of the blocks of every window [H, W] = SHAPE of PADDED: [rows, columns, K].
+
+    By sums of all that is above and left of a sample: those of a block are four of them.
+    """
+    down, right, rows, columns = _grid(*shape)
+    before = np.pad(padded.cumsum(0, np.float64).cumsum(1), ((1, 0), (1, 0)))
+    across = before[:, right:] - before[:, :-right]
+    sums = across[down:] - across[:-down]
+    reach = (rows - 1) * down + 1, (columns - 1) * right + 1
+    windows = sliding_window_view(sums, reach)[: 2 * SEARCH + 1, : 2 * SEARCH + 1, ::down, ::right]
+    return windows.reshape(*windows.shape[:2], rows * columns)
+
+
+def _grid(height: int, width: int) -> tuple[int, int, int, int]:
+    """Height and width of the blocks of such a picture, and how many there are each way."""
+    down, right = min(BLOCK, height), min(BLOCK, width)
+    return down, right, height // down, width // right
