@@ -24,6 +24,7 @@ from vsrcli.job import prepare
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
+from vsrcli.pairing import find_clips
 
 TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 Rgba = NDArray[np.uint8]
@@ -272,8 +273,9 @@ def test_a_page_beside_a_turned_one(make_clip: MakeClip, tmp_path: Path) -> None
 
 def test_a_folder_of_them_becomes_such_a_folder(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    for name in ("a.gif", "b.gif"):
-        save_gif(tmp_path / "in" / name, [50, 80, 50])
+    delays = [50, 80, 50]
+    save_gif(tmp_path / "in" / "a.gif", delays)
+    upscale(tmp_path / "in" / "a.gif", tmp_path / "in" / "b.apng", options(scale=2))
     found = upscale_folder(
         tmp_path / "in",
         tmp_path / "out",
@@ -282,9 +284,10 @@ def test_a_folder_of_them_becomes_such_a_folder(tmp_path: Path) -> None:
         note=lambda text: None,
     )
     assert len(found.done) == 2
-    for name in ("a.gif", "b.gif"):
-        assert probe(tmp_path / "out" / name).format == "gif"
-        assert shown(tmp_path / "out" / name)[0] == [50, 80, 50]
+    for name, form in (("a.gif", "gif"), ("b.apng", "apng")):
+        assert probe(tmp_path / "out" / name).format == form
+        assert shown(tmp_path / "out" / name)[0] == pytest.approx(delays)
+    assert [clip.name for clip in find_clips(tmp_path / "out")] == ["a", "b"]  # as psnr reads it
 
 
 class _Nothing:

@@ -14,8 +14,8 @@ from vsrcli.errors import InputError
 from vsrcli.media.sources import PICTURE_SUFFIXES, find_source
 
 _VIDEO = re.compile(
-    r"\.(264|265|3gp|avi|flv|gif|h264|h265|hevc|ivf|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|nut|obu|ogv"
-    r"|ts|vob|webm|wmv|y4m)$",
+    r"\.(264|265|3gp|apng|avi|flv|gif|h264|h265|hevc|ivf|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|nut|obu"
+    r"|ogv|ts|vob|webm|wmv|y4m)$",
     re.IGNORECASE,
 )
 _ARCHIVE = re.compile(r"\.(tar|tgz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
