@@ -21,6 +21,7 @@ from vsrcli.batch import upscale_folder
 from vsrcli.comparison import compare
 from vsrcli.errors import CheckError, OutputError, UsageError
 from vsrcli.job import prepare
+from vsrcli.media.animation import Moments, _muxing
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
@@ -167,6 +168,17 @@ def test_times_that_are_no_hundredths_are_told(make_clip: MakeClip, tmp_path: Pa
     assert times(tmp_path / "usual.apng") == pytest.approx([i / 30 for i in range(4)], abs=1e-4)
     with pytest.raises(CheckError, match=r"out\.gif: GIF counts time"):
         prepare(fast, tmp_path / "out.gif", options(strict=True, overwrite=True), note=notes.append)
+
+
+def test_how_long_the_last_frame_is_fits_into_the_file() -> None:
+    for last, base in (
+        (270001, Fraction(1, 90000)),
+        (1, Fraction(1, 90000)),
+        (11, Fraction(1, 20)),
+    ):
+        delay = Fraction(_muxing("apng", Moments(base, (0,), last), 0)["final_delay"])
+        assert 0 < delay.numerator < 1 << 16 and delay.denominator < 1 << 16
+        assert float(delay) == pytest.approx(float(last * base), abs=3e-5)  # half of 3/65535
 
 
 def test_uneven_times_and_a_part_of_a_video(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -21,13 +21,11 @@ from PIL import Image, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.cadence import off_ticks
-from vsrcli.media.containers import unwritable
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.feeds import opened_segment
 from vsrcli.media.formats import PixelLayout
-from vsrcli.media.names import beside
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.safely import publish
+from vsrcli.media.safely import made_beside
 from vsrcli.media.timing import Timing
 from vsrcli.media.writer import read_times
 from vsrcli.turning import Turning
@@ -130,17 +128,10 @@ def animate(
     moments = Moments.of(timing, kind)
     if kind == "gif" and off_ticks(timing.shown, timing.base, GIF_TICK):
         note(GIF_ROUNDS)
-    partial = beside(output, ".", ".part")
-    try:
+    with made_beside(output, publishing, overwrite=overwrite) as partial:
         pictures = chain.from_iterable(_pictures(each, kind, turning) for each in segments)
         _write(partial, kind, pictures, moments, plays_of(info))
         _check(partial, output, kind, moments)
-        publish(partial, output, publishing, overwrite=overwrite)
-    except (OSError, av.FFmpegError) as failure:
-        raise unwritable(output, failure) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _pictures(segment: Path, kind: str, turning: Turning | None) -> Iterator[av.VideoFrame]:
@@ -253,7 +244,8 @@ def _write(
 
 def _muxing(kind: str, moments: Moments, plays: int) -> dict[str, str]:
     if kind == "apng":
-        delay = (moments.last * moments.base).limit_denominator(_MOST_DELAY)
+        delay = moments.last * moments.base  # both parts have 16 bits
+        delay = delay.limit_denominator(max(1, int(_MOST_DELAY / max(delay, Fraction(1)))))
         return {"plays": str(plays), "final_delay": str(delay)}
     loop = {0: 0, 1: -1}.get(plays, plays - 1)
     return {"loop": str(loop), "final_delay": str(min(_MOST_DELAY, moments.last))}

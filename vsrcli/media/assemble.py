@@ -15,12 +15,11 @@ from av.container.core import Flags
 from av.stream import Disposition
 
 from vsrcli.media.bitstream import needs_start_codes
-from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of, unwritable
+from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
-from vsrcli.media.names import beside
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.safely import check_place, publish
+from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan, plan_streams
 from vsrcli.media.tags import container_tags, quicktime_options
@@ -73,21 +72,12 @@ def assemble(
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
     job = _Job(segments, timing, info, plan, muxer, cut, note)
-    partial = beside(output, ".", ".part")
-    try:
-        partial.unlink(missing_ok=True)
-        partial.touch()
+    with made_beside(output, publishing, overwrite=overwrite) as partial:
         counts = _write(partial, job)
         if muxer in EBML and info.sar not in (None, 1):
             set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
         move = round(cut.shift / timing.base)
         verify(partial, output, timing, move, counts, info, plan, note)
-        publish(partial, output, publishing, overwrite=overwrite)
-    except (OSError, av.FFmpegError) as failure:
-        raise unwritable(output, failure) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:

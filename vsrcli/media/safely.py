@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import av
+
 from vsrcli.errors import OutputError, UsageError
-from vsrcli.media.names import sync_folder
+from vsrcli.media.containers import unwritable
+from vsrcli.media.names import beside, sync_folder
 
 
 def is_one_of(path: Path, read: Iterable[Path]) -> bool:
@@ -64,17 +68,31 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
         raise OutputError(f"{path}: cannot be written ({reason}); check the folder") from None
 
 
-def publish(
-    partial: Path, output: Path, publishing: Callable[[Path], None], *, overwrite: bool
-) -> None:
-    """Give the finished file PARTIAL its name OUTPUT, lastingly; PUBLISHING is told just before.
+@contextlib.contextmanager
+def made_beside(
+    output: Path, publishing: Callable[[Path], None], *, overwrite: bool
+) -> Iterator[Path]:
+    """A file beside OUTPUT to write to, which gets that name, lastingly, at the end of the block.
 
-    Raises OutputError if OUTPUT has appeared meanwhile, unless OVERWRITE; OSError if it fails.
+    PUBLISHING is told of it just before. Left by an exception, it is removed, and an older output
+    is untouched. Raises OutputError for failures of the system or FFmpeg in the block, and if
+    OUTPUT has appeared meanwhile, unless OVERWRITE.
     """
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: has appeared meanwhile; choose another name or --overwrite")
-    publishing(partial)
-    partial.replace(output)
-    sync_folder(output.absolute().parent)
+    partial = beside(output, ".", ".part")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch()
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        if output.exists() and not overwrite:
+            what = f"{output}: has appeared meanwhile"
+            raise OutputError(f"{what}; choose another name or --overwrite")
+        publishing(partial)
+        partial.replace(output)
+        sync_folder(output.absolute().parent)
+    except (OSError, av.FFmpegError) as failure:
+        raise unwritable(output, failure) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
