@@ -20,8 +20,8 @@ from vsrcli.errors import VsrError
 from vsrcli.media.encoders import FULL_RANGE_ONLY
 from vsrcli.media.identity import content_hash
 from vsrcli.networks.card import DEFAULT_MODEL, find_model, read_card, shipped_folder
+from vsrcli.networks.free_memory import available_memory
 from vsrcli.networks.session import CPU, cuda_obstacle, open_session, usable_cores
-from vsrcli.networks.tiles import available_memory
 
 _PACKAGES = ("numpy", "scipy", "scikit-image", "typer", "rich", "distributed")
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")

@@ -14,7 +14,8 @@ from vsrcli.errors import OutOfMemoryError
 from vsrcli.job import Job, Note
 from vsrcli.making import Made
 from vsrcli.media.folder import JobFolder
-from vsrcli.networks.tiles import available_memory, choose_edge, smaller_edge
+from vsrcli.networks.free_memory import available_memory
+from vsrcli.networks.tiles import choose_edge, smaller_edge
 
 _NAME = "tile"
 

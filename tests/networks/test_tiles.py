@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from vsrcli.errors import OutOfMemoryError, UsageError
-from vsrcli.networks import tiles as module
+from vsrcli.networks import tiling as module
 from vsrcli.networks.card import find_model
 from vsrcli.networks.session import CPU, Arrays, Device
 from vsrcli.networks.spmc import SpmcUpscaler
 from vsrcli.networks.tiles import (
     TILE_MOST,
-    Tiling,
-    available_memory,
     choose_edge,
     plan_tiles,
     run_tiled,
     smaller_edge,
     smallest_edge,
 )
+from vsrcli.networks.tiling import Tiling
 
 from .tiny import tiny_model
 
@@ -228,21 +226,6 @@ def test_a_lighter_graph_gets_larger_tiles() -> None:
     )
     # 101 x 101 pixels take as much memory as a tile of the other graph; nine of 74 suffice.
     assert session.sizes == [(74, 74)] * 9
-
-
-def test_files_that_lie_in_memory_are_no_hindrance(tmp_path: Path) -> None:
-    facts = {"max": "1000\n", "current": "900\n", "stat": "anon 300\ninactive_file 500\n"}
-    for name, text in facts.items():
-        (tmp_path / f"memory.{name}").write_text(text)
-    assert module._control_group_memory(tmp_path) == 600
-    (tmp_path / "memory.max").write_text("max\n")
-    assert module._control_group_memory(tmp_path) is None
-
-
-def test_available_memory_is_plausible() -> None:
-    memory = available_memory(CPU)
-    assert memory is None or memory > 1 << 20
-    assert available_memory(Device("cuda")) is None
 
 
 def test_no_seam_shows_with_the_shipped_model() -> None:

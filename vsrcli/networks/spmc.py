@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from vsrcli.networks.card import Model
 from vsrcli.networks.resident import Memory
 from vsrcli.networks.session import CPU, Device, Resident, Values, ignore, open_session
-from vsrcli.networks.tiles import Tiling
+from vsrcli.networks.tiling import Tiling
 from vsrcli.scenes import SceneCuts
 from vsrcli.windows import SlidingWindows, Window, reach
 

@@ -1,4 +1,4 @@
-"""Tiles: a graph run piece by piece when a frame is too large for the memory.
+"""Tiles: a frame too large for the memory in pieces, how large these are, and a run on each.
 
 Nothing is remembered per tile. Flows and recurrent states are kept for the whole frame and cut
 with the pictures, so every frame may be tiled differently, a run that failed can be repeated with
@@ -7,26 +7,16 @@ smaller tiles, and what lies in the halo was computed by the neighbouring tile.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsrcli.errors import OutOfMemoryError, UsageError
+from vsrcli.errors import UsageError
 from vsrcli.networks.card import ModelCard
-from vsrcli.networks.session import (
-    Arrays,
-    Device,
-    Resident,
-    Session,
-    Values,
-    array_of,
-    ignore,
-)
+from vsrcli.networks.session import Arrays
 
 MEMORY_SHARE = 0.5
 """Part of the free memory that a run may plan with: the rest is for the frames waiting in the
@@ -96,6 +86,48 @@ def _spans(length: int, edge: int, card: ModelCard) -> list[Span]:
     return [Span(start, start + edge, *keep) for start, keep in zip(starts, keeps, strict=True)]
 
 
+def choose_edge(
+    card: ModelCard, height: int, width: int, frames: int, memory: int | None
+) -> int | None:
+    """Edge of the tiles for a run where MEMORY bytes are free; None if the whole frame fits.
+
+    MEMORY_SHARE of it is planned with, WHOLE_MOST and TILE_MOST at most. MEMORY None: unknown, so
+    the whole frame is tried.
+    """
+    if memory is None:
+        return None
+    ours = memory * MEMORY_SHARE
+    if card.memory(height, width, frames) <= min(ours, WHOLE_MOST):
+        return None
+    return cheapest_edge(card, height, width, frames, min(ours, TILE_MOST))
+
+
+def cheapest_edge(
+    card: ModelCard, height: int, width: int, frames: int, budget: float
+) -> int | None:
+    """Edge of the tiles with least pixels in all, halos included, of those that BUDGET bytes hold.
+
+    None if the whole frame fits; `smallest_edge` if nothing does.
+    """
+    if card.memory(height, width, frames) <= budget:
+        return None
+    least = smallest_edge(card)
+    costs = [(height * width * 10**6, least)]
+    for edge in range(least, max(height, width), card.multiple_of):
+        rows, columns = _spans(height, edge, card), _spans(width, edge, card)
+        tile = rows[0].stop, columns[0].stop
+        if card.memory(*tile, frames) <= budget:
+            costs.append((len(rows) * len(columns) * tile[0] * tile[1], edge))
+    return min(costs)[1]
+
+
+def smaller_edge(card: ModelCard, height: int, width: int, edge: int | None) -> int | None:
+    """Half of EDGE (None: of the frame's longer side) for another try; None if already smallest."""
+    least = smallest_edge(card)
+    now = max(height, width) if edge is None else min(edge, max(height, width))
+    return None if now <= least else max(least, now // 2 // card.multiple_of * card.multiple_of)
+
+
 def run_tiled(
     run: Callable[[Arrays], Arrays],
     inputs: Arrays,
@@ -150,182 +182,5 @@ def _as_floats(values: NDArray[Any], steps: int | None) -> NDArray[np.float32]:
     return floats / np.float32(steps) if steps and values.dtype == np.int8 else floats
 
 
-def _as_arrays(inputs: Values) -> Arrays:
-    """INPUTS as arrays. They are taken out of the dictionary: none is in memory twice for long."""
-    return {name: array_of(inputs.pop(name)) for name in list(inputs)}
-
-
-def _one_by_one(run: Callable[[Arrays], Arrays]) -> Callable[[Arrays], Arrays]:
-    """RUN for arrays [B, ...] as B runs."""
-
-    def run_all(inputs: Arrays) -> Arrays:
-        count = len(next(iter(inputs.values())))
-        found = [run({name: a[i : i + 1] for name, a in inputs.items()}) for i in range(count)]
-        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-
-    return run_all
-
-
 def _kept(span: Span, origin: int, factor: int) -> slice:
     return slice((span.keep_start - origin) * factor, (span.keep_stop - origin) * factor)
-
-
-class Tiling:
-    """Runs graphs in tiles of one size: what the caller chose, or what the memory holds.
-
-    "auto" decides at the first run on frames of a size and, when memory runs out all the same,
-    halves the tile and repeats that run: nothing finished before is lost. An edge is kept as it
-    is, "off" never tiles.
-    """
-
-    def __init__(
-        self,
-        choice: str | int,
-        card: ModelCard,
-        frames: int,
-        device: Device,
-        note: Callable[[str], None] = ignore,
-    ) -> None:
-        """CHOICE: "auto", "off" or an edge in pixels, halo included. CARD: of the graph that needs
-        most memory, run on FRAMES frames at a time.
-
-        Raises UsageError if CHOICE is something else or too small an edge.
-        """
-        if isinstance(choice, str) and choice not in ("auto", "off"):
-            raise UsageError(f"{choice!r} is no tile; use auto, off or a number of pixels")
-        if isinstance(choice, int) and choice < smallest_edge(card):
-            raise UsageError(f"a tile must be {smallest_edge(card)} pixels or more, not {choice}")
-        self._card, self._frames, self._device, self._note = card, frames, device, note
-        self._automatic = choice == "auto"
-        self._decided_for: tuple[int, int] | None = None
-        self.edge = choice if isinstance(choice, int) else None
-        """Edge of the tiles in pixels with their halo; None: the frame in one piece."""
-
-    def run(
-        self,
-        session: Session,
-        card: ModelCard,
-        inputs: Values,
-        frames: int,
-        stay: Collection[str] = (),
-        coarse: Mapping[str, int] | None = None,
-        apart: bool = False,
-    ) -> Values:
-        """Outputs of SESSION, whose graph is CARD's, on INPUTS [..., H, W] with FRAMES frames.
-
-        Those named in STAY may be left on the device: a frame in tiles comes and goes as arrays,
-        taken out of INPUTS, and those named in COARSE are kept as `run_tiled` does then. APART: the
-        frames know nothing of each other, so tiles are run one frame at a time.
-        Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
-        """
-        height, width = _size(next(iter(inputs.values())))
-        if self._automatic and self._decided_for != (height, width):
-            memory = available_memory(self._device)
-            self.edge = choose_edge(self._card, height, width, self._frames, memory)
-            self._decided_for = (height, width)
-        while True:
-            edge = self._edge_for(card, height, width, 1 if apart else frames)
-            tiles = plan_tiles(height, width, edge, card)
-            try:
-                if len(tiles) == 1:
-                    return session.run(inputs, stay)
-                inputs = _as_arrays(inputs)
-                run = _one_by_one(session.run) if apart else session.run
-                return run_tiled(run, inputs, tiles, coarse)
-            except OutOfMemoryError:
-                edge = smaller_edge(self._card, height, width, self.edge)
-                if not self._automatic or edge is None:
-                    raise
-            self.edge = edge
-            self._note(f"out of memory on {self._device}: going on with tiles of {edge} pixels")
-
-    def _edge_for(self, card: ModelCard, height: int, width: int, frames: int) -> int | None:
-        """A lighter graph gets larger tiles: as much memory as one tile of the heaviest takes."""
-        if card is self._card or self.edge is None:
-            return self.edge
-        memory = self._card.memory(self.edge, self.edge, self._frames)
-        return _cheapest_edge(card, height, width, frames, memory)
-
-
-def _size(value: NDArray[np.float32] | Resident) -> tuple[int, int]:
-    """Height and width of an array [..., H, W], wherever it lies."""
-    shape = value.shape if isinstance(value, np.ndarray) else value.shape()
-    return shape[-2], shape[-1]
-
-
-def choose_edge(
-    card: ModelCard, height: int, width: int, frames: int, memory: int | None
-) -> int | None:
-    """Edge of the tiles for a run where MEMORY bytes are free; None if the whole frame fits.
-
-    MEMORY_SHARE of it is planned with, WHOLE_MOST and TILE_MOST at most. MEMORY None: unknown, so
-    the whole frame is tried.
-    """
-    if memory is None:
-        return None
-    ours = memory * MEMORY_SHARE
-    if card.memory(height, width, frames) <= min(ours, WHOLE_MOST):
-        return None
-    return _cheapest_edge(card, height, width, frames, min(ours, TILE_MOST))
-
-
-def _cheapest_edge(
-    card: ModelCard, height: int, width: int, frames: int, budget: float
-) -> int | None:
-    """Edge of the tiles with least pixels in all, halos included, of those that BUDGET bytes hold.
-
-    None if the whole frame fits; `smallest_edge` if nothing does.
-    """
-    if card.memory(height, width, frames) <= budget:
-        return None
-    least = smallest_edge(card)
-    costs = [(height * width * 10**6, least)]
-    for edge in range(least, max(height, width), card.multiple_of):
-        rows, columns = _spans(height, edge, card), _spans(width, edge, card)
-        tile = rows[0].stop, columns[0].stop
-        if card.memory(*tile, frames) <= budget:
-            costs.append((len(rows) * len(columns) * tile[0] * tile[1], edge))
-    return min(costs)[1]
-
-
-def smaller_edge(card: ModelCard, height: int, width: int, edge: int | None) -> int | None:
-    """Half of EDGE (None: of the frame's longer side) for another try; None if already smallest."""
-    least = smallest_edge(card)
-    now = max(height, width) if edge is None else min(edge, max(height, width))
-    return None if now <= least else max(least, now // 2 // card.multiple_of * card.multiple_of)
-
-
-def available_memory(device: Device) -> int | None:
-    """Bytes that can be had without swapping; None if nobody says (a GPU, some systems)."""
-    if device.kind != "cpu":
-        return None
-    known = [size for size in (_system_memory(), _control_group_memory()) if size is not None]
-    return min(known, default=None)
-
-
-def _system_memory() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024 * int(
-            next(each for each in lines if each.startswith("MemAvailable")).split()[1]
-        )
-    except (OSError, StopIteration):
-        pass
-    try:  # no free memory told: half of what is built in
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _control_group_memory(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What the container's limit leaves (control groups version 2)."""
-    try:
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
-        # Files that were read or written lie there as long as nobody wants the room.
-        lines = (folder / "memory.stat").read_text().splitlines()
-        kept = dict(line.split() for line in lines)
-        used -= int(kept.get("inactive_file", 0)) + int(kept.get("slab_reclaimable", 0))
-    except (OSError, ValueError):
-        return None
-    return max(0, int(limit) - max(0, used)) if limit.isdigit() else None
