@@ -11,12 +11,13 @@ import av
 
 from tests.clips import make_frame
 from vsrcli.media.assemble import assemble
+from vsrcli.media.encoders import EncoderSettings, fit_container
 from vsrcli.media.formats import planar_equivalent
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
 from vsrcli.media.streams import plan_streams
-from vsrcli.media.writer import EncoderSettings, SegmentWriter, fit_container
+from vsrcli.media.writer import SegmentWriter
 
 FAST: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "bf": "3", "x264-params": "b-adapt=0:scenecut=0"},

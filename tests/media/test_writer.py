@@ -18,19 +18,20 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.segments import decode, frames_at, settings, write_segment
 from vsrcli.errors import DeviceError, OutputError, UsageError
-from vsrcli.media.encoders import encoder_threads, spare_memory
+from vsrcli.media.encoders import (
+    EncoderSettings,
+    choose_codec,
+    choose_pix_fmt,
+    encoder_threads,
+    fit_container,
+    spare_memory,
+)
 from vsrcli.media.formats import CONVERTED
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.segment_times import read_times
 from vsrcli.media.sources import has_alpha_beside
-from vsrcli.media.writer import (
-    EncoderSettings,
-    SegmentWriter,
-    choose_codec,
-    choose_pix_fmt,
-    fit_container,
-    read_times,
-)
+from vsrcli.media.writer import SegmentWriter
 
 BASE = Fraction(1, 90000)
 VFR = [-700, 3000, 9000, 9001, 20000, 30000, 31000, 42000, 50000, 60000, 70000, 83333]
@@ -355,8 +356,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tests.segments import frames_at, write_segment
+from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.probe import probe
-from vsrcli.media.writer import EncoderSettings
 source, output = map(Path, sys.argv[1:])
 info = probe(source)
 frames = frames_at(range(0, 3072, 512), info.time_base, "yuv420p", (160, 128))

@@ -26,8 +26,8 @@ from vsrcli.media.feeds import opened_segment
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import made_beside
+from vsrcli.media.segment_times import read_times
 from vsrcli.media.timing import Timing
-from vsrcli.media.writer import read_times
 from vsrcli.turning import Turning
 
 KINDS = {".gif": "gif", ".apng": "apng"}

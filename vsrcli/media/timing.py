@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from vsrcli.errors import OutputError
-from vsrcli.media.writer import SegmentTimes, read_times
+from vsrcli.media.segment_times import SegmentTimes, read_times
 
 
 @dataclass(frozen=True)

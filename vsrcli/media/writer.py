@@ -1,21 +1,14 @@
 """Frames -> a segment: one closed file with nothing but encoded video and its exact times.
 
-The packets lie, in decoding order and merely counted, in whatever container holds the coding best.
-Containers round times and forget durations, so those of every packet, as the frames had them, stand
-in a footer after the end of the container: `assemble` takes them from there. A file without a
-footer is no segment.
+The packets lie, in decoding order and merely counted, in whatever container holds the coding best;
+their times stand behind it (`segment_times`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
-import os
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +20,9 @@ from vsrcli.media.containers import holds_video, unwritable
 from vsrcli.media.encoders import (
     EncoderSettings,
     check_pix_fmt,
-    choose_codec,
     choose_pix_fmt,
     counting_rate,
     encoder,
-    fit_container,
     is_hardware,
     keeps_times,
 )
@@ -40,49 +31,10 @@ from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import RGB, Repacker, assumed_matrix, target_tags
+from vsrcli.media.segment_times import SegmentTimes, append_times
 
-__all__ = [
-    "EncoderSettings",
-    "SegmentTimes",
-    "SegmentWriter",
-    "choose_codec",
-    "choose_pix_fmt",
-    "fit_container",
-    "read_times",
-]
-
-_MAGIC = b"vsr-seg1"
-_FOOTER = struct.Struct(">Q8s")
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentTimes:
-    """The times of a segment's packets, in the order they are decoded."""
-
-    time_base: Fraction
-    pts: tuple[int, ...]
-    durations: tuple[int, ...]
-    tag: str
-    """The codec tag the encoder asks for, or empty: ProRes profiles differ in it."""
-
-
-def read_times(path: Path) -> SegmentTimes:
-    """Return the times in the footer of a segment; raises OutputError if it is no whole segment."""
-    try:
-        with path.open("rb") as file:
-            file.seek(-_FOOTER.size, os.SEEK_END)
-            size, magic = _FOOTER.unpack(file.read())
-            file.seek(-_FOOTER.size - size, os.SEEK_END)
-            facts = json.loads(file.read(size))
-        if magic != _MAGIC:
-            raise ValueError("no footer")
-        base = Fraction(facts["time_base"])
-        return SegmentTimes(base, tuple(facts["pts"]), tuple(facts["durations"]), facts["tag"])
-    except (OSError, ValueError, KeyError, struct.error):
-        message = f"{path}: is no finished segment; delete it and run the command again"
-        raise OutputError(message) from None
 
 
 def encoding_losses(
@@ -253,19 +205,15 @@ class SegmentWriter:
             name = self._stream.codec_context.name
             lost = len(self._frames) - len(self._pts)
             raise OutputError(f"{name}: dropped {lost} frames; change its rate control options")
-        facts = {
-            "time_base": str(self._base),
-            "pts": self._pts,
-            "durations": self._durations,
-            "tag": self._stream.codec_context.codec_tag.strip("\0"),
-        }
-        text = json.dumps(facts, separators=(",", ":")).encode()
+        times = SegmentTimes(
+            self._base,
+            tuple(self._pts),
+            tuple(self._durations),
+            self._stream.codec_context.codec_tag.strip("\0"),
+        )
         try:
             self._container.close()
-            with self._partial.open("ab") as file:
-                file.write(text + _FOOTER.pack(len(text), _MAGIC))
-                file.flush()
-                os.fsync(file.fileno())
+            append_times(self._partial, times)
             self._partial.replace(self._path)
         except (OSError, av.FFmpegError) as failure:
             raise unwritable(self._path, failure) from None
