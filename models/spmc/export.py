@@ -2,7 +2,8 @@
 
     python -m models.spmc.export [--weights models/spmc/weights.pt] [--out models] [--name spmc_x4]
 
-motion   reference [B,1,H,W], neighbour [B,1,H,W] -> flow [B,2,H,W]
+motion   reference [B,1,H,W], neighbour [B,1,H,W] -> flow [B,2,H,W] (reference -> neighbour), back
+         [B,2,H,W] (neighbour -> reference)
 compose  first [B,2,H,W] (a -> b), second [B,2,H,W] (b -> c) -> flow [B,2,H,W] (a -> c)
 fusion   frames [N,1,H,W], the neighbours, flows [N,2,H,W], reference [1,1,H,W], state_flow
          [1,2,H,W] and each state NAME [1,C,H,W] -> luma [1,1,4H,4W] and each next_NAME [1,C,H,W]
@@ -30,13 +31,14 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from models.common.onnx_file import keep
-from models.spmc.geometry import LIMIT, SCALE, compose
+from models.spmc.geometry import LIMIT, SCALE, compose, inverse
 from models.spmc.measure import bytes_per_pixel
+from models.spmc.motion import Motion
 from models.spmc.network import Spmc, SpmcConfig
 from models.spmc.rotation import rotate
 
 HERE = Path(__file__).parent
-VERSION = "8"
+VERSION = "9"
 WINDOW = 5
 MOTION_ALLOWANCE = 20
 """Motion, in LR pixels, that a tile's halo covers on top of what the convolutions see."""
@@ -63,12 +65,30 @@ SIZES = ((1, 1), (5, 7), (13, 23))
 NEIGHBOURS = (1, 2, 4, 8)
 
 
+class BothWays(nn.Module):
+    """Motion estimation one way, and the inverse of what it finds."""
+
+    def __init__(self, motion: Motion) -> None:
+        super().__init__()
+        self.motion = motion
+
+    def forward(self, reference: Tensor, neighbour: Tensor) -> tuple[Tensor, Tensor]:
+        """Flows [B, 2, H, W] from REFERENCE to NEIGHBOUR, both [B, 1, H, W], and back."""
+        flow = self.motion(reference, neighbour)
+        return flow, inverse(flow)
+
+
 class Compose(nn.Module):
     """`compose` as a module, which the exporter asks for."""
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Flow a -> c of FIRST a -> b and SECOND b -> c."""
         return compose(first, second)
+
+
+def graphs(net: Spmc) -> dict[str, nn.Module]:
+    """What becomes a file each, by role."""
+    return {"motion": BothWays(net.motion), "compose": Compose(), "fusion": net.fusion}
 
 
 def sample(count: int, height: int, width: int, config: SpmcConfig) -> dict[str, dict[str, Tensor]]:
@@ -103,7 +123,8 @@ def sample(count: int, height: int, width: int, config: SpmcConfig) -> dict[str,
 
 def outputs(role: str, config: SpmcConfig) -> list[str]:
     """Names of what a graph gives."""
-    return ["luma", *(f"next_{name}" for name in config.states)] if role == "fusion" else ["flow"]
+    states = [f"next_{name}" for name in config.states]
+    return {"motion": ["flow", "back"], "compose": ["flow"], "fusion": ["luma", *states]}[role]
 
 
 def dynamic_axes(role: str, name: str) -> dict[int, object]:
@@ -167,7 +188,7 @@ def model_card(net: Spmc, name: str, role: str, sha256: str) -> dict[str, str]:
     radius = {"motion": config.motion_radius, "compose": 0, "fusion": config.fusion_radius}[role]
     halo = -(-(radius + MOTION_ALLOWANCE) // config.multiple_of) * config.multiple_of
     return {
-        "contract": "vsr-spmc-2",
+        "contract": "vsr-spmc-3",
         "name": name,
         "role": role,
         "version": VERSION,
@@ -206,7 +227,7 @@ def main() -> None:
     rotate(net.fusion)
     sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()
     options.out.mkdir(parents=True, exist_ok=True)
-    for role, module in (("motion", net.motion), ("compose", Compose()), ("fusion", net.fusion)):
+    for role, module in graphs(net).items():
         path = options.out / f"{options.name}.{role}.onnx"
         card = model_card(net, options.name, role, sha256)
         export(role, module, path, card, net.config)

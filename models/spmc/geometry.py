@@ -17,6 +17,8 @@ LIMIT = 2.0
 """What convolutions are given lies within -LIMIT..LIMIT."""
 PHASES = SCALE * SCALE
 """Sub-pixel positions of the canvas within one low-resolution pixel, row by row."""
+INVERTED = 2
+"""Steps to the inverse of a flow; more change nothing that can be measured."""
 PRIOR = 0.05
 """Weight, in pixels, of the enlarged reference on the canvas: what little arrives counts little."""
 
@@ -76,6 +78,17 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
 def compose(first: Tensor, second: Tensor) -> Tensor:
     """Flow a -> c [B, 2, H, W] from FIRST, a -> b, and SECOND, b -> c."""
     return first + warp(second, first)
+
+
+def inverse(flow: Tensor) -> Tensor:
+    """Flow b -> a [B, 2, H, W] of FLOW a -> b: where INVERTED steps of b(p) = -flow(p + b(p)) lead.
+
+    Beside an edge that covers and uncovers, where there is none, it is the flow of one side.
+    """
+    back = -flow
+    for _ in range(INVERTED):
+        back = -warp(flow, back)
+    return back
 
 
 def flows_to(t: int, window: range, forward: tuple, backward: tuple) -> dict[int, Tensor]:

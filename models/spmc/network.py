@@ -35,6 +35,7 @@ from models.spmc.geometry import (
     SCALE,
     bicubic_phases,
     flows_to,
+    inverse,
     nearest,
     nearest_detail,
     off_grid,
@@ -252,9 +253,9 @@ class Spmc(nn.Module):
         batch, count, height, width = frames.shape
         before = frames[:, :-1].reshape(-1, 1, height, width)
         after = frames[:, 1:].reshape(-1, 1, height, width)
-        both = self.motion(torch.cat([before, after]), torch.cat([after, before]))
-        forward, backward = both.reshape(2, batch, count - 1, 2, height, width)
-        return forward, backward
+        shape = (batch, count - 1, 2, height, width)
+        forward = self.motion(before, after)
+        return forward.reshape(shape), inverse(forward).reshape(shape)
 
     def forward(
         self, frames: Tensor, radius: int = 2, motion_learns: bool = False, before: int = 0

@@ -38,7 +38,7 @@ def constant(name: str, content: object, dtype: type = np.float32) -> object:
 def save(role: str, nodes: list, inputs: list, outputs: list, constants: list) -> None:
     """Write one graph with a complete card."""
     card = {
-        "contract": "vsr-spmc-2",
+        "contract": "vsr-spmc-3",
         "name": "tiny",
         "role": role,
         "version": "1",
@@ -62,14 +62,16 @@ def save(role: str, nodes: list, inputs: list, outputs: list, constants: list) -
 
 
 def motion() -> None:
-    """flow = (neighbour - reference, 0)."""
+    """flow = (neighbour - reference, 0), back = -flow."""
     nodes = [
         helper.make_node("Sub", ["neighbour", "reference"], ["x"]),
         helper.make_node("Sub", ["x", "x"], ["y"]),
         helper.make_node("Concat", ["x", "y"], ["flow"], axis=1),
+        helper.make_node("Neg", ["flow"], ["back"]),
     ]
     pictures = [value(name, "B", 1, "H", "W") for name in ("reference", "neighbour")]
-    save("motion", nodes, pictures, [value("flow", "B", 2, "H", "W")], [])
+    flows = [value(name, "B", 2, "H", "W") for name in ("flow", "back")]
+    save("motion", nodes, pictures, flows, [])
 
 
 def compose() -> None:

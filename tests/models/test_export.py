@@ -58,7 +58,7 @@ def test_no_path_of_the_exporting_machine_is_inside(card: ModelCard) -> None:
 def test_onnxruntime_computes_what_torch_does(card: ModelCard, net: Any) -> None:
     from models.spmc import export
 
-    module = {"motion": net.motion, "compose": export.Compose(), "fusion": net.fusion}[card.role]
+    module = export.graphs(net)[card.role]
     worst = export.compare(
         card.role, module, card.path, net, sizes=((1, 1), (5, 7)), neighbours=(1, 4)
     )

@@ -115,6 +115,22 @@ def test_detail_is_read_on_its_own_fine_grid(torch: Any, x: float, y: float) -> 
     torch.testing.assert_close(picture[..., 8:-8, 8:-8], expected[..., 8:-8, 8:-8])
 
 
+def test_a_flow_and_its_inverse_lead_back(torch: Any) -> None:
+    """Of a motion that turns and stretches, by up to three pixels; and of a step of two pixels."""
+    from models.spmc.geometry import compose, inverse
+
+    rows, columns = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
+    flow = torch.stack([0.06 * (rows - 20) + 1, 0.05 * (columns - 30) - 1]).unsqueeze(0)
+    assert float(flow.abs().amax()) > 2.5
+    there_and_back = compose(flow, inverse(flow))[..., 8:-8, 8:-8]
+    assert float(there_and_back.abs().max()) < 0.002
+    assert float(compose(flow, -flow)[..., 8:-8, 8:-8].abs().max()) > 0.1
+    step = torch.where(columns < 32, 2.0, 0.0).expand(1, 2, 48, 64)
+    found = inverse(step)
+    assert (found[..., :30] == -2).all() and (found[..., 34:] == 0).all()
+    assert set(found.unique().tolist()) <= {-2.0, 0.0}
+
+
 def test_motion_learns_when_told_to(torch: Any) -> None:
     """What splatting makes of the flows has a gradient for them; stages without it keep motion."""
     from models.spmc.network import Spmc

@@ -73,7 +73,7 @@ def test_a_file_under_the_wrong_name_is_refused(copy: Path) -> None:
 
 def test_a_foreign_model_is_refused(copy: Path) -> None:
     path = copy.with_name("tiny.fusion.onnx")
-    path.write_bytes(path.read_bytes().replace(b"vsr-spmc-2", b"abc-spmc-1"))
+    path.write_bytes(path.read_bytes().replace(b"vsr-spmc-3", b"abc-spmc-1"))
     with pytest.raises(ModelError, match="not a model for this version"):
         find_model(copy)
 

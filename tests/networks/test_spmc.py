@@ -123,11 +123,9 @@ class Counting(Session):
         return super().run(inputs, stay)
 
 
-@pytest.mark.parametrize(
-    ("frames", "motion", "composed"), [(1, [1] * 5, 0), (2, [2] * 5, 0), (5, [2] * 5, 9)]
-)
-def test_every_flow_is_computed_once(
-    monkeypatch: pytest.MonkeyPatch, frames: int, motion: list[int], composed: int
+@pytest.mark.parametrize(("frames", "composed"), [(1, 0), (2, 0), (5, 9)])
+def test_every_pair_is_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch, frames: int, composed: int
 ) -> None:
     def counting(path: Path, device: Device = CPU, threads: int = 0) -> Session:
         return Counting(path, device, open_session(path, device, threads)._session)
@@ -135,7 +133,7 @@ def test_every_flow_is_computed_once(
     monkeypatch.setattr(module, "open_session", counting)
     monkeypatch.setattr(Counting, "batches", {})
     upscale(SpmcUpscaler(tiny_model(), frames=frames), [flat(0.1)] * 6)
-    assert Counting.batches.get("motion") == motion
+    assert Counting.batches.get("motion") == [1] * 5
     assert sum(Counting.batches.get("compose", [])) == composed
 
 

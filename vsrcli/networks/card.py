@@ -14,7 +14,7 @@ from vsrcli.networks.cpu import has_int8
 from vsrcli.networks.session import CPU, Device, read_metadata
 
 DEFAULT_MODEL = "spmc_x4"
-CONTRACT = "vsr-spmc-2"
+CONTRACT = "vsr-spmc-3"
 """Names and shapes of the graphs' inputs and outputs, see models/README.md."""
 ROLES = ("motion", "compose", "fusion")
 PRECISIONS = ("fp32", "fp16", "int8")

@@ -35,9 +35,9 @@ class Seen:
     cut: bool
     """Whether a scene begins with it."""
     from_previous: Resident | None
-    """Flow [1, 2, H, W] from the previous frame to this one; None where nobody needs it."""
+    """Flow [1, 2, H, W] from the previous frame to this one; None for the first of a scene."""
     to_previous: Resident | None
-    """And back; None for the first frame of a scene."""
+    """And back, alike."""
 
 
 class SpmcUpscaler:
@@ -139,7 +139,7 @@ class SpmcUpscaler:
         if self._still is None:
             self._still = self._memory.zeros(1, 2, *padded.shape[2:])
         picture = self._memory.picture(padded)
-        to_previous, from_previous = self._flows_between(picture)
+        from_previous, to_previous = self._flows_between(picture)
         return Seen(picture, self._still, plane.shape, bool(cut), from_previous, to_previous)
 
     def fuse(self, seen: Seen) -> list[Luma]:
@@ -162,23 +162,13 @@ class SpmcUpscaler:
         return np.ascontiguousarray(np.pad(plane, extra, mode="edge"))[None, None]
 
     def _flows_between(self, luma: Resident) -> tuple[Resident | None, Resident | None]:
-        """Flow [1, 2, H, W] from LUMA to the frame before, and back; None where nobody needs it."""
+        """Flow [1, 2, H, W] from the frame before to LUMA, and back; None if a scene begins."""
         before, self._previous = self._previous, luma
         if before is None:
             return None, None
-        if self._frames == 1:
-            # Without neighbours only the state moves: from the previous frame, hence one flow.
-            return self._flow(luma, before, 1), None
-        join = self._memory.joined
-        return self._memory.halves(self._flow(join([luma, before]), join([before, luma]), 2))
-
-    def _flow(self, reference: Resident, neighbour: Resident, count: int) -> Resident:
-        """Flow [COUNT, 2, H, W] of so many pairs."""
-        inputs = {"reference": reference, "neighbour": neighbour}
-        found = self._tiling.run(
-            self._motion, self._model.motion, inputs, count, stay=("flow",), apart=True
-        )
-        return found["flow"]
+        inputs = {"reference": before, "neighbour": luma}
+        flows = self._tiling.run(self._motion, self._model.motion, inputs, 1, stay=("flow", "back"))
+        return flows["flow"], flows["back"]
 
     def _enlarge(self, window: Window[Seen]) -> Luma:
         reference = window.items[window.reference]
