@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True, help="a cache of models.spmc.data")
     parser.add_argument("--models", type=Path, default=Path(__file__).parents[1])
     parser.add_argument("--name", default="spmc_x4")
-    parser.add_argument("--count", type=int, default=24, help="clips to calibrate on")
+    parser.add_argument("--count", type=int, default=60, help="clips to calibrate on")
     given = parser.parse_args()
     model = find_model(given.models / given.name, "fp32")
     recorded = record(model, load_clips(given.clips, given.count))
