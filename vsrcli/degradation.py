@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.formats import PixelLayout
+from vsrcli.media.parameters import repeatable
 from vsrcli.media.planes import Frame, Plane, from_video_frame, to_video_frame
 from vsrcli.media.resample import PlanesResampler, to_samples
 from vsrcli.media.swscale import FilterScaler
@@ -137,7 +138,7 @@ def compress(
     encoder.width, encoder.height = first.width, first.height
     encoder.pix_fmt = first.layout.pix_fmt
     encoder.time_base, encoder.framerate = 1 / rate, rate
-    encoder.options = {"crf": f"{crf:g}", "preset": preset}
+    encoder.options = {"crf": f"{crf:g}", "preset": preset, **repeatable(codec)}
     encoder.thread_type, encoder.thread_count = "FRAME", threads
     decoder = av.CodecContext.create(encoder.codec.canonical_name, "r")
     assert isinstance(decoder, av.VideoCodecContext)

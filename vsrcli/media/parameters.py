@@ -78,6 +78,17 @@ def encoder_options(
     return options
 
 
+def repeatable(codec: str) -> dict[str, str]:
+    """Return the options without which CODEC, here, would not repeat its bytes from run to run.
+
+    x264's AVX-512 code for macroblock trees reads memory it has not written. AVX2 costs up to a
+    tenth of the encoder's speed.
+    """
+    if codec in ("libx264", "libx264rgb") and _has_avx512():
+        return {_PARAMETERS[codec]: "asm=avx2"}
+    return {}
+
+
 def read_hdr(info: MediaInfo) -> HdrMetadata:
     """Return the static HDR metadata of a video's first frame; decodes it only if it is HDR."""
     if info.tags.transfer not in (PQ, HLG) or info.sequence:
@@ -111,11 +122,7 @@ def _own_parameters(settings: EncoderSettings) -> list[str]:
     if settings.codec == "libx265":
         pools = [f"pools={settings.threads}"] if settings.threads else []
         return ["log-level=none", *pools]
-    if settings.codec in ("libx264", "libx264rgb") and _has_avx512():
-        # x264's AVX-512 code for macroblock trees reads memory it has not written: the same frames
-        # then give other bytes from run to run. AVX2 costs a tenth of the encoder's speed.
-        return ["asm=avx2"]
-    return []
+    return list(repeatable(settings.codec).values())
 
 
 @cache
