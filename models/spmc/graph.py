@@ -101,8 +101,9 @@ class Graph:
         """What the network holds within -LIMIT..LIMIT: tensors with their format, nodes to move.
 
         These are the inputs of the concatenations that convolutions read, whatever lies on the way
-        from there back to the last computation and forth to the convolution, and results held
-        within the limits. All of it has one format, so it is moved and joined as bytes.
+        from there back to the last computation and forth to the convolution, results held within
+        the limits, and what fixed filters read and give. All of it has one format, so it is moved
+        and joined as bytes.
         """
         tensors, moves = [], []
         for node in self.nodes:
@@ -114,6 +115,8 @@ class Graph:
                     tensors += [*node.input]
             elif node.op_type == "Clip" and self.makes(node.input[0], "Conv"):
                 tensors.append(node.output[0])
+            elif self._is_filter(node):
+                tensors += [node.input[0], node.output[0]]
         tensors += [node.output[0] for node in moves]
         tensors += [node.input[0] for node in moves if node.op_type in MOVES]
         step: Format = [
@@ -123,6 +126,10 @@ class Graph:
             }
         ]
         return dict.fromkeys(tensors, step), [node.name for node in moves]
+
+    def _is_filter(self, node: onnx.NodeProto) -> bool:
+        """Whether NODE is a fixed filter, which has no bias, of what is held within the limits."""
+        return node.op_type == "Conv" and len(node.input) == 2 and self.is_wide(node)
 
     def _way_to_convolution(self, name: str) -> list[onnx.NodeProto] | None:
         """Transpositions between tensor NAME and a convolution; None if it leads to none."""

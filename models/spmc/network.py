@@ -8,7 +8,7 @@ by the sum of the weights; what goes there is how far a pixel is from what the e
 says at its place, its innovation; the canvas is held phase by phase on the low-resolution grid, so
 no convolution runs at high resolution; the recurrence goes from one output frame to the next along
 the flow instead of over the window, and carries, besides a hidden state, the detail found last,
-moved on the fine grid where it keeps its sub-pixel place.
+moved on and between the pixels of the fine grid, where it keeps its sub-pixel place.
 
 Made for eight bits: whatever enters the convolutions around sampling and splatting is held within
 -LIMIT..LIMIT, where a step of 1/64 is fine enough, so that all of it can share one integer format
@@ -36,11 +36,12 @@ from models.spmc.geometry import (
     bicubic_phases,
     flows_to,
     inverse,
+    moved_detail,
     nearest,
-    nearest_detail,
     off_grid,
     places,
     read,
+    slopes,
     splat,
 )
 from models.spmc.motion import Motion, conv
@@ -148,12 +149,17 @@ class Fusion(nn.Module):
         self.head = conv(config.channels, PHASES)
         self.head.weight.data.mul_(0.1)
         self.register_buffer("bicubic", bicubic_phases(), persistent=False)
+        self.register_buffer("slopes", slopes(), persistent=False)
         self.splat = splat
 
     def enlarge(self, pictures: Tensor) -> Tensor:
         """PICTURES [B, 1, H, W] enlarged by bicubic, phase by phase [B, PHASES, H, W]."""
         padded = F.pad(pictures.float(), (2, 2, 2, 2), mode="replicate")
         return F.conv2d(padded, self.bicubic).float()
+
+    def carried(self, detail: Tensor, flow: Tensor) -> Tensor:
+        """DETAIL [B, PHASES, H, W] of the last frame, moved along FLOW [B, 2, H, W], as `seen`."""
+        return bounded(moved_detail(seen(detail), flow, self.slopes))
 
     def compensate(
         self, neighbours: Tensor, flows: Tensor, reference: Tensor, enlarged: Tensor
@@ -201,7 +207,7 @@ class Fusion(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The next HIDDEN [B, H, W, C] and DETAIL [B, PHASES, H, W], what bicubic lacks.
 
-        CANVAS is of `compensate`. HIDDEN and DETAIL given, the latter as `seen` says, are those of
+        CANVAS is of `compensate`. HIDDEN and DETAIL given, the latter as `carried`, are those of
         the last frame, moved to the REFERENCE [B, 1, H, W] along FLOW [B, 2, H, W].
         """
         active = activity(reference.float())
@@ -233,7 +239,7 @@ class Fusion(nn.Module):
         window = frames.transpose(0, 1), flows.unsqueeze(0)
         canvas = self.compensate(*window, reference, enlarged)
         hidden = nearest(hidden.permute(0, 2, 3, 1), state_flow)
-        detail = nearest_detail(seen(detail), state_flow)
+        detail = self.carried(detail, state_flow)
         hidden, detail = self.advance(canvas, reference, hidden, detail, state_flow)
         luma = F.pixel_shuffle(enlarged + detail, SCALE).clamp(0, 1)
         return luma, hidden.permute(0, 3, 1, 2), detail
@@ -285,7 +291,7 @@ class Spmc(nn.Module):
             window = self.window(frames, t, radius, *steps)
             with torch.set_grad_enabled(learns and t >= before):
                 hidden = nearest(hidden, flow)
-                moved = nearest_detail(seen(detail), flow)
+                moved = self.fusion.carried(detail, flow)
                 canvas = self.fusion.compensate(*window, reference, enlarged[:, t])
                 hidden, detail = self.fusion.advance(canvas, reference, hidden, moved, flow)
             details.append(detail)

@@ -115,6 +115,27 @@ def test_detail_is_read_on_its_own_fine_grid(torch: Any, x: float, y: float) -> 
     torch.testing.assert_close(picture[..., 8:-8, 8:-8], expected[..., 8:-8, 8:-8])
 
 
+@pytest.mark.parametrize(("x", "y"), [(1.1, 0), (0.35, -0.6), (-1.17, 0.88)])
+def test_detail_is_carried_between_fine_pixels(torch: Any, x: float, y: float) -> None:
+    """Of waves five fine pixels long, far better than at the nearest one; whole steps are exact."""
+    from models.spmc.geometry import moved_detail, nearest_detail, slopes
+
+    def waves(x: float, y: float) -> Any:
+        rows, columns = torch.meshgrid(torch.arange(36.0), torch.arange(48.0), indexing="ij")
+        return (torch.sin((columns + 4 * x) * 1.2 + (rows + 4 * y) * 0.4))[None, None]
+
+    detail = torch.pixel_unshuffle(waves(0, 0), 4)
+    flow = moved(torch, x, y)
+    found, nearest = moved_detail(detail, flow, slopes()), nearest_detail(detail, flow)
+    wrong = [
+        float((torch.pixel_shuffle(each, 4) - waves(x, y))[..., 8:-8, 8:-8].square().mean())
+        for each in (found, nearest)
+    ]
+    assert wrong[0] < 0.2 * wrong[1]
+    whole = moved(torch, 0.5, -0.25)
+    assert torch.equal(moved_detail(detail, whole, slopes()), nearest_detail(detail, whole))
+
+
 def test_a_flow_and_its_inverse_lead_back(torch: Any) -> None:
     """Of a motion that turns and stretches, by up to three pixels; and of a step of two pixels."""
     from models.spmc.geometry import compose, inverse
