@@ -26,8 +26,6 @@ from models.spmc.reduction import Clip, compress_luma, degrade_luma
 from models.spmc.shots import crops, shots
 from vsrcli.degradation import Kind
 
-Picture = Clip | NDArray[np.float32]
-"""HR frames [T, H, W], 0..255: whole numbers, or between what is true and what a teacher made."""
 CRFS = (18, 21, 21, 24, 28)
 KINDS: tuple[Kind, ...] = ("bi", "contest", "bd")
 FACTORS = (4, 3, 2)
@@ -82,16 +80,11 @@ def prepare_photos(folder: Path, cache: Path, length: int, each: int) -> None:
 
 
 def load(cache: Path) -> list[dict[str, Clip]]:
-    """Every clip of a cache, by the names it is stored under, and as `taught_NAME` what a teacher
-    (models.spmc.teach) made of the input NAME."""
+    """Every clip of a cache, by the names it is stored under."""
     clips = []
     for path in sorted(cache.glob("*.npz")):
         with np.load(path) as stored:
             clips.append(dict(stored))
-        lesson = cache / "teacher" / path.name
-        if lesson.is_file():
-            with np.load(lesson) as stored:
-                clips[-1] |= {f"taught_{name}": pictures for name, pictures in stored.items()}
     return clips
 
 
@@ -99,29 +92,21 @@ class Clips:
     """Random training patches from clips held in memory."""
 
     def __init__(
-        self,
-        clips: list[dict[str, Clip]],
-        length: int,
-        patch: int,
-        mixture: dict[str, float],
-        taught: float = 0.0,
+        self, clips: list[dict[str, Clip]], length: int, patch: int, mixture: dict[str, float]
     ) -> None:
-        """Sequences of LENGTH frames, PATCH x PATCH LR pixels; MIXTURE: share of each kind.
-
-        TAUGHT: share of the teacher in HR frames, the rest being the truth. Of kinds that have a
-        teacher only clips with one are taken then.
-        """
-        self.length, self.patch, self.taught = length, patch, taught
+        """Sequences of LENGTH frames, PATCH x PATCH LR pixels; MIXTURE: share of each kind."""
+        self.length, self.patch = length, patch
         self.kinds, self.shares = list(mixture), list(mixture.values())
         self.clips = [
             clip
             for clip in clips
             if len(clip["hr"]) >= length and min(clip["bi_x4"].shape[1:]) >= patch
         ]
-        self._pools: dict[str, tuple[list[dict[str, Clip]], list[float]]] = {}
+        # Large clips hold more to see, though less than their area says.
+        self.weights = [float(np.prod(clip["hr"].shape[1:])) ** 0.5 for clip in self.clips]
 
     def sample(self, count: int, factor: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-        """HR [B, T, FACTOR * P, FACTOR * P], as taught, and LR [B, T, P, P] in 0..1, augmented."""
+        """HR [B, T, FACTOR * P, FACTOR * P] and LR [B, T, P, P] in 0..1, augmented."""
         pairs = [
             augment(*max(self._pick(factor), self._pick(factor), key=contrast))
             for _ in range(count)
@@ -129,41 +114,26 @@ class Clips:
         high, low = (np.stack([pair[side] for pair in pairs]) for side in (0, 1))
         return torch.from_numpy(high).float() / 255, torch.from_numpy(low).float() / 255
 
-    def _pick(self, factor: int) -> tuple[Picture, Clip]:
-        name = f"{random.choices(self.kinds, self.shares)[0]}_x{factor}"
-        clip = random.choices(*self._pool(f"taught_{name}"))[0]
-        low = clip[name]
+    def _pick(self, factor: int) -> tuple[Clip, Clip]:
+        clip = random.choices(self.clips, self.weights)[0]
+        kind = random.choices(self.kinds, self.shares)[0]
+        low = clip[f"{kind}_x{factor}"]
         t, y, x = (
             random.randint(0, size - wanted)
             for size, wanted in zip(low.shape, (self.length, self.patch, self.patch), strict=True)
         )
         size, stop = self.patch, t + self.length
         of_low = slice(y, y + size), slice(x, x + size)
-        of_high = tuple(slice(at.start * factor, at.stop * factor) for at in of_low)
-        high = clip["hr"][t:stop, *of_high]
-        if self.taught and f"taught_{name}" in clip:
-            lesson = clip[f"taught_{name}"][t:stop, *of_high]
-            high = high + np.float32(self.taught) * (lesson.astype(np.float32) - high)
-        return high, low[t:stop, *of_low]
-
-    def _pool(self, lesson: str) -> tuple[list[dict[str, Clip]], list[float]]:
-        """The clips to take from, and how often: those with the LESSON, if it is wanted and any is.
-
-        Large clips hold more to see, though less than their area says.
-        """
-        if lesson not in self._pools:
-            have = [clip for clip in self.clips if self.taught and lesson in clip] or self.clips
-            often = [float(np.prod(clip["hr"].shape[1:])) ** 0.5 for clip in have]
-            self._pools[lesson] = have, often
-        return self._pools[lesson]
+        of_high = (slice(at.start * factor, at.stop * factor) for at in of_low)
+        return clip["hr"][t:stop, *of_high], low[t:stop, *of_low]
 
 
-def contrast(pair: tuple[Picture, Clip]) -> float:
+def contrast(pair: tuple[Clip, Clip]) -> float:
     """Standard deviation of the first LR patch: of two candidates the richer is taken."""
     return float(pair[1][0].std())
 
 
-def augment(high: Picture, low: Clip) -> tuple[Picture, Clip]:
+def augment(high: Clip, low: Clip) -> tuple[Clip, Clip]:
     """Random time reversal, flips and transposition, the same for both."""
     for axis in range(3):
         if random.random() < 0.5:

@@ -62,8 +62,6 @@ class Recipe:
     stills: float = 0.0
     """Share of steps in which clips stand still, a while before anything is learnt from them: the
     state must settle there, and neither drift nor go on changing."""
-    taught: float = 0.0
-    """Share of the pictures of models.spmc.teach in what is learnt, where the cache has them."""
     seed: int = 0
 
 
@@ -300,7 +298,7 @@ def main() -> None:
     torch.manual_seed(recipe.seed)
     shapes = {(int(stage["length"]), int(stage["patch"])) for stage in recipe.stages}
     cache = load(given.cache)
-    clips = {shape: Clips(cache, *shape, recipe.mixture, recipe.taught) for shape in shapes}
+    clips = {shape: Clips(cache, *shape, recipe.mixture) for shape in shapes}
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
     run = Run(recipe, checkpoint, given.weights, given.motion, given.device)
     train(run, clips, given.hours)

@@ -55,35 +55,6 @@ def test_pairs_lie_on_each_other(clips: Any, factor: int) -> None:
     assert float((reduced(high, low).clamp(0, 1) - low)[inner].abs().max()) <= 0.51 / 255
 
 
-def test_what_is_learnt_lies_between_truth_and_teacher(clips: Any) -> None:
-    """Where there is a teacher; of the kinds that one has taught, only clips that have one."""
-    from models.spmc.data import Clips
-
-    lessons = [clips[0], clips[1] | {"taught_bi_x4": 255 - clips[1]["hr"]}]
-
-    def slope(kind: str, factor: int, share: float) -> float:
-        """1 if the truth is learnt, -1 if the teacher is, who says the opposite."""
-        high, low = Clips(lessons, 4, 16, {kind: 1.0}, share).sample(8, factor)
-        small = high.unflatten(-1, (16, factor)).mean(-1).unflatten(-2, (16, factor)).mean(-2)
-        small, low = small - small.mean(), low - low.mean()
-        return float((small * low).sum() / (small.abs() * low.abs()).sum())
-
-    assert slope("bi", 4, 0.0) > 0.9
-    assert slope("bi", 4, 1.0) < -0.9
-    assert slope("bi", 4, 0.3) > 0.9 and slope("bi", 4, 0.7) < -0.9
-    assert slope("bi", 2, 1.0) > 0.9 and slope("bd", 4, 1.0) > 0.9
-
-
-def test_lessons_lie_beside_the_clips(torch: Any, tmp_path: Path) -> None:
-    from models.spmc.data import load
-
-    (tmp_path / "teacher").mkdir()
-    for name in "ab":
-        np.savez(tmp_path / f"{name}.npz", hr=np.zeros((1, 4, 4), np.uint8))
-    np.savez(tmp_path / "teacher" / "b.npz", bi_x4=np.ones((1, 4, 4), np.uint8))
-    assert [sorted(clip) for clip in load(tmp_path)] == [["hr"], ["hr", "taught_bi_x4"]]
-
-
 @pytest.mark.parametrize("factor", ["2", "3", "4"])
 def test_learns_at_every_factor(clips: Any, tmp_path: Path, factor: str) -> None:
     from models.spmc.data import Clips
