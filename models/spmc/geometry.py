@@ -149,33 +149,33 @@ def nearest_detail(detail: Tensor, flow: Tensor) -> Tensor:
     return _taken(detail, index).reshape(batch, PHASES, height, width)
 
 
-def slopes() -> Tensor:
-    """A convolution [3 * PHASES, PHASES, 3, 3] of a picture held phase by phase: to the picture
-    itself, and by how much it rises across and down, from one pixel of its fine grid to the next.
+def slopes() -> tuple[Tensor, Tensor]:
+    """Two convolutions [PHASES, PHASES, 3, 3] of a picture held phase by phase: to how much it
+    rises across, and down, from one pixel of its fine grid to the next.
     """
-    weights = torch.zeros(3, PHASES, PHASES, 3, 3)
+    weights = torch.zeros(2, PHASES, PHASES, 3, 3)
     for phase in range(PHASES):
-        weights[0, phase, phase, 1, 1] = 1
         row, column = divmod(phase, SCALE)
         for step in (-1, 1):  # half the difference of the pixels on both sides
             cell, there = divmod(column + step, SCALE)
-            weights[1, phase, row * SCALE + there, 1, 1 + cell] += step / 2
+            weights[0, phase, row * SCALE + there, 1, 1 + cell] += step / 2
             cell, there = divmod(row + step, SCALE)
-            weights[2, phase, there * SCALE + column, 1 + cell, 1] += step / 2
-    return weights.flatten(0, 1)
+            weights[1, phase, there * SCALE + column, 1 + cell, 1] += step / 2
+    return weights[0], weights[1]
 
 
-def moved_detail(detail: Tensor, flow: Tensor, slopes: Tensor) -> Tensor:
+def moved_detail(detail: Tensor, flow: Tensor, slopes: tuple[Tensor, Tensor]) -> Tensor:
     """DETAIL [B, PHASES, H, W] read at p + FLOW(p), FLOW [B, 2, H, W]; alike.
 
     The nearest pixel of the fine grid, and what it rises by from there on: interpolation of the
     first order, as good as bicubic for half a fine pixel at most. SLOPES: of the function.
     """
-    found = F.conv2d(nearest_detail(detail, flow), slopes, padding=1)
+    found = nearest_detail(detail, flow)
     fine = flow * SCALE
     rest = (fine - fine.round()).to(found.dtype)
-    shares = torch.cat([torch.ones_like(rest[:, :1]), rest], 1)
-    return (found.unflatten(1, (3, PHASES)) * shares.unsqueeze(2)).sum(1)
+    # One convolution for each: cutting a result in two would copy it.
+    across, down = (F.conv2d(found, weights, padding=1) for weights in slopes)
+    return found + across * rest[:, :1] + down * rest[:, 1:]
 
 
 def canvas_index(place: Tensor, stride: int, phase_stride: int) -> Tensor:

@@ -83,20 +83,93 @@ def half(picture: Tensor) -> Tensor:
     return F.conv2d(rows, taps.reshape(1, 1, 1, 4), stride=(1, 2))
 
 
+BLOCK = 4
+"""Pixels of a side that settle together."""
+AROUND = 5
+"""Blocks of a side that are looked at around each."""
+NEAR = 0.15
+"""How far apart, in pixels, flows are that may be the same motion, unless the network says else."""
+DOUBT = 3
+"""What the network says of its flow beside it, as logarithms: its weight, and how many NEAR are near,
+for blocks and for pixels."""
+STRESS = 16
+"""How many times larger these are than what the network gives, which shares an integer format with
+the flow itself."""
+MOST = 4
+"""Beyond -MOST..MOST it says no more."""
+
+
+def around() -> Tensor:
+    """Filters [AROUND^2, 1, AROUND, AROUND] each of which finds one of the blocks around."""
+    return torch.eye(AROUND**2).reshape(AROUND**2, 1, AROUND, AROUND)
+
+
+def nearness() -> Tensor:
+    """Shares [1, AROUND^2, 1, 1] of these by their distance, a Gaussian of two blocks."""
+    axis = torch.arange(AROUND) - AROUND // 2
+    square = axis[:, None] ** 2 + axis[None] ** 2
+    return torch.exp(-square / 8).reshape(1, -1, 1, 1)
+
+
+def alike(difference: Tensor, near: Tensor) -> Tensor:
+    """Near 1 where DIFFERENCE [..., 2, H, W] of two flows is less than NEAR, else near 0."""
+    ratio = difference / near
+    apart = 1 + (ratio * ratio).sum(-3, keepdim=True)
+    return 1 / (apart * apart)  # a power takes several times as long
+
+
+class Settle(nn.Module):
+    """What is found for one pixel, drawn to what is found around it where that moves alike.
+
+    Motion is smooth but for its edges, and the errors of its estimate are not: on clean pictures of
+    aliased detail, and on compressed ones, they are several times the flow's own change. So blocks
+    take the mean of those around that are near in flow, a bilateral filter with flow itself as
+    its range, and pixels go as far towards that as they are near it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("around", around(), persistent=False)
+        self.register_buffer("nearness", nearness(), persistent=False)
+
+    def forward(self, flow: Tensor, doubt: Tensor) -> Tensor:
+        """FLOW [B, 2, H, W], H and W multiples of BLOCK, settled by DOUBT [B, DOUBT, H, W]."""
+        said = (doubt * STRESS).clamp(-MOST, MOST).exp()
+        weight = said[:, :1]
+        sums = F.avg_pool2d(torch.cat([flow * weight, weight, said[:, 1:2]], 1), BLOCK)
+        mean = sums[:, :2] / sums[:, 2:3]
+        others = self._around(mean).unflatten(0, (-1, 2)).transpose(1, 2)
+        shares = (self._around(sums[:, 2:3]) * self.nearness).unsqueeze(2)
+        shares = shares * alike(others - mean.unsqueeze(1), NEAR * sums[:, 3:].unsqueeze(1))
+        mean = (others * shares).sum(1) / shares.sum(1)
+        smooth = F.interpolate(mean, scale_factor=BLOCK, mode="bilinear", align_corners=False)
+        rest = smooth - flow
+        return flow + rest * alike(rest, NEAR * said[:, 2:])
+
+    def _around(self, planes: Tensor) -> Tensor:
+        """PLANES [B, C, h, w] as [B * C, AROUND^2, h, w]: every block's surroundings."""
+        reach = AROUND // 2
+        padded = F.pad(planes.flatten(0, 1).unsqueeze(1), (reach,) * 4, mode="replicate")
+        return F.conv2d(padded, self.around)
+
+
 class Motion(nn.Module):
     """Motion estimation, coarse to fine: each level corrects the flow of the coarser one.
 
     At each level the neighbour is warped by the flow found so far and a small network sees both
-    pictures and what still differs. The coarse levels, where motion is large, look twice.
+    pictures and what still differs. The coarse levels, where motion is large, look twice. In the
+    end the flow settles.
     """
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(self._level(count) for count in channels)
+        said = [2] * (len(channels) - 1) + [2 + DOUBT]
+        self.levels = nn.ModuleList(map(self._level, channels, said))
+        self.settle = Settle()
 
     @staticmethod
-    def _level(channels: int) -> nn.Sequential:
-        last = conv(channels, 2)
+    def _level(channels: int, said: int) -> nn.Sequential:
+        last = conv(channels, said)
         last.weight.data.mul_(0.1)  # starts near zero flow
         nn.init.zeros_(last.bias)
         layers: list[nn.Module] = [conv(5, channels), nn.ReLU(True)]
@@ -109,7 +182,7 @@ class Motion(nn.Module):
         return self.pyramid(reference, neighbour)[-1]
 
     def pyramid(self, reference: Tensor, neighbour: Tensor) -> list[Tensor]:
-        """The flow after every look, coarsest level first, each in pixels of its level."""
+        """The flow after every look, coarsest level first, in pixels of its level; then settled."""
         pictures = [torch.cat([reference, neighbour])]
         for _ in range(len(self.levels) - 1):
             pictures.append(half(pictures[-1]))
@@ -122,8 +195,10 @@ class Motion(nn.Module):
             if flows:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
             for _ in range(1 if number == len(self.levels) - 1 else 2):
-                flow = flow + self._look(level, *pair, flow)
+                found = self._look(level, *pair, flow)
+                flow = flow + found[:, :2]
                 flows.append(flow)
+        flows.append(self.settle(flow, found[:, 2:]))
         return flows
 
     @staticmethod

@@ -44,7 +44,7 @@ from models.spmc.geometry import (
     slopes,
     splat,
 )
-from models.spmc.motion import Motion, conv
+from models.spmc.motion import AROUND, BLOCK, Motion, conv
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class SpmcConfig:
 
     @property
     def multiple_of(self) -> int:
-        """H and W must be multiples of this: the coarsest motion level has whole pixels."""
-        return 2 ** (len(self.motion) - 1)
+        """H and W must be multiples of this: the coarsest motion level and blocks are whole."""
+        return max(2 ** (len(self.motion) - 1), BLOCK)
 
     @property
     def fusion_radius(self) -> int:
@@ -84,11 +84,13 @@ class SpmcConfig:
     def motion_radius(self) -> int:
         """How far a flow vector sees at rest: five convolutions a look, contrast, resampling.
 
-        The filter between two levels reaches a pixel of the finer one further than that.
+        The filter between two levels reaches a pixel of the finer one further than that. Then the
+        flow settles among blocks: two of those between which it is interpolated.
         """
         looks = [1] + [2] * (len(self.motion) - 1)
         seen = sum((5 * look + 4) * 2**level for level, look in enumerate(looks))
-        return seen + 2 ** (len(looks) - 1) - 1
+        settled = BLOCK * (AROUND // 2 + 2) - 1
+        return seen + 2 ** (len(looks) - 1) - 1 + settled
 
 
 def activity(picture: Tensor) -> Tensor:
@@ -149,7 +151,8 @@ class Fusion(nn.Module):
         self.head = conv(config.channels, PHASES)
         self.head.weight.data.mul_(0.1)
         self.register_buffer("bicubic", bicubic_phases(), persistent=False)
-        self.register_buffer("slopes", slopes(), persistent=False)
+        for name, weights in zip(("across", "down"), slopes(), strict=True):
+            self.register_buffer(name, weights, persistent=False)
         self.splat = splat
 
     def enlarge(self, pictures: Tensor) -> Tensor:
@@ -159,7 +162,7 @@ class Fusion(nn.Module):
 
     def carried(self, detail: Tensor, flow: Tensor) -> Tensor:
         """DETAIL [B, PHASES, H, W] of the last frame, moved along FLOW [B, 2, H, W], as `seen`."""
-        return bounded(moved_detail(seen(detail), flow, self.slopes))
+        return bounded(moved_detail(seen(detail), flow, (self.across, self.down)))
 
     def compensate(
         self, neighbours: Tensor, flows: Tensor, reference: Tensor, enlarged: Tensor

@@ -28,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.common.muon import Muon
 from models.spmc import real_motion
 from models.spmc.data import load
 from models.spmc.filming import photo_luma, unit
@@ -164,7 +165,7 @@ def attention(picture: Tensor) -> Tensor:
 def teach(motion: Motion, photos: list[Tensor], real: list[Pair], given: Namespace) -> None:
     """Train MOTION until the time is up; two of three steps on REAL pairs, if there are any."""
     average = {name: value.clone() for name, value in motion.state_dict().items()}
-    optimiser = torch.optim.Adam(motion.parameters(), betas=(0.9, 0.99))
+    optimiser = Muon(motion.parameters())
     started, seen, step = time.monotonic(), [], 0
     while (share := (time.monotonic() - started) / (given.hours * 3600)) < 1:
         for group in optimiser.param_groups:

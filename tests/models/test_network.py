@@ -191,3 +191,44 @@ def test_halved_pictures_show_no_pattern_that_is_not_there(torch: Any) -> None:
     assert float(half(fine)[..., 2:-2].abs().max()) < 0.002
     ramp = x.expand(1, 1, 64, 64).contiguous()
     torch.testing.assert_close(half(ramp)[0, 0, 5, 1:-1], 2 * x[1:31] + 0.5)
+
+
+def doubt(torch: Any, height: int = 32, width: int = 48) -> Any:
+    """What the network says of its flow if it has nothing to say."""
+    from models.spmc.motion import DOUBT
+
+    return torch.zeros(1, DOUBT, height, width)
+
+
+def test_a_noisy_flow_settles(torch: Any) -> None:
+    """Of a motion that turns and stretches; errors of a thirtieth of a pixel are halved."""
+    from models.spmc.motion import Settle
+
+    torch.manual_seed(0)
+    rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(48.0), indexing="ij")
+    truth = torch.stack([0.01 * columns - 0.02 * rows, 0.02 * columns + 0.01 * rows])[None]
+    noisy = truth + torch.randn_like(truth) / 30
+    found = Settle()(noisy, doubt(torch))
+    after, before = ((each - truth)[..., 8:-8, 8:-8].square().mean() for each in (found, noisy))
+    assert after < 0.2 * before
+
+
+def test_motion_edges_stay_where_they_are(torch: Any) -> None:
+    """An object three pixels faster than what is behind it, in the middle of a block."""
+    from models.spmc.motion import Settle
+
+    flow = torch.zeros(1, 2, 32, 48)
+    flow[:, 0, 9:23, 14:31] = 3
+    assert float((Settle()(flow, doubt(torch)) - flow).abs().max()) < 0.05
+
+
+def test_flow_that_is_doubted_follows_what_is_trusted(torch: Any) -> None:
+    """A block that says a twentieth of a pixel less than those around, and that it knows little."""
+    from models.spmc.motion import Settle
+
+    flow, said = torch.ones(1, 2, 32, 48), doubt(torch)
+    flow[:, :, 12:16, 20:24] = 0.95
+    said[:, 0, 12:16, 20:24] = -0.25
+    trusted = float(Settle()(flow, doubt(torch))[0, 0, 13:15, 21:23].mean())
+    doubted = float(Settle()(flow, said)[0, 0, 13:15, 21:23].mean())
+    assert trusted < doubted and doubted > 0.97

@@ -1,0 +1,42 @@
+"""The optimiser that steps by orthogonalised momentum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    """The package, which the `train` extra installs."""
+    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 144), (64, 16), (32, 32)])
+def test_all_directions_become_alike(torch: Any, rows: int, columns: int) -> None:
+    from models.common.muon import orthogonalised
+
+    torch.manual_seed(0)
+    matrix = torch.randn(rows, columns) @ torch.diag(10.0 ** torch.linspace(0, -1.5, columns))
+    found = torch.linalg.svdvals(orthogonalised(matrix))
+    assert float(found.max()) < 1.3
+    assert float((found > 0.6).float().mean()) > 0.9
+
+
+def test_a_small_direction_is_learnt_as_fast_as_a_large_one(torch: Any) -> None:
+    """Two outputs of a convolution, one of which matters a hundred times less to the loss."""
+    from models.common.muon import Muon
+
+    layer = torch.nn.Conv2d(2, 2, 1)
+    torch.nn.init.zeros_(layer.weight), torch.nn.init.zeros_(layer.bias)
+    before = layer.weight.detach().clone()
+    optimiser = Muon(layer.parameters())
+    optimiser.param_groups[0]["lr"] = 0.1
+    given = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(2, 2, 1, 1)
+    error = layer(given) - given * torch.tensor([1.0, 0.01]).reshape(1, 2, 1, 1)
+    error.square().sum().backward()
+    optimiser.step()
+    moved = (layer.weight.detach() - before).diagonal().flatten()
+    assert float(moved.min()) > 0.5 * float(moved.max()) > 0
+    assert layer.bias.any()  # by Adam
