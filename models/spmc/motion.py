@@ -90,8 +90,8 @@ AROUND = 5
 NEAR = 0.15
 """How far apart, in pixels, flows are that may be the same motion, unless the network says else."""
 DOUBT = 3
-"""What the network says of its flow beside it, as logarithms: its weight, and how many NEAR are near,
-for blocks and for pixels."""
+"""What the network says of its flow beside it, in logarithms: its weight, and what is near, times
+NEAR, for blocks and for pixels."""
 STRESS = 16
 """How many times larger these are than what the network gives, which shares an integer format with
 the flow itself."""
