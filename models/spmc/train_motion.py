@@ -28,11 +28,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.muon import Muon
 from models.spmc import real_motion
 from models.spmc.data import load
 from models.spmc.filming import photo_luma, unit
 from models.spmc.motion import Motion
+from models.spmc.muon import Muon
 from models.spmc.network import SpmcConfig
 from models.spmc.real_motion import Pair
 

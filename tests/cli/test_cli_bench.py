@@ -74,7 +74,11 @@ def test_table_and_comparison_with_what_json_said(
     (row,) = json.loads(first.stdout)["rows"]
     assert (row["device"], row["precision"], row["width"], row["scale"]) == ("cpu", "fp32", 48, 4)
     assert row["job_fps"] == pytest.approx(1 / row["job_seconds"])
-    assert 0 < row["further_seconds"] < 10  # how much less than a whole job is left to chance here
+    first_frame, others = row["first_frame_seconds"], row["job_frames"] - 1
+    assert 0 < first_frame < row["job_seconds"] * row["job_frames"] and others > 0
+    assert first_frame + others * row["further_seconds"] == pytest.approx(
+        row["job_seconds"] * row["job_frames"]
+    )
     assert "measuring 1 of 1: cpu fp32 48x32 x4 3 frames" in first.stderr
 
     second = run("--size", "48x32", "--frames", "3", "--compare", before, "--quiet")

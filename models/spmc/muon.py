@@ -13,6 +13,8 @@ from torch import Tensor
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
 """Of the iteration's polynomial: it lifts small singular values fast and leaves all near 1."""
 ITERATIONS = 5
+LEAST_OUTPUTS = 3
+"""Convolutions with fewer are Adam's: there are no directions to speak of."""
 LENGTH = 0.2
 """Root mean square of a step's entries, in learning rates: about what Adam's steps have."""
 
@@ -31,8 +33,12 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
 
 
+def _is_for_muon(parameter: Tensor) -> bool:
+    return parameter.ndim == 4 and len(parameter) >= LEAST_OUTPUTS
+
+
 class Muon(torch.optim.Adam):
-    """Adam for biases and what else is no convolution of several outputs; Muon for the rest.
+    """Muon for convolutions of LEAST_OUTPUTS and more, Adam for biases and what else there is.
 
     Adam's estimate weighs every number by itself; a convolution's step by that is dominated by a
     few directions. Here all directions of its momentum count alike. Both kinds of step are about
@@ -48,7 +54,7 @@ class Muon(torch.optim.Adam):
         """One step along the gradients; those of convolutions are used up."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is not None and parameter.ndim == 4 and len(parameter) > 1:
+                if parameter.grad is not None and _is_for_muon(parameter):
                     self._step_convolution(parameter, group["lr"])
                     parameter.grad = None
         super().step(closure)
