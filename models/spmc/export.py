@@ -38,15 +38,15 @@ from models.spmc.network import Spmc, SpmcConfig
 from models.spmc.rotation import rotate
 
 HERE = Path(__file__).parent
-VERSION = "11"
+VERSION = "12"
 WINDOW = 5
 MOTION_ALLOWANCE = 20
 """Motion, in LR pixels, that a tile's halo covers on top of what the convolutions see."""
 TRAINING_DATA = (
-    "About 70 web-encoded clips (Pexels licence, Apache-2.0, BSD, MIT, CC0, CC-BY) and photographs "
-    "(CC0, CC-BY, CC-BY-SA, BSD, Unsplash and Pexels licences) moved synthetically; inputs reduced "
-    "by anti-aliased bicubic, by Gaussian blur, or as by ffmpeg through x264 at crf 18 to 28. "
-    "No benchmark clip."
+    "About 70 web-encoded clips (Pexels licence, Apache-2.0, BSD, MIT, CC0, CC-BY), photographs "
+    "(CC0, CC-BY, CC-BY-SA, BSD, Unsplash and Pexels licences) moved synthetically, and pictures "
+    "drawn by a program; inputs reduced by anti-aliased bicubic, by Gaussian blur, or as by ffmpeg "
+    "through x264 at crf 18 to 28. No benchmark clip."
 )
 PAPER = (
     "Tao, Gao, Liao, Wang, Jia: Detail-revealing Deep Video Super-resolution, "

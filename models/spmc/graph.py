@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.spmc.geometry import LIMIT
 
-LEAST_CHANNELS = 8
-"""Convolutions with fewer channels, in or out, stay float: the bicubic skip, which is exact, and
-the beginnings of the motion levels, where coarse steps would be felt and little is computed."""
+LEAST_INPUTS, LEAST_OUTPUTS = 4, 8
+"""Convolutions of fewer channels stay float: the bicubic skip, which is exact, what halves pictures
+or finds the blocks around."""
 OUTPUTS_AT_ONCE = 16
 """What onnxruntime's fast integer convolution computes together; with fewer it takes another."""
 MOVES = ("Reshape", "Gather", "Transpose", "Unsqueeze")
@@ -23,9 +24,11 @@ Format = list[dict[str, object]]
 
 
 def widen(model: onnx.ModelProto) -> None:
-    """Give convolutions of many channels to a few as many as go together; the rest is cut off.
+    """Let convolutions of many channels to a few find as many values as go together.
 
-    Those are the ends of the motion levels, two channels each: three times as fast with sixteen.
+    Those are the ends of the motion levels and of the scorer, two, five and one channel each. They
+    give out a few places of a row at once, a value of each being a channel: three of five, eight of
+    two, sixteen of one. What a value is made of stays the same.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -35,27 +38,93 @@ def widen(model: onnx.ModelProto) -> None:
         if node.op_type != "Conv":
             continue
         count, inputs = weights[node.input[1]].dims[:2]
-        if count < OUTPUTS_AT_ONCE and inputs >= LEAST_CHANNELS:
-            for place in (1, 2):
-                filters = numpy_helper.to_array(weights[node.input[place]])
-                more = [(0, OUTPUTS_AT_ONCE - count)] + [(0, 0)] * (filters.ndim - 1)
-                node.input[place] = f"{node.name}_wide_{place}"
-                wide = numpy_helper.from_array(np.pad(filters, more), node.input[place])
+        if count < OUTPUTS_AT_ONCE and inputs >= LEAST_INPUTS:
+            places = OUTPUTS_AT_ONCE // count
+            for number in (1, 2):
+                values = numpy_helper.to_array(weights[node.input[number]])
+                node.input[number] = f"{node.name}_wide_{number}"
+                wide = numpy_helper.from_array(several(values, places), node.input[number])
                 graph.initializer.append(wide)
-            nodes.append(_cut(node, count, graph.initializer))
+            _stride(node, places)
+            nodes += _in_a_row(node, places * count, count, graph.initializer)
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.value_info[:]
 
 
-def _cut(node: onnx.NodeProto, count: int, initializers: Any) -> onnx.NodeProto:
-    """A node that hands on the first COUNT channels of what NODE makes, under the same name."""
+def several(values: NDArray[np.float32], places: int) -> NDArray[np.float32]:
+    """Weights [O, I, h, w] or biases [O] of a convolution that finds PLACES of a row at once.
+
+    [OUTPUTS_AT_ONCE, I, h, w + PLACES - 1] or [OUTPUTS_AT_ONCE]: a place after the other, zeros
+    for what is left.
+    """
+    if values.ndim == 1:
+        made = np.tile(values, places)
+    else:
+        each = [
+            np.pad(values, [(0, 0)] * 3 + [(place, places - 1 - place)]) for place in range(places)
+        ]
+        made = np.concatenate(each)
+    return np.pad(made, [(0, OUTPUTS_AT_ONCE - len(made))] + [(0, 0)] * (made.ndim - 1))
+
+
+def _stride(node: onnx.NodeProto, places: int) -> None:
+    """Let NODE, whose filters were made wider for it, go PLACES pixels of a row at a time."""
+    attributes = {each.name: each for each in node.attribute}
+    top, left, bottom, right = attributes["pads"].ints
+    height, width = attributes["kernel_shape"].ints
+    for name, wanted in (
+        ("pads", (top, left, bottom, right + places - 1)),
+        ("kernel_shape", (height, width + places - 1)),
+        ("strides", (1, places)),
+    ):
+        attributes[name].ints[:] = wanted
+
+
+def _in_a_row(
+    node: onnx.NodeProto, used: int, count: int, initializers: Any
+) -> list[onnx.NodeProto]:
+    """Nodes that lay the first USED channels NODE makes, COUNT of every place, side by side.
+
+    The result has the name and shape that of NODE had. Row by row the values lie that way already.
+    """
     named = node.output[0]
-    node.output[0] = f"{named}_wide"
-    bounds = {f"{named}_start": 0, f"{named}_end": count, f"{named}_axis": 1}
-    for name, value in bounds.items():
-        initializers.append(numpy_helper.from_array(np.array([value], np.int64), name))
-    return onnx.helper.make_node("Slice", [node.output[0], *bounds], [named], name=f"{named}_cut")
+    parts = [f"{named}_{part}" for part in ("wide", "last", "used", "row", "first")]
+    wide, last, of_use, row, first = parts
+    node.output[0] = wide
+    values = {"zero": [0], "used_end": [used], "three": [3], "row_shape": [0, 0, -1, count]}
+    name = {key: f"{named}_{key}" for key in values}
+    for key, value in values.items():
+        initializers.append(numpy_helper.from_array(np.array(value, np.int64), name[key]))
+    make = onnx.helper.make_node
+    return [
+        make("Shape", [node.input[0]], [f"{named}_width"], name=f"{named}_get_width", start=3),
+        make("Transpose", [wide], [last], name=f"{named}_to_last", perm=(0, 2, 3, 1)),
+        make(
+            "Slice",
+            [last, name["zero"], name["used_end"], name["three"]],
+            [of_use],
+            name=f"{named}_use",
+        ),
+        make("Reshape", [of_use, name["row_shape"]], [row], name=f"{named}_to_row"),
+        make("Transpose", [row], [first], name=f"{named}_to_first", perm=(0, 3, 1, 2)),
+        make(
+            "Slice",
+            [first, name["zero"], f"{named}_width", name["three"]],
+            [named],
+            name=f"{named}_cut",
+        ),
+    ]
+
+
+def measure_bytes(model: onnx.ModelProto) -> None:
+    """Let a quantised MODEL take shapes from bytes: nothing is to become float for its shape."""
+    maker = {output: node for node in model.graph.node for output in node.output}
+    for node in model.graph.node:
+        if node.op_type == "Shape" and node.input[0] in maker:
+            source = maker[node.input[0]]
+            if source.op_type == "DequantizeLinear":
+                node.input[0] = source.input[0]
 
 
 class Graph:
@@ -68,7 +137,10 @@ class Graph:
 
     def is_wide(self, node: onnx.NodeProto) -> bool:
         """Whether NODE is a convolution of enough channels to be worth fewer bits."""
-        return node.op_type == "Conv" and min(self._shapes[node.input[1]][:2]) >= LEAST_CHANNELS
+        if node.op_type != "Conv":
+            return False
+        outputs, inputs = self._shapes[node.input[1]][:2]
+        return inputs >= LEAST_INPUTS and outputs >= LEAST_OUTPUTS
 
     def makes(self, name: str, *operators: str) -> bool:
         """Whether tensor NAME comes out of one of OPERATORS."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.spmc.geometry import warp
+from models.spmc.geometry import LIMIT, warp
 
 
 class _KeepLayout(torch.autograd.Function):
@@ -60,7 +60,10 @@ def box(picture: Tensor, axis: int) -> Tensor:
 
 
 def contrast(picture: Tensor) -> Tensor:
-    """PICTURE [B, 1, H, W] less its local mean, over its local deviation: motion is seen by it."""
+    """PICTURE [B, 1, H, W] less its local mean, over twice its local deviation, -LIMIT..LIMIT.
+
+    Motion is seen by it.
+    """
     rows, columns = (torch.ones_like(picture[:1, :, :1]), torch.ones_like(picture[:1, :, :, :1]))
     whole = box(rows, 3) * box(columns, 2)  # fewer at the edges
 
@@ -68,7 +71,8 @@ def contrast(picture: Tensor) -> Tensor:
         return box(box(x, 2), 3) / whole
 
     difference = picture - local(picture)
-    return difference / (local(difference * difference) + 4e-4).sqrt()
+    ratio = difference / (4 * local(difference * difference) + 16e-4).sqrt()
+    return ratio.clamp(-LIMIT, LIMIT)
 
 
 def half(picture: Tensor) -> Tensor:
@@ -157,8 +161,8 @@ class Motion(nn.Module):
     """Motion estimation, coarse to fine: each level corrects the flow of the coarser one.
 
     At each level the neighbour is warped by the flow found so far and a small network sees both
-    pictures and what still differs. The coarse levels, where motion is large, look twice. In the
-    end the flow settles.
+    pictures and that flow, all of it within -LIMIT..LIMIT. The coarse levels, where motion is
+    large, look twice. In the end the flow settles.
     """
 
     def __init__(self, channels: tuple[int, ...]) -> None:
@@ -172,7 +176,7 @@ class Motion(nn.Module):
         last = conv(channels, said)
         last.weight.data.mul_(0.1)  # starts near zero flow
         nn.init.zeros_(last.bias)
-        layers: list[nn.Module] = [conv(5, channels), nn.ReLU(True)]
+        layers: list[nn.Module] = [conv(4, channels), nn.ReLU(True)]
         for _ in range(3):
             layers += [conv(channels, channels), nn.ReLU(True)]
         return nn.Sequential(*layers, last)
@@ -204,5 +208,5 @@ class Motion(nn.Module):
     @staticmethod
     def _look(level: nn.Module, first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
         found = warp(second, flow)
-        seen = torch.cat([first, found, first - found, flow * 0.1], 1)
+        seen = torch.cat([first, found, (flow * 0.05).clamp(-LIMIT, LIMIT)], 1)
         return keep_layout(keep_layout(level(seen)).float().contiguous())

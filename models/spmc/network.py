@@ -52,9 +52,9 @@ class SpmcConfig:
     """Sizes of the network; the defaults are those of the shipped weights."""
 
     channels: int = 64
-    """Channels of the residual blocks."""
-    blocks: int = 6
-    """Residual blocks of the detail fusion."""
+    """Channels of the stream that the residual blocks add to."""
+    inner: tuple[int, ...] = (32, 48, 48, 48, 48, 48)
+    """Channels within each residual block of the detail fusion, between its two convolutions."""
     state: int = 32
     """Channels of the hidden state that goes from one output frame to the next."""
     score: int = 16
@@ -78,7 +78,7 @@ class SpmcConfig:
 
         One per 3x3 convolution, one from splatting, two from bicubic enlargement.
         """
-        return 2 + 2 + 1 + 1 + 2 * self.blocks + 1
+        return 2 + 2 + 1 + 1 + 2 * len(self.inner) + 1
 
     @property
     def motion_radius(self) -> int:
@@ -107,9 +107,9 @@ def activity(picture: Tensor) -> Tensor:
 class Residual(nn.Module):
     """x + conv(relu(conv(x))), starting near the identity."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
-        self.first, self.second = conv(channels, channels), conv(channels, channels)
+        self.first, self.second = conv(channels, inner), conv(inner, channels)
         self.second.weight.data.mul_(0.1)
         nn.init.zeros_(self.second.bias)
 
@@ -146,7 +146,7 @@ class Fusion(nn.Module):
         # Eight-bit convolutions are three times faster if the channels they read come in fours.
         self.scorer = nn.Sequential(conv(8, config.score), nn.ReLU(True), conv(config.score, 1))
         self.merge = conv(2 * PHASES + 4 + config.state + PHASES, config.channels)
-        self.body = nn.Sequential(*(Residual(config.channels) for _ in range(config.blocks)))
+        self.body = nn.Sequential(*(Residual(config.channels, inner) for inner in config.inner))
         self.project = nn.Conv2d(config.channels, config.state, 1)
         self.head = conv(config.channels, PHASES)
         self.head.weight.data.mul_(0.1)

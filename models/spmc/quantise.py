@@ -27,7 +27,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from models.spmc.graph import Graph, widen
+from models.spmc.graph import Graph, measure_bytes, widen
 from models.spmc.network import STATE_LEVELS
 from vsrcli.networks.card import Model, find_model
 from vsrcli.networks.session import CPU, Arrays, Session, Values, array_of
@@ -121,6 +121,7 @@ def quantise(source: Path, target: Path, recorded: list[Arrays], averaged: bool)
             },
         )
     made = onnx.load(target)
+    measure_bytes(made)
     del made.metadata_props[:]
     onnx.helper.set_model_props(made, card)
     target.write_bytes(made.SerializeToString(deterministic=True))

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from models.spmc.data import Clips, load
 from models.spmc.geometry import SCALE
+from models.spmc.muon import Muon
 from models.spmc.network import Spmc, SpmcConfig
 
 AVERAGE = 0.999
@@ -50,8 +51,8 @@ class Recipe:
     """Fields of SpmcConfig."""
     stages: list[dict[str, float]]
     """One after the other: steps, rate (of learning, at the start), batch, length (frames), patch
-    (LR pixels), loss ("charbonnier" or "l2"), motion (its learning rate, as a share; 0: it stays as
-    it is)."""
+    (LR pixels), loss ("charbonnier" or "root"), motion (its learning rate, as a share; 0: it stays
+    as it is)."""
     mixture: dict[str, float]
     """Share of each kind of degraded input."""
     final_rate: float = 0.02
@@ -172,7 +173,7 @@ class Run:
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         # Motion was trained before, with known flows; it learns on in stages that say so.
         groups = [self.network.fusion.parameters(), self.network.motion.parameters()]
-        self.optimiser = torch.optim.Adam([{"params": list(g)} for g in groups], betas=(0.9, 0.99))
+        self.optimiser = Muon([{"params": list(g)} for g in groups])
         self.step = 0
         if checkpoint.is_file():
             self.load()
@@ -235,7 +236,7 @@ class Run:
         if factor < SCALE:
             outputs = reduced(outputs, high)
         error = outputs - high
-        loss = error.square().mean() * 10 if stage.get("loss") == "l2" else charbonnier(error)
+        loss = (root if stage.get("loss") == "root" else charbonnier)(error)
         if still:
             loss = loss + outputs.diff(dim=1).abs().mean()
         self.optimiser.zero_grad(set_to_none=True)
@@ -254,6 +255,15 @@ class Run:
 def charbonnier(error: Tensor) -> Tensor:
     """Mean of sqrt(error^2 + 1e-6): L1 without its corner."""
     return torch.sqrt(error.square() + 1e-6).mean()
+
+
+def root(error: Tensor) -> Tensor:
+    """Root of the mean square of ERROR [B, T, H, W], mean over the batch.
+
+    Within a sequence that is the squared error, which PSNR counts. Between them it lets those with
+    small errors, such as all that are enlarged by two, count for more than their squares would.
+    """
+    return (error.square().mean((1, 2, 3)) + 1e-8).sqrt().mean()
 
 
 def train(run: Run, clips: dict[tuple[int, int], Clips], hours: float) -> None:

@@ -12,13 +12,14 @@ import pytest
 from vsrcli.networks.card import find_model
 
 FLOAT = find_model(precision="fp32")
-WIDE, ALL = {"motion": 3 * 7, "fusion": 18}, {"motion": 5 * 7 + 6 + 2, "fusion": 20}
+WIDE, ALL = {"motion": 4 * 7, "fusion": 18}, {"motion": 5 * 7 + 6 + 2, "fusion": 20}
 """Convolutions of enough channels for fewer bits, and all. Motion looks seven times, with five each
 time, halves the pictures three times, along rows and columns, and finds the blocks around each two
 times; fusion has two that score, the second for one channel, two slopes of the last detail, the
 merging one, two in each of six blocks, two at the end, and the bicubic skip."""
-INTEGERS = {"motion": 4 * 7, "fusion": 19}
-"""Convolutions in eight bits: also the last of every look and of the score, given more channels."""
+INTEGERS = {"motion": 5 * 7, "fusion": 19}
+"""Convolutions in eight bits: also the last of every look and of the score, which find several
+places at once."""
 
 
 @pytest.fixture(scope="module")

@@ -138,18 +138,33 @@ def test_detail_is_carried_between_fine_pixels(torch: Any, x: float, y: float) -
 
 def test_a_flow_and_its_inverse_lead_back(torch: Any) -> None:
     """Of a motion that turns and stretches, by up to three pixels; and of a step of two pixels."""
-    from models.spmc.geometry import compose, inverse
+    from models.spmc.geometry import inverse, warp
 
     rows, columns = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
     flow = torch.stack([0.06 * (rows - 20) + 1, 0.05 * (columns - 30) - 1]).unsqueeze(0)
     assert float(flow.abs().amax()) > 2.5
-    there_and_back = compose(flow, inverse(flow))[..., 8:-8, 8:-8]
+    there_and_back = (flow + warp(inverse(flow), flow))[..., 8:-8, 8:-8]
     assert float(there_and_back.abs().max()) < 0.002
-    assert float(compose(flow, -flow)[..., 8:-8, 8:-8].abs().max()) > 0.1
+    assert float((flow + warp(-flow, flow))[..., 8:-8, 8:-8].abs().max()) > 0.1
     step = torch.where(columns < 32, 2.0, 0.0).expand(1, 2, 48, 64)
     found = inverse(step)
     assert (found[..., :30] == -2).all() and (found[..., 34:] == 0).all()
     assert set(found.unique().tolist()) <= {-2.0, 0.0}
+
+
+def test_flows_are_put_together_at_the_nearest_pixel(torch: Any) -> None:
+    """Of a step of two pixels no mean is made; of a slow change it is within half of that."""
+    from models.spmc.geometry import compose
+
+    rows, columns = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
+    first = moved(torch, 1.4, -0.6, 48, 64)
+    step = torch.where(columns < 32, 2.0, 0.0).expand(1, 2, 48, 64)
+    found = compose(first, step)
+    assert torch.equal(found, first + torch.where(columns < 31, 2.0, 0.0))
+    slow = torch.stack([0.02 * rows, 0.03 * columns]).unsqueeze(0)
+    exact = first + torch.stack([0.02 * (rows - 0.6), 0.03 * (columns + 1.4)])
+    off = (compose(first, slow) - exact)[..., 1:-1, 1:-2].abs()
+    assert 0.005 < float(off.max()) <= 0.015
 
 
 def test_motion_learns_when_told_to(torch: Any) -> None:
@@ -170,7 +185,7 @@ def test_motion_learns_when_told_to(torch: Any) -> None:
 def test_frames_that_only_lead_up_change_no_picture_and_teach_nothing(torch: Any) -> None:
     from models.spmc.network import Spmc, SpmcConfig
 
-    network = Spmc(SpmcConfig(channels=16, blocks=1, state=4, motion=(8, 8)))
+    network = Spmc(SpmcConfig(channels=16, inner=(16,), state=4, motion=(8, 8)))
     torch.nn.init.normal_(network.fusion.head.weight)
     frames = torch.rand(1, 5, 16, 16)
     whole = network(frames)

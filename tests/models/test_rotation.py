@@ -18,7 +18,7 @@ def test_a_rotated_network_gives_the_same(torch: Any) -> None:
     from models.spmc.rotation import rotate
 
     torch.manual_seed(0)
-    network = Spmc(SpmcConfig(channels=16, blocks=2, state=8, motion=(8, 8))).eval()
+    network = Spmc(SpmcConfig(channels=16, inner=(16, 16), state=8, motion=(8, 8))).eval()
     network.fusion.merge.weight.data[3] *= 40
     seen: list[Any] = []
     network.fusion.merge.register_forward_hook(lambda _, __, out: seen.append(out))

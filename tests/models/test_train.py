@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-TINY = {"channels": 16, "blocks": 1, "state": 4, "score": 16, "motion": (8, 8)}
+TINY = {"channels": 16, "inner": (16,), "state": 4, "score": 16, "motion": (8, 8)}
 STAGE = {"steps": 4, "rate": 1e-3, "batch": 1, "length": 4, "patch": 16}
 PEERS = """
 import torch
@@ -119,7 +119,7 @@ def test_added_blocks_begin_as_the_identity(torch: Any) -> None:
     from models.spmc.network import Spmc, SpmcConfig
     from models.spmc.train import begin_from
 
-    few, more = Spmc(SpmcConfig(**TINY)), Spmc(SpmcConfig(**{**TINY, "blocks": 3}))
+    few, more = Spmc(SpmcConfig(**TINY)), Spmc(SpmcConfig(**{**TINY, "inner": (16, 16, 16)}))
     begin_from(more, few.state_dict())
     frames = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
