@@ -29,7 +29,7 @@ from vsrcli.metrics import distortion
 WEIGHTS = Path(__file__).parent / "weights.pt"
 RADIUS = 2
 """Of the windows when the trained networks are measured."""
-STAGE: dict[str, float] = {"rate": 5e-4, "batch": 4, "length": 8, "patch": 32}
+STAGE: dict[str, float] = {"rate": 1.5e-3, "batch": 4, "length": 8, "patch": 32}
 MIXTURE = {"bi": 1.0}
 
 Compensate = Callable[..., tuple[Tensor, Tensor]]
