@@ -55,6 +55,18 @@ def test_pairs_lie_on_each_other(clips: Any, factor: int) -> None:
     assert float((reduced(high, low).clamp(0, 1) - low)[inner].abs().max()) <= 0.51 / 255
 
 
+def test_the_root_lets_small_errors_count(torch: Any) -> None:
+    """Of two sequences, one with a tenth of the error: a tenth, not a hundredth, of the loss."""
+    from models.spmc.train import root
+
+    error = torch.ones(2, 3, 4, 5) * torch.tensor([0.2, 0.02]).reshape(2, 1, 1, 1)
+    assert float(root(error)) == pytest.approx(0.11, rel=1e-3)
+    error.requires_grad_()
+    root(error).backward()
+    first, second = error.grad.abs().flatten(1).sum(1).tolist()
+    assert first == pytest.approx(second, rel=0.01)
+
+
 @pytest.mark.parametrize("factor", ["2", "3", "4"])
 def test_learns_at_every_factor(clips: Any, tmp_path: Path, factor: str) -> None:
     from models.spmc.data import Clips
