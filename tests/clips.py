@@ -215,6 +215,8 @@ def _add_video(output: Any, spec: ClipSpec) -> Any:
         options = {"auto-alt-ref": "0", "deadline": "realtime", "cpu-used": "8", "crf": "20"}
     if spec.codec == "libx265":
         options["x265-params"] = "log-level=none"
+        if spec.frames < 3:  # x265 takes DTS from a frame further on, and else makes some up
+            options["x265-params"] += ":bframes=0"
     stream = output.add_stream(
         spec.codec,
         rate=Fraction(spec.rate),
