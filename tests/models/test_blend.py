@@ -9,12 +9,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    reason = "torch is not installed (pip install 'vsr[train]')"
-    return pytest.importorskip("torch", reason=reason)
-
-
 def test_the_mean_counts_each_state_by_its_share(
     tmp_path: Path, torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

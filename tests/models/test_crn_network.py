@@ -16,12 +16,6 @@ CRN = Path(__file__).parents[2] / "models" / "crn"
 
 
 @pytest.fixture(scope="module")
-def torch() -> Any:
-    reason = "torch is not installed (pip install 'vsr[train]')"
-    return pytest.importorskip("torch", reason=reason)
-
-
-@pytest.fixture(scope="module")
 def network(torch: Any) -> Any:
     """The network with its weights."""
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")

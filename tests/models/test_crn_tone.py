@@ -8,12 +8,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    reason = "torch is not installed (pip install 'vsr[train]')"
-    return pytest.importorskip("torch", reason=reason)
-
-
 def test_a_change_is_the_polygon_through_the_nodes(torch: Any) -> None:
     from models.crn.tone import NODES, change
 

@@ -7,12 +7,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """The package, which the `train` extra installs."""
-    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
-
-
 @pytest.mark.parametrize(("rows", "columns"), [(16, 144), (64, 16), (32, 32)])
 def test_all_directions_become_alike(torch: Any, rows: int, columns: int) -> None:
     from models.spmc.muon import orthogonalised

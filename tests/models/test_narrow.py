@@ -7,12 +7,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """The package, which the `train` extra installs."""
-    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
-
-
 def network_of_twins(torch: Any) -> Any:
     """A small network whose channels C and C + 8 of every block say the same, twice as loudly."""
     from models.spmc.network import Spmc, SpmcConfig

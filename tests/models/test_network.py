@@ -7,12 +7,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """The package, which the `train` extra installs."""
-    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
-
-
 def moved(torch: Any, x: float, y: float, height: int = 9, width: int = 12) -> Any:
     """A flow that is the same everywhere."""
     return torch.tensor([x, y]).reshape(1, 2, 1, 1).expand(1, 2, height, width)

@@ -14,12 +14,6 @@ MOVED = (6.0, -2.0)
 FACTORS = (4, 3, 2)
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """The package, which the `train` extra installs."""
-    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
-
-
 @pytest.fixture
 def clip(torch: Any) -> dict[str, Any]:
     from models.spmc.reduction import degrade_luma

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """The package, which the `train` extra installs."""
-    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
-
 
 def test_a_rotated_network_gives_the_same(torch: Any) -> None:
     from models.spmc.network import Spmc, SpmcConfig

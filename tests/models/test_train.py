@@ -27,12 +27,6 @@ print("agreed")
 
 
 @pytest.fixture(scope="module")
-def torch() -> Any:
-    """The package, which the `train` extra installs."""
-    return pytest.importorskip("torch", reason="torch is not installed (pip install 'vsr[train]')")
-
-
-@pytest.fixture(scope="module")
 def clips(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     from models.spmc.data import load, store
 
