@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vsrcli.scenes import LONG_SIDE, SceneCuts, novelty, thumbnail
+from vsrcli.scenes import LONG_SIDE, NEAR, SEARCH, SceneCuts, novelty, thumbnail
 
 Luma = NDArray[np.float32]
 HEIGHT, WIDTH = 108, 192
@@ -81,6 +81,14 @@ def test_a_dissolve_is_no_cut() -> None:
 
 def test_wild_motion_is_not_a_cut_at_every_frame() -> None:
     assert len(cuts_of([scene(seed) for seed in range(20)])) <= 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_wider_search_finds_no_less(seed: int) -> None:
+    first, second = (thumbnail(noisy(scene(s), s)) for s in (seed, seed + seed % 2))
+    second = np.roll(second, 3 * seed, 1)
+    wide, near, none = (novelty(second, first, search) for search in (SEARCH, NEAR, 0))
+    assert wide <= near + 1e-5 and near <= none + 1e-5
 
 
 def test_thumbnails_are_small_and_keep_the_mean() -> None:

@@ -102,7 +102,7 @@ class BenchRow:
     scale: float
     frames: int
     network_seconds: float | None = None
-    """Per frame, the network alone: from luma in memory to luma in memory, median."""
+    """Per frame, the network alone: from luma in memory to luma in memory."""
     network_memory: int | None = None
     """Peak of a process that does only that, in bytes."""
     job_seconds: float | None = None

@@ -29,7 +29,7 @@ Tick = Callable[[], None]
 
 _READ_AHEAD = 4
 """LR frames: decoders deliver in bursts."""
-_SEEN_AHEAD = 2
+SEEN_AHEAD = 2
 """LR frames with their flows, the one being looked at included: while motion is estimated, fusion
 runs, and each fills the moments in which the other has work for one core only."""
 _ENLARGED_AHEAD = 2
@@ -203,7 +203,7 @@ def enlarged(
     """
     with Overlap() as overlap:
         read = overlap.ahead(frames, _READ_AHEAD, "vsr-read")
-        seen = overlap.ahead(_looked_at(read, enlarger), _SEEN_AHEAD, "vsr-motion")
+        seen = overlap.ahead(_looked_at(read, enlarger), SEEN_AHEAD, "vsr-motion")
         width, height = enlarger.size
         depth = _ENLARGED_AHEAD if width * height <= USUAL_PIXELS else 1
         lumas = overlap.ahead(_with_luma(seen, enlarger), depth, "vsr-fusion")

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
 from vsrcli.errors import DeviceError
 from vsrcli.machine import peak_memory
+from vsrcli.making import SEEN_AHEAD
 from vsrcli.media.synthetic import MovingTexture
 from vsrcli.networks.card import DEFAULT_MODEL, find_model
 from vsrcli.networks.session import resolve_device
 from vsrcli.networks.spmc import SpmcUpscaler
 from vsrcli.options import UpscaleOptions
+from vsrcli.overlap import Overlap
 from vsrcli.stages import stage_times
 from vsrcli.upscale import upscale
 
 _LEAST_FRAMES = 3
 """Measured at least, after as many as it takes for the window and the caches to fill."""
+_DRAWN = 12
+"""Pictures in memory, shown there and back."""
 Result = TypeVar("Result")
 
 
@@ -53,7 +57,7 @@ class NetworkTime:
     """The network alone, from luma in memory to luma in memory."""
 
     seconds: float
-    """Per frame: the median."""
+    """Per frame: all of the time, by the number of frames."""
     memory: int | None
     """Peak of the process, in bytes; on a GPU not that of the GPU."""
     notes: tuple[str, ...]
@@ -75,26 +79,25 @@ class JobTime:
 
 
 def time_network(case: Case, seconds: float) -> NetworkTime:
-    """Enlarge pictures for about `seconds`. Raises ModelError and DeviceError."""
+    """Enlarge pictures for about `seconds`, as a job does: while one is enlarged, the motion of
+    the next is estimated. Raises ModelError and DeviceError.
+    """
     notes: list[str] = []
     device = resolve_device(case.device, notes.append)
     model = find_model(case.model or DEFAULT_MODEL, case.precision, device)
     upscaler = SpmcUpscaler(model, device, frames=case.frames, note=notes.append)
     texture = MovingTexture(case.size)
-    times: list[float] = []
-    index, filled = 0, upscaler.delay + 2
-    end = time.perf_counter() + seconds
-    while len(times) < _LEAST_FRAMES or time.perf_counter() < end:
-        luma = texture.luma(index)
-        started = time.perf_counter()
-        upscaler.push(luma)
-        passed = time.perf_counter() - started
-        index += 1
-        if index > filled:
-            times.append(passed)
-        elif index == filled:
-            end = time.perf_counter() + seconds
-    return NetworkTime(statistics.median(times), peak_memory(), tuple(dict.fromkeys(notes)))
+    drawn = [texture.luma(index) for index in range(_DRAWN)]
+    lumas = cycle([*drawn, *drawn[-2:0:-1]])  # there and back: no cut between them
+    with Overlap() as overlap:
+        seen = overlap.ahead(map(upscaler.look, lumas), SEEN_AHEAD, "vsr-motion")
+        for _ in range(upscaler.delay + 2):
+            upscaler.fuse(next(seen))
+        started, passed, frames = time.perf_counter(), 0.0, 0
+        while frames < _LEAST_FRAMES or passed < seconds:
+            upscaler.fuse(next(seen))
+            frames, passed = frames + 1, time.perf_counter() - started
+    return NetworkTime(passed / frames, peak_memory(), tuple(dict.fromkeys(notes)))
 
 
 def time_job(case: Case, clip: Path, output: Path) -> JobTime:

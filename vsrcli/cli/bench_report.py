@@ -19,11 +19,12 @@ _COLUMNS = ("decode", "motion", "fusion", "resampling", "encode")
 _PAPER_SIZE = (180, 144)
 """Input of the clips the paper measured time on."""
 _LEGEND = (
-    "s: seconds per output frame. Network: luma in memory to luma in memory, median. Job: file to "
-    "file with the default encoder, all of it by the number of frames. Peak: memory of the job. "
-    "Then the job's time in %: decoding, motion, fusion, resampling of chroma and everything else "
-    "done to planes, encoding (what it keeps the job waiting), and the rest, opening the network "
-    "included (once, so less in longer jobs). They overlap: the sum may exceed 100."
+    "s: seconds per output frame, all of the time by the number of frames. Network: luma in memory "
+    "to luma in memory, motion beside fusion as in a job. Job: file to file with the default "
+    "encoder. Peak: memory of the job. Then the job's time in %: decoding, motion, fusion, "
+    "resampling of chroma and everything else done to planes, encoding (what it keeps the job "
+    "waiting), and the rest, opening the network included (once, so less in longer jobs). They "
+    "overlap: the sum may exceed 100."
 )
 _PAPER_LEGEND = (
     "Seconds per frame at x4. The paper's figures (Tao et al., Detail-revealing Deep Video "

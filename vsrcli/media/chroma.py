@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.planes import Plane
@@ -24,6 +23,7 @@ from vsrcli.media.resample import (
     Matrix,
     PlanesResampler,
     chroma_offsets,
+    gaussian_matrix,
     resample,
     resample_matrix,
     to_samples,
@@ -52,12 +52,14 @@ class ChromaFromLuma:
         self._peak, self._depth = (1 << layout.depth) - 1, layout.depth
         self._offsets = chroma_offsets(layout, location)
         self._matrices = resampler.chroma
+        # scipy.ndimage would do as well, but takes an eighth of a second to import.
+        self._blur = _blur(self._matrices[0].shape[1]), _blur(self._matrices[1].shape[1])
         self._halving: dict[tuple[int, ...], tuple[Matrix, Matrix]] = {}
 
     def __call__(self, planes: Sequence[Plane], luma: Field) -> list[Plane]:
         """Cb and Cr of PLANES (Y, Cb, Cr) at the size of the enlarged LUMA [H, W] in 0..1."""
         low = resample(self._unit(planes[0]), *self._to_chroma_grid(planes[0].shape))
-        slope_of = _Slope(low)
+        slope_of = _Slope(low, self._blur)
         chroma = [self._unit(plane) for plane in planes[1:3]]
         slopes = [slope_of(plane) for plane in chroma]
         rows, columns = self._to_chroma_grid(luma.shape)
@@ -96,24 +98,28 @@ def _halving(size: int, offset: float | None) -> Matrix:
     return resample_matrix(size, -(-size // 2), scale=0.5, shift=shift, kernel="bilinear")
 
 
+def _blur(size: int) -> Matrix:
+    """What takes the mean around each of SIZE samples."""
+    return gaussian_matrix(size, size, sigma=_SIGMA)
+
+
 class _Slope:
     """How chroma follows LUMA, both on the low-resolution chroma grid: least squares around."""
 
-    def __init__(self, luma: Field) -> None:
-        self._luma, self._mean = luma, _around(luma)
-        self._variance = _around(luma * luma) - self._mean**2 + np.float32(_LUMA_NOISE)
+    def __init__(self, luma: Field, blur: tuple[Matrix, Matrix]) -> None:
+        self._blur = blur
+        self._luma, self._mean = luma, self._around(luma)
+        self._variance = self._around(luma * luma) - self._mean**2 + np.float32(_LUMA_NOISE)
 
     def __call__(self, chroma: Field) -> Field:
         """The slope, times the square of the correlation."""
-        mean = _around(chroma)
-        covariance = _around(self._luma * chroma) - self._mean * mean
-        variance = _around(chroma * chroma) - mean**2 + np.float32(_CHROMA_NOISE)
+        mean = self._around(chroma)
+        covariance = self._around(self._luma * chroma) - self._mean * mean
+        variance = self._around(chroma * chroma) - mean**2 + np.float32(_CHROMA_NOISE)
         slope: Field = covariance / self._variance
         slope *= slope * covariance / variance
         return slope
 
-
-def _around(field: Field) -> Field:
-    """The mean around every sample."""
-    found: Field = gaussian_filter(field, _SIGMA, truncate=2.5)
-    return found
+    def _around(self, field: Field) -> Field:
+        """The mean around every sample."""
+        return resample(field, *self._blur)

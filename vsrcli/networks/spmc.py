@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from vsrcli.networks.card import Model
 from vsrcli.networks.resident import Memory
-from vsrcli.networks.session import CPU, Device, Resident, Values, ignore, open_session
+from vsrcli.networks.session import (
+    CPU,
+    Device,
+    Resident,
+    Values,
+    ignore,
+    open_session,
+    usable_cores,
+)
 from vsrcli.networks.tiling import Tiling
 from vsrcli.scenes import SceneCuts
 from vsrcli.windows import SlidingWindows, Window, reach
@@ -72,7 +80,10 @@ class SpmcUpscaler:
         self._after = reach(self._frames)[1]
         self._model = model
         self._memory = Memory(device, spare=isinstance(tile, int))  # frames are large then
-        self._motion = open_session(model.motion.path, device, threads)
+        # Motion is a fifth of the work and is done beside fusion: threads enough to keep up with
+        # it, no more, waste less of the cores that both share.
+        few = -(-(threads or usable_cores()) // 4)
+        self._motion = open_session(model.motion.path, device, few)
         self._compose = open_session(model.compose.path, device, threads)
         self._fusion = open_session(model.fusion.path, device, threads)
         self._tiling = Tiling(tile, model.fusion, self._frames, device, note)
