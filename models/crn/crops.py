@@ -1,6 +1,6 @@
 """`vsr unmakeup` itself on close crops of held-out people, as they are shared: before and after.
 
-    python -m models.crn.crops --portraits DIR [--people 14] [--edit app|phone]
+    python -m models.crn.crops --portraits DIR [--edit app|phone]
 
 The people of split "test" whose photo allows a square of 1.25 face heights around the face, reduced
 to 512 x 512, edited as in a set of models.crn.evaluate and saved as JPEG 92, 4:2:0. PSNR of RGB
@@ -74,7 +74,7 @@ def main() -> None:
     """Print a line for everybody and the mean."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.crops", description=__doc__)
     parser.add_argument("--portraits", type=Path, required=True)
-    parser.add_argument("--people", type=int, default=14, help="at most so many")
+    parser.add_argument("--people", type=int, default=100, help="at most so many")
     parser.add_argument("--edit", choices=SETTINGS, default="app")
     given = parser.parse_args()
     edit, rows, curve = SETTINGS[given.edit], [], Curve()

@@ -34,7 +34,7 @@ def bytes_per_pixel(path: Path) -> dict[str, int]:
 def peak(path: Path, count: int) -> int:
     """Bytes per LR pixel that this process grew by at the peak of one run with COUNT frames."""
     options = ort.SessionOptions()
-    options.enable_mem_pattern = options.enable_mem_reuse = False
+    options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     # A tiny first run pays for threads and packed weights.
