@@ -137,6 +137,21 @@ def test_every_pair_is_looked_at_once(
     assert sum(Counting.batches.get("compose", [])) == composed
 
 
+@pytest.mark.parametrize(("threads", "few"), [(1, 1), (2, 1), (6, 2), (16, 4)])
+def test_motion_has_a_quarter_of_the_threads(
+    monkeypatch: pytest.MonkeyPatch, threads: int, few: int
+) -> None:
+    given: dict[str, int] = {}
+
+    def noting(path: Path, device: Device, threads: int) -> Session:
+        given[path.name.split(".")[1]] = threads
+        return open_session(path, device, 1)
+
+    monkeypatch.setattr(module, "open_session", noting)
+    SpmcUpscaler(tiny_model(), threads=threads)
+    assert given == {"motion": few, "compose": threads, "fusion": threads}
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (5, 16), (16, 16)])
 def test_sizes_are_padded_and_cropped(size: tuple[int, int]) -> None:
     frame = np.random.default_rng(0).random(size, np.float32)
