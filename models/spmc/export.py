@@ -38,7 +38,7 @@ from models.spmc.network import Spmc, SpmcConfig
 from models.spmc.rotation import rotate
 
 HERE = Path(__file__).parent
-VERSION = "12"
+VERSION = "13"
 WINDOW = 5
 MOTION_ALLOWANCE = 20
 """Motion, in LR pixels, that a tile's halo covers on top of what the convolutions see."""

@@ -132,6 +132,12 @@ STATE_LEVELS = {"hidden": round(128 / LIMIT), "detail": round(128 / LIMIT) * rou
 """Steps in 1 of the recurrent states where convolutions read them in eight bits: see `seen`."""
 
 
+def stepped(state: Tensor) -> Tensor:
+    """STATE, within -LIMIT..LIMIT, in the steps of eight bits; gradients pass it by."""
+    levels = STATE_LEVELS["hidden"]
+    return state + ((state * levels).round() / levels - state).detach()
+
+
 def seen(detail: Tensor) -> Tensor:
     """DETAIL [B, PHASES, H, W] as the next frame's convolutions see it."""
     # More than an eighth of the range is rare, and a finer step keeps still pictures stiller.
@@ -295,6 +301,8 @@ class Spmc(nn.Module):
             with torch.set_grad_enabled(learns and t >= before):
                 hidden = nearest(hidden, flow)
                 moved = self.fusion.carried(detail, flow)
+                if learns:  # what is fed back has to bear eight bits
+                    hidden, moved = stepped(hidden), stepped(moved)
                 canvas = self.fusion.compensate(*window, reference, enlarged[:, t])
                 hidden, detail = self.fusion.advance(canvas, reference, hidden, moved, flow)
             details.append(detail)
