@@ -130,6 +130,17 @@ def test_detail_is_carried_between_fine_pixels(torch: Any, x: float, y: float) -
     assert torch.equal(moved_detail(detail, whole, slopes()), nearest_detail(detail, whole))
 
 
+def test_steps_of_eight_bits_let_gradients_pass(torch: Any) -> None:
+    from models.spmc.network import stepped
+
+    state = torch.linspace(-2, 2, 999).requires_grad_()
+    found = stepped(state)
+    found.square().sum().backward()
+    assert torch.equal(found * 64, (found * 64).round())
+    assert float((found - state).detach().abs().max()) <= 1 / 128 + 1e-6
+    torch.testing.assert_close(state.grad, 2 * found.detach())
+
+
 def test_a_flow_and_its_inverse_lead_back(torch: Any) -> None:
     """Of a motion that turns and stretches, by up to three pixels; and of a step of two pixels."""
     from models.spmc.geometry import inverse, warp

@@ -61,6 +61,16 @@ def test_the_root_lets_small_errors_count(torch: Any) -> None:
     assert first == pytest.approx(second, rel=0.01)
 
 
+def test_in_decibels_a_tenth_less_counts_alike(torch: Any) -> None:
+    """Of two sequences, one with a tenth of the error: as much is gained by as large a share."""
+    from models.spmc.train import decibels
+
+    error = torch.ones(2, 3, 4, 5) * torch.tensor([0.2, 0.02]).reshape(2, 1, 1, 1)
+    smaller = [error * torch.tensor(share).reshape(2, 1, 1, 1) for share in ([0.9, 1], [1, 0.9])]
+    gained = [float(decibels(error) - decibels(each)) for each in smaller]
+    assert gained == pytest.approx([-np.log(0.9)] * 2, rel=0.05)
+
+
 @pytest.mark.parametrize("factor", ["2", "3", "4"])
 def test_learns_at_every_factor(clips: Any, tmp_path: Path, factor: str) -> None:
     from models.spmc.data import Clips
