@@ -27,7 +27,7 @@ from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pictures import read_still, words_lost, write_still
 from vsrcli.portraits.plan import plan
 from vsrcli.portraits.traces import LEAST_TRUST, trust
-from vsrcli.portraits.window import Window
+from vsrcli.portraits.window import Window, resized
 from vsrcli.unmakeup import UnmakeupResult, unmakeup
 
 TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")
@@ -570,6 +570,11 @@ def test_the_cascade_finds_the_astronaut() -> None:
     assert abs(face.x - 223) < 15 and abs(face.y - 113) < 20 and 95 < face.height < 150
 
 
+def test_two_threads_find_the_same_faces() -> None:
+    picture = np.asarray(astronaut())
+    assert find_faces(picture, threads=2) == find_faces(picture, threads=1) != []
+
+
 @pytest.mark.parametrize("name", ["coffee.png", "rocket.jpg", "brick.png"])
 def test_the_cascade_finds_nothing_where_there_is_nothing(name: str) -> None:
     with resources.as_file(resources.files("skimage") / "data" / name) as path:
@@ -599,6 +604,23 @@ def test_a_window_and_back_is_the_identity_on_smooth_pictures() -> None:
         back = window.give_back(there, (300, 260))
         inner = (slice(4, -4), slice(4, -4))
         assert np.abs(back - smooth[rows, columns])[inner].max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        ((100.25, 60.5, 180.75, 140.25), (31, 40)),  # smaller, inside
+        ((3.5, 1.25, 90.0, 199.5), (260, 300)),  # larger, near three edges
+        ((0.0, 0.0, 240.0, 200.0), (50, 60)),  # all of it
+    ],
+)
+def test_a_part_is_resized_as_the_whole_picture_would_be(
+    box: tuple[float, float, float, float], size: tuple[int, int]
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (200, 240, 1), dtype=np.uint8)
+    whole = Image.fromarray(picture[..., 0].astype(np.float32))
+    expected = whole.resize(size[::-1], Image.Resampling.BICUBIC, box)
+    assert np.abs(resized(picture, size, box)[..., 0] - np.asarray(expected)).max() < 0.01
 
 
 def test_wide_gamuts_are_taken_to_srgb_and_back() -> None:

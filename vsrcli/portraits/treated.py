@@ -22,7 +22,7 @@ def faces_of(source: Path, still: Still, options: UnmakeupOptions) -> list[Face]
         return [Face.in_box(*options.box)]
     samples = still.pixels if still.pixels.dtype == np.uint8 else (still.pixels >> 8)
     samples = np.repeat(samples, 3, axis=2) if samples.shape[2] == 1 else samples
-    faces = find_faces(samples.astype(np.uint8, copy=False))
+    faces = find_faces(samples.astype(np.uint8, copy=False), options.threads)
     if not faces and not options.whole:
         raise InputError(
             f"{source}: no face found; say where it is with --box x,y,w,h, or treat the whole "
