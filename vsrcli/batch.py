@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import vsrcli
@@ -15,10 +14,8 @@ from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
-from vsrcli.media.picture_files import kept_ending, picture_names
-from vsrcli.media.probe import probe
+from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_free
-from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
@@ -56,7 +53,8 @@ class BatchResult:
 
 def is_batch(source: Path, output: Path) -> bool:
     """Whether `source` is a folder whose files are enlarged one by one: with videos in it, or with
-    pictures of several sizes that go into a folder. (Pictures of one size are frames of a video.)
+    pictures of several sizes, or held in several ways, that go into a folder. (Pictures that are
+    alike are frames of a video.)
 
     Raises InputError if a picture cannot be read, UsageError if two would be called the same.
     """
@@ -180,13 +178,7 @@ def _works(source: Path, output: Path) -> list[Work]:
     videos = _videos(source)
     if videos:
         return _named(videos, source, output)
-    names = picture_names(source, output)
-    if names is None or not names.kept:
-        return []
-    pictures = find_source(source).pictures
-    if len({_size(each) for each in pictures} - {None}) < 2:
-        return []
-    return [(each, output / f"{each.stem}{kept_ending(each)}") for each in pictures]
+    return apart(source, picture_names(source, output))
 
 
 def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
@@ -201,16 +193,6 @@ def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
     if len({result.name.casefold() for _, result in works}) < len(works):
         raise UsageError(f"{output}: two videos of {source} would be called the same; rename one")
     return works
-
-
-@cache
-def _size(picture: Path) -> tuple[int, int] | None:
-    """Width and height; None of a damaged one, which is seen to where pictures are read."""
-    try:
-        info = probe(picture)
-    except InputError:
-        return None
-    return info.width, info.height
 
 
 def _videos(folder: Path) -> list[Path]:

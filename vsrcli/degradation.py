@@ -71,7 +71,7 @@ class Degradation:
         """
         if not scale > 1:
             raise UsageError(f"a scale of {scale:g} does not reduce anything: give more than 1")
-        if not noise >= 0:
+        if not 0 <= noise < math.inf:
             raise UsageError(f"a noise of {noise:g} is not possible: give 0 or more")
         self.size = reduced_size(size, scale, layout)
         """(width, height) of the reduced pictures."""

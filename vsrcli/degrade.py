@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +15,15 @@ from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.images import ImageWriter, picture_tags, turning_for
-from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
+from vsrcli.media.images import ImageWriter, picture_tags
+from vsrcli.media.picture_files import PictureNames, apart, check_pictures, picture_names
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import chroma_location
+from vsrcli.media.safely import check_free
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
+from vsrcli.media.turned import turning_for
 from vsrcli.media.writer import SegmentWriter
 from vsrcli.turning import Turning
 
@@ -67,10 +70,10 @@ class DegradeOptions:
     def __post_init__(self) -> None:
         if self.max_frames is not None and self.max_frames < 1:
             raise UsageError(f"--max-frames {self.max_frames}: must be at least 1")
-        if not self.scale > 1:
-            raise UsageError(f"--scale {self.scale:g}: must be above 1")
-        if not self.noise >= 0:
-            raise UsageError(f"--noise {self.noise:g}: must not be negative")
+        if not 1 < self.scale < math.inf:
+            raise UsageError(f"--scale {self.scale:g}: must be above 1, and finite")
+        if not 0 <= self.noise < math.inf:
+            raise UsageError(f"--noise {self.noise:g}: must be 0 or more, and finite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,25 @@ class DegradeResult:
     kind: Kind
     size_in: tuple[int, int]
     size: tuple[int, int]
-    """(width, height)."""
+    """(width, height); of the first of pictures that differ."""
     frames: int
     codec: str
     encoder_options: dict[str, str]
     bytes: int
-    """Size of the output file."""
+    """Size of the output file, or of all pictures."""
     dropped: tuple[str, ...]
     """A line for each stream of the source that the output does not have as it was."""
+    concealed: int
+    """Frames lost to damage and replaced by the one before."""
+    left_out: int
+    """Pictures lost to damage and not replaced."""
+    truncated: bool
+    """Whether the source ends early."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the output lacks anything because the source was damaged."""
+        return bool(self.concealed or self.left_out or self.truncated)
 
 
 def degrade(
@@ -102,8 +116,9 @@ def degrade(
 ) -> DegradeResult:
     """Reduce the video `source` into `output`, with its sound and everything else it holds.
 
-    The output appears under its name only when it is complete and verified. Raises UsageError,
-    InputError and OutputError.
+    The output appears under its name only when it is complete and verified; pictures of a folder
+    that differ in size, turning or pixel format one by one. Raises UsageError, InputError and
+    OutputError.
     """
     source, output = Path(source), Path(output)
     options = options or DegradeOptions()
@@ -111,6 +126,8 @@ def degrade(
     names = picture_names(source, output, lossless=True)
     if names is not None:
         _check_pictures(info, names, options)
+        if works := apart(source, names, lossless=True):
+            return _one_by_one(source, output, works, options, progress, note)
     else:
         check_output(source, output, overwrite=options.overwrite)
     reduction = Degradation(
@@ -127,6 +144,41 @@ def degrade(
     return _into_video(work) if names is None else _into_pictures(work, names)
 
 
+def _one_by_one(
+    source: Path,
+    output: Path,
+    works: list[tuple[Path, Path]],
+    options: DegradeOptions,
+    progress: Progress,
+    note: Note,
+) -> DegradeResult:
+    """Reduce pictures that are not alike. One that cannot be read is noted and left out."""
+    works = works[: options.max_frames]
+    for _, result in works:
+        check_free(result, overwrite=options.overwrite)
+    done, lost = [], 0
+    for number, (picture, result) in enumerate(works):
+        # Every picture has noise of its own, as frames have.
+        alone = replace(options, max_frames=None, seed=options.seed + number)
+        try:
+            done.append(degrade(picture, result, alone, note=note))
+        except InputError as failure:
+            lost += 1
+            note(str(failure))
+        progress(number + 1, len(works))
+    if not done:
+        raise InputError(f"{source}: none of its pictures can be reduced: see above")
+    return replace(
+        done[0],
+        source=str(source),
+        output=str(output),
+        frames=len(done),
+        bytes=sum(each.bytes for each in done),
+        dropped=tuple(dict.fromkeys(line for each in done for line in each.dropped)),
+        left_out=lost,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """What is to be done."""
@@ -139,42 +191,55 @@ class _Work:
     progress: Progress
     note: Note
 
-    def reduce(self, write: Callable[[Frame], object]) -> int:
-        """Reduce all frames and give each to `write`; return how many there were."""
+    def reduce(self, write: Callable[[Frame], object]) -> _Read:
+        """Reduce all frames and give each to `write`."""
         expected, limit = self.info.frames, self.options.max_frames
         if expected is not None and limit is not None:
             expected = min(expected, limit)
         done = 0
-        with Reader(self.info.path, info=self.info, max_frames=limit, note=self.note) as frames:
-            for frame in frames:
+        with Reader(self.info.path, info=self.info, max_frames=limit, note=self.note) as reader:
+            for frame in reader:
                 write(replace(frame, planes=self.reduction(frame.planes, frame.index)))
                 done += 1
                 self.progress(done, expected)
         if not done:
             raise InputError(f"{self.info.path}: no frame of it can be decoded")
-        return done
+        return _Read(done, reader.concealed, reader.left_out, reader.truncated)
 
     def result(
         self,
-        frames: int,
+        read: _Read,
         size: tuple[int, int],
         settings: EncoderSettings,
         files: Sequence[Path],
         streams: StreamPlan,
     ) -> DegradeResult:
-        """What was done: `frames` of `size`, into `files`."""
+        """What was done: what was `read`, reduced to `size`, into `files`."""
         return DegradeResult(
             source=str(self.info.path),
             output=str(self.output),
             kind=self.options.kind,
             size_in=(self.info.width, self.info.height),
             size=size,
-            frames=frames,
+            frames=read.frames,
             codec=settings.codec,
             encoder_options=dict(settings.options),
             bytes=sum(file.stat().st_size for file in files),
             dropped=streams.notes,
+            concealed=read.concealed,
+            left_out=read.left_out,
+            truncated=read.truncated,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read; the words are those of `DegradeResult`."""
+
+    frames: int
+    concealed: int
+    left_out: int
+    truncated: bool
 
 
 def _into_video(work: _Work) -> DegradeResult:
@@ -190,7 +255,7 @@ def _into_video(work: _Work) -> DegradeResult:
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         segment = Path(folder) / "segment"
         with SegmentWriter(segment, described, size, settings, layout, work.note) as writer:
-            frames = work.reduce(writer.write)
+            read = work.reduce(writer.write)
         assemble(
             [segment],
             info,
@@ -200,7 +265,7 @@ def _into_video(work: _Work) -> DegradeResult:
             overwrite=options.overwrite,
             note=work.note,
         )
-    return work.result(frames, size, settings, [output], streams)
+    return work.result(read, size, settings, [output], streams)
 
 
 def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOptions) -> None:
@@ -235,9 +300,9 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
         note=work.note,
     )
     with writer:
-        frames = work.reduce(writer.write)
+        read = work.reduce(writer.write)
     settings = EncoderSettings(str(names.codec))
-    return work.result(frames, size, settings, writer.files, streams)
+    return work.result(read, size, settings, writer.files, streams)
 
 
 def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:

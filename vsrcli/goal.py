@@ -13,12 +13,12 @@ from vsrcli.media.assemble import check_output
 from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout
-from vsrcli.media.images import turning_for
 from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
+from vsrcli.media.turned import turning_for
 from vsrcli.options import UpscaleOptions
 from vsrcli.turning import Turning, turning_of
 

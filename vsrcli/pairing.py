@@ -113,7 +113,9 @@ def pair_clips(
 
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key that puts "2" before "10"."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
 
 
 def _belongs(output: str, reference: str) -> bool:

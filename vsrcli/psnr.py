@@ -9,13 +9,16 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from vsrcli.errors import InputError, UsageError
+from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import Frame
-from vsrcli.media.probe import probe
+from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import Kernel, PlanesResampler, chroma_location
+from vsrcli.media.turned import turned, turning_for
 from vsrcli.metrics import FrameComparer, FrameScore
 from vsrcli.pairing import Clip, find_clips, is_collection, pair_clips
 from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
+from vsrcli.turning import Turning
 
 Progress = Callable[[int, int | None], None]
 BASELINES: tuple[Kernel, ...] = ("bicubic", "lanczos")
@@ -131,6 +134,8 @@ def _score_frames(
     """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
     scores: list[FrameScore] = []
     compare: Callable[[Frame, Frame], FrameScore] | None = None
+    if not _held_alike(reference.info, output.info):
+        notes.append(f"{output.info.path}: held otherwise than its reference: both turned upright")
     for number, (first, second) in enumerate(_pairs(reference, output, protocol)):
         if compare is None:
             compare = _comparison(first, second, kernel, protocol, notes, output.info.path)
@@ -187,12 +192,34 @@ def _resizer(frame: Frame, size: tuple[int, int], kernel: Kernel) -> Callable[[F
     return lambda found: replace(found, planes=planes(found.planes))
 
 
+def _held_alike(reference: MediaInfo, output: MediaInfo) -> bool:
+    """Whether the samples of both can be compared as they are stored.
+
+    So they can as well if the output has lost its matrix on the way, but is of the reference's size
+    as stored and not as shown.
+    """
+    turnings = [_turning(info) for info in (reference, output)]
+    if turnings[0] == turnings[1]:
+        return True
+    stored = [(info.width, info.height) for info in (reference, output)]
+    shown = [each.size(size) for each, size in zip(turnings, stored, strict=True)]
+    return stored[0] == stored[1] and shown[0] != shown[1]
+
+
+def _turning(info: MediaInfo) -> Turning:
+    return turning_for(info.display_matrix, layout_of(info.pix_fmt)) or Turning()
+
+
 def _pairs(reference: Reader, output: Reader, protocol: Protocol) -> Iterator[tuple[Frame, Frame]]:
-    """Frame i of the reference with frame i + offset of the output.
+    """Frame i of the reference with frame i + offset of the output; upright if held otherwise.
 
     Raises InputError when one clip ends before the other, unless told to stop there.
     """
     first, second = iter(reference), iter(output)
+    if not _held_alike(reference.info, output.info):
+        turnings = [_turning(reader.info) for reader in (reference, output)]
+        first = (turned(frame, turnings[0]) for frame in first)
+        second = (turned(frame, turnings[1]) for frame in second)
     skipped = [
         sum(1 for _ in islice(frames, max(0, count)))
         for frames, count in ((first, -protocol.offset), (second, protocol.offset))

@@ -25,8 +25,14 @@ class Turning:
 
     def back(self, plane: NDArray[Any]) -> NDArray[Any]:
         """What becomes PLANE when it is turned."""
-        plane = self._flipped(plane)
-        return plane.swapaxes(0, 1) if self.transposed else plane
+        return self.inverse.of(plane)
+
+    @property
+    def inverse(self) -> Turning:
+        """The way to turn back."""
+        if not self.transposed:
+            return self
+        return Turning(True, upside_down=self.mirrored, mirrored=self.upside_down)
 
     def size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of what was of this SIZE, and the reverse."""

@@ -13,10 +13,11 @@ from PIL import Image
 
 from tests.clips import make_frame
 from vsrcli.errors import InputError, OutputError, UsageError
-from vsrcli.media.images import ImageWriter, turned_layout
+from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames, check_pictures, numbered, picture_names
 from vsrcli.media.planes import ColourTags, Frame, layout_of
 from vsrcli.media.reader import Reader
+from vsrcli.media.turned import turned_layout
 from vsrcli.turning import Turning
 
 SIZE = (33, 21)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import typer
+
 from vsrcli.cli import degrade_options as option
 from vsrcli.cli.options import (
     JsonOption,
@@ -13,6 +15,7 @@ from vsrcli.cli.options import (
     VerboseOption,
 )
 from vsrcli.console import note, print_json, print_result, progress_bar
+from vsrcli.errors import ExitStatus
 
 
 def degrade_command(
@@ -63,3 +66,5 @@ def degrade_command(
             f"{result.output}: {result.frames} frames of {width}x{height}, "
             f"{' '.join([result.codec, settings]).strip()}, {result.bytes} bytes"
         )
+    if result.damaged:
+        raise typer.Exit(ExitStatus.DAMAGED)

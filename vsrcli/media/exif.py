@@ -23,6 +23,8 @@ LAYOUT = frozenset(
 """TIFF tags about the pixels' layout, the resolution and the profile, which the writer sets."""
 _EMPTY = 20
 """Bytes of an EXIF without entries: its header, a TIFF's, and a list of length 0."""
+_MARKS = (b"Exif\0\0", b"eXIf", b"EXIF", b"Raw profile type", b"II*\0", b"MM\0*")
+"""Without any of these in a file there is no EXIF: in a JPEG, a PNG, a WebP, an old PNG, a TIFF."""
 _ONE = 1 << 16
 _MATRICES = {
     1: (1, 0, 0, 1),
@@ -66,6 +68,25 @@ def read_exif(image: Image.Image) -> Image.Exif | None:
         return None
     # Pillow may have failed on it before, when it opened the file, and say that there is nothing.
     return exif if len(exif) or len(image.info.get("exif") or b"") <= _EMPTY else None
+
+
+def orientation_of(path: Path) -> int:
+    """Return EXIF's orientation of a picture file, 1 to 8; 1 if there is none or it is damaged.
+
+    Pillow would decode a PNG to look for it: files without EXIF are not opened with it.
+    """
+    from PIL import Image  # not for videos, which would begin later by its import
+
+    try:
+        data = path.read_bytes()
+        if not any(mark in data for mark in _MARKS):
+            return 1
+        with opened_picture(path) as image:
+            exif = read_exif(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 1
+    found = int(exif.get(ORIENTATION, 1)) if exif is not None else 1
+    return found if found in _MATRICES else 1
 
 
 def forget_layout(exif: Image.Exif) -> None:

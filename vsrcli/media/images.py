@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,9 +12,9 @@ from typing import Any, cast
 import av
 import numpy as np
 
-from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.formats import PixelLayout
 from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
@@ -23,7 +22,8 @@ from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
-from vsrcli.turning import Turning, turning_of
+from vsrcli.media.turned import turned, turned_layout
+from vsrcli.turning import Turning
 
 _WIDE, _HDR = (9, 11, 12), (16, 18)
 """ITU-T H.273: primaries of BT.2020 and P3, transfers PQ and HLG. Others pass for sRGB."""
@@ -131,8 +131,7 @@ class ImageWriter:
         return with_tags(data, self._codec, tags, colour=colour)
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
-        planes = tuple(np.ascontiguousarray(self._turning.of(plane)) for plane in frame.planes)
-        frame = replace(frame, planes=planes, layout=self._layout)
+        frame = turned(frame, self._turning)
         if frame.layout.kind == "gray" and self._limited:
             frame = _stretched(frame)  # swscale leaves the range of gray alone
         picture = self._repack(frame)
@@ -149,33 +148,6 @@ class ImageWriter:
                 (self._folder / path.name).replace(path)
             except OSError as failure:
                 raise unwritable(path, failure) from None
-
-
-def turned_layout(layout: PixelLayout, turning: Turning | None) -> PixelLayout:
-    """Return the layout of pictures of `layout` that are turned; of 4:2:2 it is 4:4:0.
-
-    Raises InputError where there is no such format, as for 4:1:1.
-    """
-    across, down = layout.log2_chroma
-    if turning is None or not turning.transposed or across == down:
-        return layout
-    swapped = {"422": "440", "440": "422"}
-    return layout_of(
-        re.sub(r"4\d\d", lambda found: swapped.get(found[0], "none"), layout.pix_fmt, count=1)
-    )
-
-
-def turning_for(matrix: tuple[int, ...] | None, layout: PixelLayout) -> Turning | None:
-    """Return how pictures of `layout` are turned, which cannot say that they are to be.
-
-    None if FFmpeg's display `matrix` asks for nothing, or for what cannot be done.
-    """
-    turning = turning_of(matrix)
-    try:
-        turned_layout(layout, turning)
-    except InputError:
-        return None
-    return turning if matrix else None
 
 
 def picture_tags(info: MediaInfo) -> Callable[[int], PictureTags]:

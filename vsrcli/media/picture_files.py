@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from vsrcli.errors import OutputError, UsageError
+from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media.probe import probe
 from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
 
@@ -101,6 +103,38 @@ def kept_ending(picture: Path, *, lossless: bool = False) -> str:
     """The ending of what `picture` becomes in a folder, see `picture_names`."""
     own = PictureNames(picture)
     return picture.suffix if own.lossless or (own.codec and not lossless) else ".png"
+
+
+def apart(
+    source: Path, names: PictureNames | None, *, lossless: bool = False
+) -> list[tuple[Path, Path]]:
+    """The pictures of folder SOURCE and what each becomes, one by one, of NAMES: a folder's.
+
+    Nothing if they are alike in size and in how EXIF turns them, so that they may be frames of one
+    video; LOSSLESS: and in pixel format, since bringing them to one loses something.
+    """
+    if names is None or not names.kept or not source.is_dir():
+        return []
+    pictures, folder = find_source(source).pictures, names.folder
+    forms = {form if lossless else form[:-1] for each in pictures if (form := _form(each))}
+    if len(forms) < 2:
+        return []
+    return [
+        (each, folder / f"{each.stem}{kept_ending(each, lossless=lossless)}") for each in pictures
+    ]
+
+
+@cache
+def _form(picture: Path) -> tuple[int, int, tuple[int, ...] | None, str] | None:
+    """Width, height, display matrix and pixel format.
+
+    None of a damaged one, which is seen to where it is read.
+    """
+    try:
+        info = probe(picture)
+    except InputError:
+        return None
+    return info.width, info.height, info.display_matrix, info.pix_fmt
 
 
 def check_pictures(

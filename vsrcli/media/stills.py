@@ -11,16 +11,23 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from ..turning import turning_of
 from .decoding import OnError
+from .exif import display_matrix, orientation_of
+from .planes import from_video_frame, to_video_frame
 from .sources import decoder_of, main_video, opened
 from .timeline import Timed
+from .turned import turned
 
 _PATIENCE = 2000
 """Packets to try before giving up on the first frame."""
 
 
 class PictureDecoder:
-    """Decodes picture files in their order, one tick each; iterate once."""
+    """Decodes picture files in their order, one tick each; iterate once.
+
+    One that EXIF has turned otherwise than the first is turned as that one is held.
+    """
 
     def __init__(self, pictures: tuple[Path, ...], on_error: OnError = "conceal") -> None:
         self.concealed = 0
@@ -32,11 +39,13 @@ class PictureDecoder:
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         """Yield the frames; an unreadable picture is handled as damage in a video is."""
         last: av.VideoFrame | None = None
+        held = orientation_of(self._pictures[0])
         for number, picture in enumerate(self._pictures):
             try:
                 with opened(picture) as container:
                     stream = main_video(container, str(picture))
                     last = first_frame(container, stream, str(picture))
+                last = _held_so(last, orientation_of(picture), held)
             except InputError:
                 if last is None or self._on_error == "stop":
                     raise
@@ -45,6 +54,15 @@ class PictureDecoder:
                     continue
                 self.concealed += 1
             yield Timed(last, number, 1)
+
+
+def _held_so(frame: av.VideoFrame, own: int, wanted: int) -> av.VideoFrame:
+    """FRAME, which is upright when turned as EXIF's orientation OWN says, held as WANTED says."""
+    if own == wanted:
+        return frame
+    turning, other = (turning_of(display_matrix(each)) for each in (own, wanted))
+    assert turning is not None and other is not None
+    return to_video_frame(turned(turned(from_video_frame(frame), turning), other.inverse))
 
 
 def first_frame(container: InputContainer, stream: VideoStream, name: str) -> av.VideoFrame:
