@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,6 +190,27 @@ def test_what_a_frame_of_a_long_job_takes() -> None:
     row = replace(row, job_seconds=2.0, job_frames=5, first_frame_seconds=4.0)
     assert row.further_seconds == pytest.approx(1.5)
     assert replace(row, job_frames=1).further_seconds is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"network_seconds": "abc"},
+        {"network_seconds": [1]},
+        {"job_seconds": -1},
+        {"job_seconds": math.nan},
+        {"width": [16]},
+        {"frames": 2.5},
+        {"stages": {"decode": "x"}},
+        {"device": 1},
+    ],
+)
+def test_damaged_reports_are_no_reports(tmp_path: Path, changed: dict[str, Any]) -> None:
+    row = BenchRow(device="cpu", precision="fp32", width=48, height=32, scale=4, frames=5)
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps({"rows": [asdict(row) | {"network_seconds": 0.1, **changed}]}))
+    with pytest.raises(InputError, match="bench --json"):
+        earlier_rows(path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"rows": [{}]}', '{"rows": 1}', '{"rows": [1]}'])

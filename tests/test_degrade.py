@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames
 from tests.conftest import MakeClip
@@ -22,12 +23,14 @@ from tests.media.test_resample import imresize_1d
 from vsrcli.degradation import Degradation, Kind, compress, degrade_planes, reduced_size
 from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media.exif import display_matrix
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import ColourTags, Frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.psnr import psnr
 from vsrcli.scores import Protocol
+from vsrcli.turning import turning_of
 
 YUV420 = layout_of("yuv420p")
 LEFT, TOP_LEFT = 1, 3
@@ -374,6 +377,73 @@ def test_pictures_of_turned_video_are_upright(make_clip: MakeClip, tmp_path: Pat
     result = degrade(source, tmp_path / "one.png", options, note=notes.append)
     assert result.size == (24, 32) == (probe(tmp_path / "one.png").width, 32)
     assert notes == ["audio stream 1 (aac): only frames are written"] == list(result.dropped)
+
+
+def photo(path: Path, orientation: int = 1, size: tuple[int, int] = (64, 48)) -> Path:
+    """A picture that shows the same whatever the ORIENTATION it is held in."""
+    y, x = np.mgrid[: size[1], : size[0]]
+    shown = np.dstack([255 * x // size[0], 255 * y // size[1], (x + y) % 256]).astype(np.uint8)
+    turning = turning_of(display_matrix(orientation))
+    assert turning is not None
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.ascontiguousarray(turning.back(shown))).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("orientations", [(1, 3), (6, 8, 6), (3, 5, 1, 2)])
+def test_every_picture_of_a_folder_comes_out_upright(
+    tmp_path: Path, orientations: tuple[int, ...]
+) -> None:
+    for number, orientation in enumerate(orientations):
+        photo(tmp_path / "in" / f"{number}.png", orientation)
+    expected = tmp_path / "expected.png"
+    degrade(photo(tmp_path / "one" / "up.png"), expected, DegradeOptions(kind="bi", scale=2))
+    result = degrade(tmp_path / "in", tmp_path / "out", DegradeOptions(kind="bi", scale=2))
+    assert result.frames == len(orientations)
+    assert result.bytes == sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
+    for number in range(len(orientations)):
+        found = np.asarray(Image.open(tmp_path / "out" / f"{number}.png"))
+        np.testing.assert_array_equal(found, np.asarray(Image.open(expected)))
+
+
+def test_frames_of_one_video_are_held_as_the_first_is(tmp_path: Path) -> None:
+    for number, orientation in enumerate((6, 1, 3, 8, 5)):
+        photo(tmp_path / "in" / f"{number}.png", orientation)
+    degrade(tmp_path / "in", tmp_path / "out.mkv", DegradeOptions(kind="bi", scale=2))
+    assert (probe(tmp_path / "out.mkv").width, probe(tmp_path / "out.mkv").height) == (24, 32)
+    first, *others = list(Reader(tmp_path / "out.mkv"))
+    for other in others:
+        for one, two in zip(first.planes, other.planes, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_pictures_of_several_sizes_and_formats_are_reduced_one_by_one(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a.png")
+    photo(tmp_path / "in" / "b.png", size=(80, 40))
+    photo(tmp_path / "in" / "c.jpg")
+    (tmp_path / "in" / "d.png").write_bytes(b"no picture")
+    options, notes = DegradeOptions(kind="bi", scale=2), []
+    result = degrade(tmp_path / "in", tmp_path / "out", options, note=notes.append)
+    sizes = {path.name: Image.open(path).size for path in (tmp_path / "out").iterdir()}
+    assert sizes == {"a.png": (32, 24), "b.png": (40, 20), "c.png": (32, 24)}
+    assert (result.frames, result.left_out, result.damaged) == (3, 1, True)
+    assert any("d.png" in note for note in notes)
+    degrade(tmp_path / "in" / "c.jpg", tmp_path / "alone.png", options)
+    alone = np.asarray(Image.open(tmp_path / "alone.png"))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "c.png")), alone)
+    with pytest.raises(OutputError, match="exists already"):
+        degrade(tmp_path / "in", tmp_path / "out", options)
+
+
+def test_missing_numbers_are_told(tmp_path: Path) -> None:
+    for number in (1, 2, 4):
+        photo(tmp_path / "in" / f"{number}.png")
+    notes: list[str] = []
+    source = tmp_path / "in" / "%d.png"
+    degrade(source, tmp_path / "out.mkv", DegradeOptions(kind="bi"), note=notes.append)
+    assert any("number 3 is missing" in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,15 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
 from vsrcli.errors import InputError, UsageError
+from vsrcli.media.exif import display_matrix
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import PlanesResampler
 from vsrcli.media.swscale import RgbConverter
+from vsrcli.pairing import natural_key
 from vsrcli.psnr import psnr
 from vsrcli.scores import OutputScore, Protocol
+from vsrcli.turning import turning_of
 
 SIZE = (48, 32)
 Y = Protocol(channel="y", ssim=False)
@@ -308,3 +311,29 @@ def test_values_out_of_range_are_refused() -> None:
         Protocol(crop=-1)
     with pytest.raises(UsageError, match="--max-frames"):
         Protocol(max_frames=0)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 7])
+def test_what_is_held_otherwise_is_compared_upright(tmp_path: Path, orientation: int) -> None:
+    shown = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    turning = turning_of(display_matrix(orientation))
+    assert turning is not None
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    held, upright = tmp_path / "held.png", tmp_path / "upright.png"
+    Image.fromarray(np.ascontiguousarray(turning.back(shown))).save(held, exif=exif)
+    Image.fromarray(shown).save(upright)
+    for reference, output in ((held, upright), (upright, held)):
+        result = only(reference, output)
+        assert result.identical and "turned upright" in result.clips[0].notes[0]
+    assert only(held, held).identical and not only(held, held).clips[0].notes
+
+
+def test_a_lost_rotation_is_no_obstacle(make_clip: MakeClip) -> None:
+    quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    turned = make_clip("turned.mp4", frames=2, display_matrix=quarter)
+    assert only(turned, make_clip("plain.mp4", frames=2)).identical
+
+
+def test_names_with_odd_digits_are_sorted() -> None:
+    assert sorted(["10", "2²", "2"], key=natural_key) == ["2", "2²", "10"]

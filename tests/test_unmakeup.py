@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.picture_tags import read_tags
+from vsrcli.media.picture_text import png_chunks
 from vsrcli.portraits import colour
 from vsrcli.portraits.batch import pictures_in, unmakeup_folder
 from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
@@ -28,7 +30,7 @@ from vsrcli.portraits.pictures import read_still, words_lost, write_still
 from vsrcli.portraits.plan import plan
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window, resized
-from vsrcli.unmakeup import UnmakeupResult, unmakeup
+from vsrcli.unmakeup import MARK, UnmakeupResult, unmakeup
 
 TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")
 """Tone: -0.1 x picture. Texture: half of what a 3 x 3 mean takes away."""
@@ -757,3 +759,139 @@ def test_transparency_that_sixteen_bits_of_grey_lose_is_told(tmp_path: Path) -> 
     samples = np.full((64, 64), 900, np.uint16)
     Image.fromarray(samples).save(tmp_path / "g.png", transparency=900)
     assert any("transparency is left out" in note for note in read_still(tmp_path / "g.png").notes)
+
+
+# What a file says, and what another has no room for.
+
+
+def with_chunk(path: Path, kind: bytes, content: bytes) -> Path:
+    """A PNG with one more chunk behind its header."""
+    data, check = path.read_bytes(), zlib.crc32(kind + content)
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+    path.write_bytes(data[:33] + chunk + data[33:])
+    return path
+
+
+def test_coded_colours_are_kept_and_known(source: Path, tmp_path: Path) -> None:
+    wide = with_chunk(source, b"cICP", bytes([12, 13, 0, 1]))
+    run(wide, tmp_path / "out.png", force=True)
+    assert png_chunks(tmp_path / "out.png", (b"cICP",)) == ((b"cICP", bytes([12, 13, 0, 1])),)
+    still = read_still(wide)
+    assert still.primaries == 12
+    matrix = colour.to_srgb(None, still.primaries)
+    assert matrix is not None
+    pure = colour.convert(np.array([0.9175, 0.2003, 0.1386], np.float32), matrix)
+    assert pure == pytest.approx((1, 0, 0), abs=0.01)  # sRGB's red, as Display P3 writes it
+    assert colour.to_srgb(profile([(0.7, 0.3, 0), (0.2, 0.7, 0), (0.1, 0, 0.8)]), 1) is None
+    assert any("cICP" in line for line in words_lost(still, tmp_path / "out.jpg"))
+
+
+def test_high_dynamic_range_is_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="high dynamic range"):
+        run(with_chunk(source, b"cICP", bytes([9, 16, 0, 1])), tmp_path / "out.png")
+
+
+def test_iptc_is_kept_in_a_jpeg_and_told_elsewhere(tmp_path: Path) -> None:
+    words = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x09\x1c\x02\x50\0\x04Jane\0"
+    plain = save(tmp_path / "plain.jpg", noise(), quality=95)
+    data = plain.read_bytes()
+    segment = b"\xff\xed" + struct.pack(">H", len(words) + 2) + words
+    source = tmp_path / "iptc.jpg"
+    source.write_bytes(data[:20] + segment + data[20:])
+    run(source, tmp_path / "out.jpg", force=True)
+    assert segment in (tmp_path / "out.jpg").read_bytes()
+    assert any("IPTC" in line for line in words_lost(read_still(source), tmp_path / "out.png"))
+    assert not words_lost(read_still(source), tmp_path / "out.jpg")
+
+
+def test_too_much_xmp_for_a_jpeg_is_told(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{'a' * 70_000}</x:xmpmeta>")
+    source = save(tmp_path / "words.png", noise(), pnginfo=text)
+    assert any("XMP" in line for line in words_lost(read_still(source), tmp_path / "out.jpg"))
+    assert not words_lost(read_still(source), tmp_path / "out.png")
+
+
+@pytest.mark.parametrize("length", [65_300, 65_460, 70_000])
+def test_a_makers_notes_that_are_too_long_for_a_jpeg_are_left_out(
+    length: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[ARTIST] = "Jane"
+    exif.get_ifd(CAMERA)[0x927C] = b"M" * length
+    exif.get_ifd(CAMERA)[TAKEN] = "2026:01:02 03:04:05"
+    source = save(tmp_path / "long.png", noise(), exif=exif)
+    notes: list[str] = []
+    unmakeup(source, tmp_path / "out.jpg", options(force=True), note=notes.append)
+    found = Image.open(tmp_path / "out.jpg").getexif()
+    assert (found[ARTIST], found.get_ifd(CAMERA)[TAKEN]) == ("Jane", "2026:01:02 03:04:05")
+    left_out = 0x927C not in found.get_ifd(CAMERA)
+    assert left_out == (length > 65_300) == any("maker's notes" in note for note in notes)
+    assert left_out == bool(plan(source, tmp_path / "other.jpg", options()).notes)
+    assert 0x927C in read_still(source).exif.get_ifd(CAMERA)  # the original's are untouched
+
+
+def test_a_grey_profile_is_not_put_on_colour(tmp_path: Path) -> None:
+    grey = bytes(16) + b"GRAY" + bytes(200)
+    source = save(tmp_path / "grey.png", noise(1), icc_profile=grey)
+    run(source, tmp_path / "out.webp", force=True)
+    assert "icc_profile" not in Image.open(tmp_path / "out.webp").info
+    assert any("profile" in line for line in words_lost(read_still(source), Path("out.webp")))
+    run(source, tmp_path / "out.png", force=True)
+    assert Image.open(tmp_path / "out.png").info["icc_profile"] == grey
+
+
+def test_a_webp_says_the_resolution_in_exif(tmp_path: Path) -> None:
+    source = save(tmp_path / "dots.jpg", noise(), dpi=(300, 150))
+    run(source, tmp_path / "out.webp", force=True)
+    exif = Image.open(tmp_path / "out.webp").getexif()
+    assert [float(exif[tag]) for tag in (0x011A, 0x011B, 0x0128)] == [300, 150, 2]
+
+
+def test_what_was_added_is_told(tmp_path: Path) -> None:
+    flat = save(tmp_path / "flat.png", np.full((HEIGHT, WIDTH, 3), 200, np.uint8))
+    found = run(flat, tmp_path / "half.png", strength=0.5, force=True)
+    assert (found.change, found.added) == (pytest.approx(20, 0.01), pytest.approx(10, 0.01))
+    found = run(flat, tmp_path / "texture.png", tone=0.0, force=True)
+    assert found.change == pytest.approx(20, 0.01) and found.added < 0.1
+
+
+@pytest.mark.parametrize("name", ["out.png", "compare.png"])
+def test_a_file_in_the_way_is_seen_before_the_work(name: str, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    fields = {"compare": tmp_path / "file" / name} if name == "compare.png" else {}
+    output = tmp_path / "free.png" if fields else tmp_path / "file" / name
+    with pytest.raises(OutputError, match="is a file; name a folder"):
+        plan(source, output, options(), **fields)
+
+
+def test_a_folder_does_not_go_into_a_file(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="name a folder"):
+        unmakeup_folder(source.parent, tmp_path / "file", options(box=None))
+
+
+def test_components_of_another_run_go(source: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    unmakeup(source, tmp_path / "a.png", options(force=True), components=parts)
+    first = {path.name for path in parts.iterdir()}
+    (parts / "face-2.output.png").touch()
+    (parts / "face-1.of-mine.png").touch()
+    dark = save(tmp_path / "dark.png", noise() // 4)
+    unmakeup(dark, tmp_path / "b.png", options(force=True, overwrite=True), components=parts)
+    second = {path.name for path in parts.iterdir()}
+    assert "face-1.of-mine.png" in second and "face-2.output.png" not in second
+    assert first != second - {"face-1.of-mine.png"} and len(first) == len(second) - 1
+
+
+def test_what_nothing_was_done_to_is_not_marked(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "out.jpg", strength=0.0)
+    assert 0x000B not in Image.open(tmp_path / "out.jpg").getexif()
+    run(source, tmp_path / "done.jpg", force=True)
+    assert Image.open(tmp_path / "done.jpg").getexif()[0x000B] == MARK
+
+
+def test_faces_are_told_within_the_picture(source: Path, tmp_path: Path) -> None:
+    found = run(source, tmp_path / "out.png", box=(0, 20, 16, HEIGHT - 20), force=True)
+    ((left, top, width, height),) = found.faces
+    assert (left, top, height) == (0, 20, HEIGHT - 20) and left + width <= WIDTH

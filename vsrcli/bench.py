@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -86,8 +87,8 @@ class BenchOptions:
         for frames in self.frames:
             if not 1 <= frames <= MAX_FRAMES:
                 raise UsageError(f"--frames {frames}: must be from 1 to {MAX_FRAMES}")
-        if not self.seconds > 0:
-            raise UsageError(f"--seconds {self.seconds:g}: must be above 0")
+        if not 0 < self.seconds < math.inf:
+            raise UsageError(f"--seconds {self.seconds:g}: must be above 0, and finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,14 +180,31 @@ def earlier_rows(path: Path) -> tuple[BenchRow, ...]:
     try:
         report: Any = json.loads(path.read_text(encoding="utf-8"))
         known = {each.name for each in fields(BenchRow)}
-        return tuple(
+        rows = tuple(
             BenchRow(**{name: value for name, value in row.items() if name in known})
             for row in report["rows"]
         )
+        if not all(map(_is_sound, rows)):
+            raise ValueError
+        return rows
     except OSError as failure:
         raise InputError(f"{path} cannot be read: {failure.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{path} is not what `vsr bench --json` prints") from None
+
+
+def _is_sound(row: BenchRow) -> bool:
+    """Whether the values of a ROW that was read are of the kinds they should be."""
+    named = isinstance(row.device, str) and isinstance(row.precision, str)
+    counts = all(type(value) is int and value > 0 for value in (row.width, row.height, row.frames))
+    times = (row.network_seconds, row.job_seconds, row.first_frame_seconds)
+    bytes_or_frames = (row.network_memory, row.job_memory, row.job_frames)
+    measured = [row.scale, *row.stages.values(), *filter(None, (*times, *bytes_or_frames))]
+    return named and counts and all(_is_positive(value) for value in measured)
+
+
+def _is_positive(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= float(value) < math.inf  # type: ignore[arg-type]
 
 
 def _cases(options: BenchOptions, note: Note) -> Iterator[Case]:

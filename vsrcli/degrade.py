@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.errors import InputError, UsageError
+from vsrcli.losses import missing_numbers
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
@@ -123,6 +124,8 @@ def degrade(
     source, output = Path(source), Path(output)
     options = options or DegradeOptions()
     info = probe(source)
+    if gaps := missing_numbers(source):
+        note(gaps)
     names = picture_names(source, output, lossless=True)
     if names is not None:
         _check_pictures(info, names, options)

@@ -71,8 +71,10 @@ class UnmakeupResult:
     """Share of what was predicted that was added for it, 0..1; `strength` counts besides."""
     change: float
     """Root mean square of what was predicted on the faces, in levels of 255."""
+    added: float
+    """Of what was added of that: as far as it was trusted and asked for."""
     components: dict[str, float]
-    """The same by component; of the face where it is most."""
+    """What was predicted, by component; of the face where it is most."""
     seconds: float
 
 
@@ -95,36 +97,41 @@ class Unmaker:
         still = read_still(source)
         check_holds(still, output)
         faces = faces_of(source, still, options)
-        self._warn(source, faces)
+        if not options.idle:
+            self._warn(source, faces)
         card = self._reverter.card
         predictions = [] if options.idle else self._predict(source, still, faces)
         edited = max((prediction.edited for prediction in predictions), default=0.0)
         sure = options.force or self._known is not None
         trusted = 1.0 if sure else trust(edited, card.edited_above, card.edited_surely)
         unedited = bool(predictions) and not trusted
+        weights = self._weights(trusted)
         if predictions:
             self._say_doubt(source, trusted)
         if predictions and not unedited:
             beyond = self._reaches_beyond(still, faces)
             rest = self._rest(source, still, faces) if beyond else None
-            pixels = apply(still, predictions, self._weights(trusted), beyond=beyond, rest=rest)
-            self._write(source, with_pixels(still, pixels), output)
+            pixels = apply(still, predictions, weights, beyond=beyond, rest=rest)
+            self._write(source, with_pixels(still, pixels), output, MARK)
         else:
             pixels = still.pixels
             self._keep(source, still, output)
         if compare is not None:
             draw_comparison(still.pixels, pixels, compare, overwrite=options.overwrite)
-        if components is not None:
+        if components is not None and options.idle:
+            self._note(f"{source.name}: nothing is predicted at this strength: no components")
+        elif components is not None:
             draw_components(predictions, card.components, components, options.overwrite)
         return UnmakeupResult(
             source=str(source),
             output=str(output),
             size=(still.pixels.shape[1], still.pixels.shape[0]),
-            faces=tuple(box_of(face) for face in faces),
+            faces=tuple(box_of(face, still.extent) for face in faces),
             unedited=unedited,
             edited=round(edited, 3),
             trusted=round(trusted, 3) if predictions else 0.0,
             change=_levels(max((prediction.change for prediction in predictions), default=0.0)),
+            added=_levels(max((each.added(weights) for each in predictions), default=0.0)),
             components={
                 name: _levels(max(prediction.components[index] for prediction in predictions))
                 for index, name in enumerate(card.components if predictions else ())
@@ -132,10 +139,10 @@ class Unmaker:
             seconds=round(time.monotonic() - started, 2),
         )
 
-    def _write(self, source: Path, still: Still, output: Path) -> None:
+    def _write(self, source: Path, still: Still, output: Path, mark: str | None = None) -> None:
         for text in words_lost(still, output):
             self._note(f"{source.name}: {text}")
-        write_still(still, output, overwrite=self.options.overwrite, mark=MARK)
+        write_still(still, output, overwrite=self.options.overwrite, mark=mark)
 
     def _keep(self, source: Path, still: Still, output: Path) -> None:
         """The picture as it is: byte by byte if the format stays the same."""

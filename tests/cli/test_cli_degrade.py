@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import av
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -77,6 +78,8 @@ def test_lossy_streams_are_named(make_clip: MakeClip, tmp_path: Path) -> None:
         (["{clip}", "{existing}"], 4, "exists already"),
         (["{missing}", "{output}"], 3, "missing.mp4"),
         (["{clip}", "{output}", "--scale", "1"], 2, "--scale 1"),
+        (["{clip}", "{output}", "--scale", "inf"], 2, "--scale inf"),
+        (["{clip}", "{output}", "--noise", "inf"], 2, "--noise inf"),
         (["{clip}", "{output}", "--kind", "nearest"], 2, "--kind"),
         (["{clip}", "{output}", "--codec", "libx26x"], 2, "libx26x"),
         (["{clip}", "{output}", "--preset", "sluggish"], 2, "sluggish"),
@@ -100,3 +103,17 @@ def test_failures_have_their_exit_status(
     assert message in " ".join(result.stderr.split())
     assert existing.read_bytes() == b"mine"
     assert not paths["output"].exists()
+
+
+def test_damage_is_told_and_has_its_exit_status(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clip.mp4", frames=8, options={"bf": "0", "g": "1"})
+    with av.open(clip) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(clip.read_bytes())
+    start, size = packets[4]
+    data[start : start + size] = b"\xff" * size
+    clip.write_bytes(data)
+    result = vsr(clip, tmp_path / "lr.mkv", "--json")
+    assert result.exit_code == 7
+    found = json.loads(result.stdout)
+    assert (found["frames"], found["concealed"], found["truncated"]) == (8, 1, False)

@@ -106,6 +106,18 @@ def test_minimum_decides_the_exit_status(reference: Path, output: Path) -> None:
     assert f"{figure:.3f} dB, less than" in " ".join(low.stderr.split())
 
 
+def test_what_no_figure_can_meet_is_refused(reference: Path, output: Path) -> None:
+    refused = vsr(reference, output, "--min-psnr", "nan")
+    assert refused.exit_code == 2 and "--min-psnr nan" in refused.stderr
+
+
+def test_figures_and_curves_do_not_go_into_one_file(reference: Path, output: Path) -> None:
+    path = reference.parent / "both.png"
+    refused = vsr(reference, output, "--csv", path, "--plot", path, "--overwrite")
+    assert refused.exit_code == 2 and "--csv and --plot" in refused.stderr
+    assert not path.exists()
+
+
 def test_csv_has_a_line_for_every_frame(tmp_path: Path, reference: Path, output: Path) -> None:
     path = tmp_path / "figures.csv"
     assert vsr(reference, output, reference, "--csv", path, "--offset", "0").exit_code == 0

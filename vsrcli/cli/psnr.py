@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,10 @@ def psnr_command(
     """
     for path in filter(None, (csv, plot)):
         _check_file(path, [reference, *(outputs or []), *filter(None, [baseline])], overwrite)
+    if csv is not None and plot is not None and csv.resolve() == plot.resolve():
+        raise UsageError(f"--csv and --plot: are both {plot}; choose another name for one")
+    if min_psnr is not None and math.isnan(min_psnr):
+        raise UsageError("--min-psnr nan: give a number of dB")
     if plot is not None:
         from vsrcli.plot import check_plot
 

@@ -149,7 +149,7 @@ def _result_text(result: UnmakeupResult) -> str:
     done = (
         "left as it is"
         if result.unedited or not result.components
-        else (f"{faces}, {result.change:.1f} levels changed: an estimate, no evidence")
+        else (f"{faces}, {result.added:.1f} levels changed: an estimate, no evidence")
     )
     return f"{result.output}: {done} ({result.seconds:.1f} s)"
 

@@ -16,7 +16,7 @@ from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.picture_files import CODECS, PictureNames, too_many
-from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
+from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags, without_room
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
@@ -118,14 +118,10 @@ class ImageWriter:
 
     def _with_tags(self, data: bytes, frame: Frame) -> bytes:
         tags = self._tags_of(frame.index)
-        for line in tags.lost:
+        for line in (*tags.lost, *without_room(tags, self._codec)):
             if line not in self._lost:  # told of the first of many
                 self._lost.add(line)
                 self._note(f"{tags.name}: {line}")
-        if self._codec == "tiff" and not self.files and (tags.icc or tags.exif or tags.xmp):
-            self._note("TIFF is written without colour profile, EXIF and XMP; choose .png")
-        elif self._codec != "png" and not self.files and tags.text:
-            self._note("only a PNG keeps the texts of a PNG; choose .png")
         # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
         colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
         return with_tags(data, self._codec, tags, colour=colour)

@@ -41,6 +41,8 @@ class PictureTags:
     xmp: bytes | None = None
     text: tuple[Chunk, ...] = ()
     """A PNG's texts, which only a PNG can hold."""
+    iptc: tuple[bytes, ...] = ()
+    """A JPEG's segments with IPTC's words, which only a JPEG can hold."""
     lost: tuple[str, ...] = ()
     """What of the file no other picture gets, in a line each."""
     name: str = field(default="", compare=False)
@@ -75,9 +77,39 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
         orientation=orientation,
         xmp=own_xmp(xmp),
         text=text,
+        iptc=iptc_of(image),
         lost=lost_words(image, xmp, damaged=known is None),
         name=path.name,
     )
+
+
+def iptc_of(image: Image.Image) -> tuple[bytes, ...]:
+    """The segments of an opened JPEG that hold IPTC's words (Photoshop's resources)."""
+    segments = getattr(image, "applist", ())
+    return tuple(content for name, content in segments if name == "APP13")
+
+
+def without_room(tags: PictureTags, codec: str) -> list[str]:
+    """What of TAGS a picture of FFmpeg's CODEC does not get, in a line each."""
+    if codec == "tiff":
+        some = tags.icc or tags.exif or tags.xmp or tags.iptc
+        what = "TIFF is written without colour profile, EXIF and XMP; choose .png"
+        return [what] if some else []
+    lost = []
+    if codec != "png" and tags.text:
+        lost.append("only a PNG keeps the texts of a PNG; choose .png")
+    if codec != "mjpeg" and tags.iptc:
+        lost.append("only a JPEG keeps the IPTC of a JPEG; choose .jpg")
+    if codec == "mjpeg" and not _fits(_EXIF_HEADER, tags.exif):
+        lost.append("a JPEG has no room for so much EXIF, which is not kept; choose .png")
+    if codec == "mjpeg" and not _fits(_XMP_HEADER, tags.xmp):
+        lost.append("a JPEG has no room for so much XMP, which is not kept; choose .png")
+    return lost
+
+
+def _fits(header: bytes, content: bytes | None) -> bool:
+    """Whether a segment of a JPEG holds HEADER and CONTENT."""
+    return content is None or len(header + content) <= _SEGMENT
 
 
 def lost_words(image: Image.Image, xmp: bytes | None, *, damaged: bool) -> tuple[str, ...]:
@@ -102,7 +134,7 @@ def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> by
     if icc is not None and icc[16:20] != (b"RGB " if colour else b"GRAY"):
         tags = replace(tags, icc=None)
     insert = {"png": _png, "mjpeg": _jpeg, "libwebp": _webp}.get(codec)
-    if insert is None or not (tags.icc or tags.exif or tags.xmp or tags.text):
+    if insert is None or not (tags.icc or tags.exif or tags.xmp or tags.text or tags.iptc):
         return data
     return insert(data, tags)
 
@@ -127,12 +159,13 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
 def _jpeg(data: bytes, tags: PictureTags) -> bytes:
     segments, icc = b"", tags.icc or b""
     for header, content in ((_EXIF_HEADER, tags.exif), (_XMP_HEADER, tags.xmp)):
-        if content is not None and len(header + content) <= _SEGMENT:
+        if content is not None and _fits(header, content):
             segments += _jpeg_segment(0xE1, header + content)
     size = _SEGMENT - len(_ICC_HEADER) - 2
     parts = [icc[start : start + size] for start in range(0, len(icc), size)]
     for number, part in enumerate(parts, 1):
         segments += _jpeg_segment(0xE2, _ICC_HEADER + bytes((number, len(parts))) + part)
+    segments += b"".join(_jpeg_segment(0xED, content) for content in tags.iptc)
     start = 2
     while data[start : start + 2] in (b"\xff\xe0", b"\xff\xe1"):  # JFIF and EXIF come first
         start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")

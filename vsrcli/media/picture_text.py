@@ -1,4 +1,4 @@
-"""What picture files say in words: their XMP, and the text and gamma chunks of a PNG.
+"""What picture files say in words: their XMP, and the text and colour chunks of a PNG.
 
 XMP: ISO 16684-1, in files as ISO 16684-3 says; PNG: PNG specification, third edition.
 """
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 Chunk = tuple[bytes, bytes]
 """Type and content of a PNG's chunk."""
-TEXT, GAMMA = (b"tEXt", b"zTXt", b"iTXt"), (b"gAMA", b"cHRM", b"sRGB")
+TEXT = (b"tEXt", b"zTXt", b"iTXt")
+COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+"""Chunks that say what the samples mean."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
 _READ_ELSEWHERE = (b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type icc")

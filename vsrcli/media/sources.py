@@ -66,9 +66,11 @@ def find_source(path: str | Path) -> Source:
 def _find(source: Source) -> Source:
     path = source.path
     if path.is_dir():
-        pictures = sorted(filter(_is_picture, path.iterdir()), key=_natural)
+        files = list(path.iterdir())
+        pictures = sorted(filter(_is_picture, files), key=_natural)
         if not pictures:
-            raise InputError(f"{source.name} is a folder without videos or pictures; name another")
+            what = "pictures; name a file in it" if files else "videos or pictures; name another"
+            raise InputError(f"{source.name} is a folder without {what}")
         return Source(path, tuple(pictures))
     if path.exists():
         if not path.stat().st_size and path.is_file():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsrcli.errors import InputError, VsrError
+from vsrcli.errors import InputError, OutputError, VsrError
 from vsrcli.networks.session import ignore
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import FORMATS
@@ -48,9 +48,11 @@ def unmakeup_folder(
 ) -> UnmakeupBatch:
     """Every picture of folder SOURCE into folder OUTPUT. One that fails is noted, the others go on.
 
-    Raises InputError for a folder without pictures.
+    Raises InputError for a folder without pictures, OutputError if OUTPUT is a file.
     """
     started, pictures = time.monotonic(), pictures_in(source)
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output}: is a file, and {source} a folder; name a folder")
     unmake = Unmaker(options, note)
     done, failed = [], []
     for count, picture in enumerate(pictures, start=1):

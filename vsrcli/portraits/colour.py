@@ -22,15 +22,33 @@ _SRGB = np.array(
     ]
 )
 """Linear sRGB to XYZ under D50, as ICC profiles give their primaries."""
+_CODED = {
+    9: [
+        [0.6734, 0.1657, 0.1251],
+        [0.2790, 0.6753, 0.0456],
+        [-0.0019, 0.0300, 0.7969],
+    ],
+    12: [
+        [0.51512, 0.29198, 0.1571],
+        [0.2412, 0.69225, 0.06657],
+        [-0.00105, 0.04189, 0.78407],
+    ],
+}
+"""The same of BT.2020 and Display P3, by their numbers in ITU-T H.273."""
 _ALIKE = 0.02
 
 
-def to_srgb(icc: bytes | None) -> NDArray[np.float64] | None:
-    """The matrix from linear RGB of the profile ICC to linear sRGB; None if there is no need.
+def to_srgb(icc: bytes | None, coded: int | None = None) -> NDArray[np.float64] | None:
+    """The matrix from a picture's linear RGB to linear sRGB; None if there is no need.
 
-    None as well for a profile without primaries (grey, or made of tables): taken as sRGB.
+    Its primaries are those with the number CODED, as in a PNG's cICP, which goes before the profile
+    ICC; None as well for a profile without primaries (grey, or made of tables): taken as sRGB.
     """
-    primaries = None if icc is None else _primaries(icc)
+    primaries: NDArray[np.float64] | None = None
+    if coded is not None:
+        primaries = np.array(_CODED[coded]) if coded in _CODED else None
+    elif icc is not None:
+        primaries = _primaries(icc)
     if primaries is None:
         return None
     matrix = np.linalg.inv(_SRGB) @ primaries

@@ -58,7 +58,7 @@ def _reduced(still: Still, size: tuple[int, int]) -> Floats:
         for plane in np.moveaxis(still.rgb(), 2, 0)
     ]
     picture: Floats = np.stack(planes, axis=2)
-    matrix = colour.to_srgb(still.icc)
+    matrix = colour.to_srgb(still.icc, still.primaries)
     return picture if matrix is None else colour.convert(picture, matrix)
 
 

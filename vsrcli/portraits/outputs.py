@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,12 +47,25 @@ def check_outputs(
         if is_one_of(path, read):
             raise UsageError(f"{path}: is read for this; choose another name")
         check_free(path, overwrite=options.overwrite)
+        _check_folder(path)
     if compare is not None and compare.suffix.lower() != ".png":
         raise UsageError(f"--compare {compare}: write it to a .png")
     if compare is not None and compare.absolute() == output.absolute():
         raise UsageError(f"--compare {compare}: is the output; choose another name")
+    if components is not None:
+        _check_folder(components)
     if components is not None and components.exists():
         _check_components(components, read, overwrite=options.overwrite)
+
+
+def _check_folder(path: Path) -> None:
+    """Raise OutputError unless the folder of PATH is there, or can be made, and written to."""
+    folder = path.absolute().parent
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        raise OutputError(f"{path}: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK):
+        raise OutputError(f"{path}: the folder {there} cannot be written; choose another")
 
 
 def _check_components(folder: Path, read: Sequence[Path], *, overwrite: bool) -> None:

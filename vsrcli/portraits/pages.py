@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from vsrcli.media.safely import save_safely
 from vsrcli.portraits.pictures import Samples
 from vsrcli.portraits.reversal import Prediction
 
+_DRAWN = re.compile(r"face-\d+\.(input|output|component-.+\.x\d+)\.png")
 _TALLEST = 1400
 _GAIN = 4
 _GAP = 8
@@ -38,8 +40,13 @@ def draw_components(
 ) -> None:
     """Write to FOLDER what every component adds to each face, amplified about grey.
 
-    The gain, which differs, is part of the name. Raises OutputError if a file cannot be written.
+    The gain, which differs, is part of the name: with OVERWRITE what was drawn there before goes.
+    Raises OutputError if a file cannot be written.
     """
+    if overwrite and folder.is_dir():
+        for path in folder.iterdir():
+            if _DRAWN.fullmatch(path.name):
+                path.unlink()
     for number, prediction in enumerate(predictions, start=1):
         seen = np.rint(prediction.canvas * 255).astype(np.uint8)
         _save(seen, folder / f"face-{number}.input.png", overwrite)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vsrcli.errors import InputError, OutputError
-from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
-from vsrcli.media.picture_tags import PictureTags, lost_words, with_tags
-from vsrcli.media.picture_text import GAMMA, TEXT, Chunk, own_xmp, read_words
+from vsrcli.media.exif import CAMERA, ORIENTATION, XMP, forget_layout, opened_picture, read_exif
+from vsrcli.media.picture_tags import PictureTags, iptc_of, lost_words, with_tags, without_room
+from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
 from vsrcli.media.safely import save_safely
 from vsrcli.portraits.deep import read_deep, write_png, write_tiff
 
@@ -33,6 +33,14 @@ _RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
 _WHITE_IS_ZERO = 0
 _USUAL_GAMMA = 0.45455
 """What a PNG says that means no more than sRGB."""
+_USUAL_PRIMARIES, _HDR = 1, (16, 18)
+"""In a PNG's cICP, by ITU-T H.273: BT.709 and sRGB; transfers PQ and HLG."""
+_MAKER_NOTE, _PHOTOSHOP = 0x927C, 34377
+_DPI = (0x011A, 0x011B, 0x0128)
+"""EXIF's resolution across and down, and its unit."""
+_INCH = 2
+_MOST_EXIF = 65533 - 64
+"""Bytes of EXIF in a JPEG, but for the mark."""
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 _SETTINGS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0},
@@ -68,7 +76,9 @@ class Still:
     comment: bytes | None = None
     """A JPEG's."""
     text: tuple[Chunk, ...] = ()
-    """A PNG's texts and gamma."""
+    """A PNG's texts, and the chunks that say what its samples mean."""
+    iptc: tuple[bytes, ...] = ()
+    """A JPEG's segments with IPTC's words."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -80,6 +90,11 @@ class Still:
     def peak(self) -> int:
         """The value of white."""
         return int(np.iinfo(self.pixels.dtype).max)
+
+    @property
+    def primaries(self) -> int | None:
+        """The number of its primaries in ITU-T H.273, where a PNG says so."""
+        return next((content[0] for kind, content in self.text if kind == b"cICP"), None)
 
     def rgb(self) -> NDArray[np.float32]:
         """[h, w, 3], 0..1; grey in all three."""
@@ -113,7 +128,12 @@ def read_still(path: Path) -> Still:
                     pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
                 if depth == 16 and "transparency" in image.info:
                     notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
-            xmp, text = read_words(path, image, TEXT + GAMMA)
+            xmp, text = read_words(path, image, TEXT + COLOUR)
+            if any(kind == b"cICP" and content[1] in _HDR for kind, content in text):
+                raise InputError(
+                    f"{path}: of high dynamic range (PQ or HLG), which the network does not know; "
+                    "save it as sRGB"
+                )
             notes += lost_words(image, xmp, damaged=damaged)
             dpi = image.info.get("dpi")
             if kind == "TIFF" and _RESOLUTION not in exif:
@@ -133,6 +153,7 @@ def read_still(path: Path) -> Still:
                 xmp=own_xmp(xmp),
                 comment=image.info.get("comment") if kind in ("JPEG", "MPO") else None,
                 text=text,
+                iptc=iptc_of(image),
                 notes=notes,
             )
     except FileNotFoundError:
@@ -194,14 +215,17 @@ def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, .
     return samples, None, notes
 
 
-def write_still(still: Still, path: Path, *, overwrite: bool, mark: str) -> None:
+def write_still(still: Still, path: Path, *, overwrite: bool, mark: str | None) -> None:
     """Write STILL in the format of PATH's suffix, with MARK as EXIF's processing software.
 
     JPEG at quality 95, 4:4:4; the others without loss. Raises OutputError if PATH exists and may
     not be replaced, cannot be written, or its format cannot hold 16 bits or the transparency.
     """
     kind = check_holds(still, path)
-    still.exif[_PROCESSING_SOFTWARE] = mark
+    exif, _ = _exif_for(still, kind)
+    if mark is not None:
+        exif[_PROCESSING_SOFTWARE] = mark
+    still = replace(still, exif=exif, icc=_profile_for(still, kind))
     save_safely(path, lambda temporary: _encode(still, temporary, kind), overwrite=overwrite)
 
 
@@ -221,13 +245,45 @@ def words_lost(still: Still, path: Path) -> list[str]:
     One sentence each.
     """
     kind, lost = format_of(path), list(still.notes)
+    if shortened := _exif_for(still, kind)[1]:
+        lost.append(shortened)
+    if still.icc and _profile_for(still, kind) is None:
+        lost.append(f"its colour profile, of grey, is not kept in a {kind}; choose .png")
+    words = PictureTags(xmp=still.xmp, iptc=still.iptc)
+    lost += without_room(words, _CODECS.get(kind, "png"))
     if still.comment and kind != "JPEG":
         lost.append("its comment is not kept; choose .jpg")
     if kind != "PNG" and any(name in TEXT for name, _ in still.text):
         lost.append("its texts are not kept; choose .png")
     if kind != "PNG" and any(_unusual_gamma(*chunk) for chunk in still.text):
         lost.append("its gamma is not kept; choose .png")
+    if kind != "PNG" and still.primaries not in (None, _USUAL_PRIMARIES):
+        lost.append("its colour space (cICP) is not kept; choose .png")
     return lost
+
+
+def _exif_for(still: Still, kind: str) -> tuple[Image.Exif, str | None]:
+    """A copy of STILL's EXIF as a file of KIND holds it, and what is left out of it, if anything.
+
+    A JPEG has room for 64 kB. A WebP has none for the resolution elsewhere.
+    """
+    exif = Image.Exif()
+    exif.load(still.exif.tobytes())
+    if kind == "WEBP" and still.dpi is not None:
+        exif.update(zip(_DPI, (*still.dpi, _INCH), strict=True))
+    if kind != "JPEG" or len(exif.tobytes()) <= _MOST_EXIF:
+        return exif, None
+    exif.pop(_PHOTOSHOP, None)
+    exif.get_ifd(CAMERA).pop(_MAKER_NOTE, None)
+    if len(exif.tobytes()) <= _MOST_EXIF:
+        return exif, "a JPEG has no room for its maker's notes in EXIF; choose .png or .tif"
+    return Image.Exif(), "a JPEG has no room for so much EXIF, which is not kept; choose .png"
+
+
+def _profile_for(still: Still, kind: str) -> bytes | None:
+    """STILL's profile, unless it is of grey and a file of KIND has colour all the same."""
+    grey = still.icc is not None and still.icc[16:20] == b"GRAY"
+    return None if grey and kind == "WEBP" else still.icc
 
 
 def _unusual_gamma(kind: bytes, content: bytes) -> bool:
@@ -244,7 +300,7 @@ def format_of(path: Path) -> str:
 
 
 def _encode(still: Still, path: Path, kind: str) -> None:
-    tags = PictureTags(xmp=still.xmp, text=still.text)
+    tags = PictureTags(xmp=still.xmp, text=still.text, iptc=still.iptc)
     if kind == "TIFF" and still.xmp is not None:
         still.exif[XMP] = still.xmp
     if kind == "TIFF" or (still.pixels.dtype == np.uint16 and still.pixels.shape[2] == 3):
@@ -253,7 +309,7 @@ def _encode(still: Still, path: Path, kind: str) -> None:
         )
     else:
         _image(still).save(path, kind, **_details(still, kind), **_SETTINGS[kind])
-    if (tags.xmp or tags.text) and kind in _CODECS:
+    if (tags.xmp or tags.text or tags.iptc) and kind in _CODECS:
         path.write_bytes(with_tags(path.read_bytes(), _CODECS[kind], tags, colour=True))
 
 

@@ -43,7 +43,7 @@ def plan(
         source=str(source),
         output=str(target),
         size=(still.pixels.shape[1], still.pixels.shape[0]),
-        faces=tuple(box_of(face) for face in faces_of(source, still, options)),
+        faces=tuple(box_of(face, still.extent) for face in faces_of(source, still, options)),
         whole=options.whole,
         model=find_crn(options.model).name,
         notes=tuple(words_lost(still, target)),

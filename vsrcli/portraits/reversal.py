@@ -42,6 +42,12 @@ class Prediction:
     """The same of every group."""
     edited: float
     """Probability that the photo was edited at all."""
+    oval: NDArray[np.bool_]
+    """[H, W]: where on the canvas the faces are."""
+
+    def added(self, weights: Weights) -> float:
+        """Root mean square, 0..1, of what WEIGHTS leave of the discrepancy on the face."""
+        return _rms(np.tensordot(weights.both, self.found, axes=1), self.oval)
 
 
 def around_faces(card: CrnCard, faces: list[Face]) -> list[tuple[Window, Face]]:
@@ -80,7 +86,7 @@ def predict(
     canvas = np.clip(window.take(still.pixels) / np.float32(still.peak), 0, 1)
     if canvas.shape[2] == 1:
         canvas = np.repeat(canvas, 3, axis=2)
-    matrix = colour.to_srgb(still.icc)
+    matrix = colour.to_srgb(still.icc, still.primaries)
     if matrix is not None:
         canvas = colour.convert(canvas, matrix)
     card, toned = reverter.card, canvas
@@ -102,6 +108,7 @@ def predict(
         change=_rms(found.sum(axis=0), oval),
         components=tuple(_rms(each, oval) for each in found),
         edited=edited(figures, card.detector),
+        oval=oval,
     )
 
 
@@ -199,7 +206,7 @@ def _add(pixels: Samples, change: Floats, mask: Floats, peak: int) -> None:
 def _in_the_files_colours(prediction: Prediction, weights: Floats, still: Still) -> Floats:
     """The weighted discrepancy [H, W, c] in the colour space and channels of STILL."""
     change: Floats = np.tensordot(weights, prediction.found, axes=1)
-    matrix = colour.to_srgb(still.icc)
+    matrix = colour.to_srgb(still.icc, still.primaries)
     if matrix is not None:
         inverse = np.linalg.inv(matrix).astype(np.float64)
         restored: Floats = np.clip(prediction.canvas + change, 0, 1)

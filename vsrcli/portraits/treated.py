@@ -31,12 +31,10 @@ def faces_of(source: Path, still: Still, options: UnmakeupOptions) -> list[Face]
     return faces
 
 
-def box_of(face: Face) -> tuple[int, int, int, int]:
-    """Left, top, width and height of FACE, in whole pixels."""
-    width = 0.8 * face.height
-    return (
-        round(face.x - width / 2),
-        round(face.y - face.height / 2),
-        round(width),
-        round(face.height),
-    )
+def box_of(face: Face, extent: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of FACE, in whole pixels, within a picture of EXTENT (h, w)."""
+    width, height = round(0.8 * face.height), round(face.height)
+    left, top = round(face.x - 0.4 * face.height), round(face.y - 0.5 * face.height)
+    right, bottom = min(left + width, extent[1]), min(top + height, extent[0])
+    left, top = max(left, 0), max(top, 0)
+    return left, top, right - left, bottom - top
