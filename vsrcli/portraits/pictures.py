@@ -94,7 +94,8 @@ class Still:
     @property
     def primaries(self) -> int | None:
         """The number of its primaries in ITU-T H.273, where a PNG says so."""
-        return next((content[0] for kind, content in self.text if kind == b"cICP"), None)
+        coded = _coded(self.text)
+        return coded[0] if coded else None
 
     def rgb(self) -> NDArray[np.float32]:
         """[h, w, 3], 0..1; grey in all three."""
@@ -129,7 +130,7 @@ def read_still(path: Path) -> Still:
                 if depth == 16 and "transparency" in image.info:
                     notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
             xmp, text = read_words(path, image, TEXT + COLOUR)
-            if any(kind == b"cICP" and content[1] in _HDR for kind, content in text):
+            if (coded := _coded(text)) and coded[1] in _HDR:
                 raise InputError(
                     f"{path}: of high dynamic range (PQ or HLG), which the network does not know; "
                     "save it as sRGB"
@@ -165,6 +166,12 @@ def read_still(path: Path) -> Still:
     except (OSError, SyntaxError, ValueError) as failure:
         raise InputError(f"{path}: cannot be read ({failure}); is it damaged?") from None
     return found
+
+
+def _coded(text: tuple[Chunk, ...]) -> bytes | None:
+    """What a PNG's cICP says, four numbers of ITU-T H.273; None if there is none."""
+    found = (content for kind, content in text if kind == b"cICP" and len(content) == 4)
+    return next(found, None)
 
 
 def _check(path: Path, image: Image.Image) -> None:
@@ -270,7 +277,8 @@ def _exif_for(still: Still, kind: str) -> tuple[Image.Exif, str | None]:
     exif = Image.Exif()
     exif.load(still.exif.tobytes())
     if kind == "WEBP" and still.dpi is not None:
-        exif.update(zip(_DPI, (*still.dpi, _INCH), strict=True))
+        for tag, value in zip(_DPI, (*still.dpi, _INCH), strict=True):
+            exif.setdefault(tag, value)
     if kind != "JPEG" or len(exif.tobytes()) <= _MOST_EXIF:
         return exif, None
     exif.pop(_PHOTOSHOP, None)
