@@ -24,12 +24,14 @@ from vsrcli.portraits import colour
 from vsrcli.portraits.batch import pictures_in, unmakeup_folder
 from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
+from vsrcli.portraits.holding import words_lost
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
-from vsrcli.portraits.pictures import read_still, words_lost, write_still
+from vsrcli.portraits.pictures import read_still
 from vsrcli.portraits.plan import plan
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window, resized
+from vsrcli.portraits.written import write_still
 from vsrcli.unmakeup import MARK, UnmakeupResult, unmakeup
 
 TINY = str(Path(__file__).parent / "data" / "tiny_crn.onnx")

@@ -21,19 +21,12 @@ from vsrcli.media.safely import save_safely
 from vsrcli.networks.crn import CrnReverter, find_crn
 from vsrcli.networks.session import ignore, resolve_device
 from vsrcli.portraits.faces import Face
+from vsrcli.portraits.holding import check_holds, format_of, words_lost
 from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pages import draw_comparison, draw_components
-from vsrcli.portraits.pictures import (
-    Still,
-    check_holds,
-    format_of,
-    read_still,
-    with_pixels,
-    words_lost,
-    write_still,
-)
+from vsrcli.portraits.pictures import Still, read_still, with_pixels
 from vsrcli.portraits.reversal import (
     Prediction,
     Weights,
@@ -46,6 +39,7 @@ from vsrcli.portraits.reversal import (
 from vsrcli.portraits.traces import trust
 from vsrcli.portraits.treated import box_of, faces_of
 from vsrcli.portraits.window import Window
+from vsrcli.portraits.written import write_still
 
 Note = Callable[[str], None]
 MARK = "vsr unmakeup: an estimate, not evidence"

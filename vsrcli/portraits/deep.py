@@ -32,8 +32,6 @@ _STRIP = 1 << 18
 
 def read_deep(path: Path, orientation: int) -> tuple[Deep, Deep | None]:
     """Pixels [h, w, 3] and alpha [h, w] of the 16-bit RGB file PATH, turned as ORIENTATION says."""
-    # Not by way of media.reader: PyAV 18 crashes once it has listed a frame's side data with an ICC
-    # profile among them, as the reader does for the display matrix.
     with opened(path) as container:
         frame = from_video_frame(
             first_frame(container, main_video(container, str(path)), str(path))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.safely import check_free, is_one_of
+from vsrcli.portraits.holding import format_of
 from vsrcli.portraits.options import UnmakeupOptions
-from vsrcli.portraits.pictures import FORMATS, format_of
+from vsrcli.portraits.pictures import FORMATS
 
 
 def default_output(source: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Stills: read and written with EXIF, XMP, texts, profile, resolution, transparency and depth."""
+"""Stills: read with EXIF, XMP, texts, profile, resolution, transparency and depth."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vsrcli.errors import InputError, OutputError
-from vsrcli.media.exif import CAMERA, ORIENTATION, XMP, forget_layout, opened_picture, read_exif
-from vsrcli.media.picture_tags import PictureTags, iptc_of, lost_words, with_tags, without_room
+from vsrcli.errors import InputError
+from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
+from vsrcli.media.picture_tags import iptc_of, lost_words
 from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
-from vsrcli.media.safely import save_safely
-from vsrcli.portraits.deep import read_deep, write_png, write_tiff
+from vsrcli.portraits.deep import read_deep
 
-JPEG_QUALITY = 95
 FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -27,28 +25,11 @@ FORMATS = {
     ".tiff": "TIFF",
 }
 """What is read and written, by suffix."""
-DEEP_FORMATS = ("PNG", "TIFF")
-_PROCESSING_SOFTWARE = 0x000B
 _RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
 _WHITE_IS_ZERO = 0
-_USUAL_GAMMA = 0.45455
-"""What a PNG says that means no more than sRGB."""
-_USUAL_PRIMARIES, _HDR = 1, (16, 18)
-"""In a PNG's cICP, by ITU-T H.273: BT.709 and sRGB; transfers PQ and HLG."""
-_MAKER_NOTE, _PHOTOSHOP = 0x927C, 34377
-_DPI = (0x011A, 0x011B, 0x0128)
-"""EXIF's resolution across and down, and its unit."""
-_INCH = 2
-_MOST_EXIF = 65533 - 64
-"""Bytes of EXIF in a JPEG, but for the mark."""
+_HDR = (16, 18)
+"""Transfers of ITU-T H.273: PQ and HLG."""
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0},
-    "PNG": {},
-    "WEBP": {"lossless": True, "exact": True},
-}
-_CODECS = {"JPEG": "mjpeg", "PNG": "png", "WEBP": "libwebp"}
-"""FFmpeg's names of them."""
 _PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
 """Modes that are unpacked, and to what."""
 
@@ -220,124 +201,6 @@ def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, .
     if samples.shape[2] in (2, 4):
         return samples[..., :-1], samples[..., -1], notes
     return samples, None, notes
-
-
-def write_still(still: Still, path: Path, *, overwrite: bool, mark: str | None) -> None:
-    """Write STILL in the format of PATH's suffix, with MARK as EXIF's processing software.
-
-    JPEG at quality 95, 4:4:4; the others without loss. Raises OutputError if PATH exists and may
-    not be replaced, cannot be written, or its format cannot hold 16 bits or the transparency.
-    """
-    kind = check_holds(still, path)
-    exif, _ = _exif_for(still, kind)
-    if mark is not None:
-        exif[_PROCESSING_SOFTWARE] = mark
-    still = replace(still, exif=exif, icc=_profile_for(still, kind))
-    save_safely(path, lambda temporary: _encode(still, temporary, kind), overwrite=overwrite)
-
-
-def check_holds(still: Still, path: Path) -> str:
-    """The format of PATH's suffix; OutputError if it cannot hold STILL's bits or transparency."""
-    kind = format_of(path)
-    if still.pixels.dtype == np.uint16 and kind not in DEEP_FORMATS:
-        raise OutputError(f"{path}: {kind} holds 8 bits, the picture has 16; use .png or .tif")
-    if still.alpha is not None and kind == "JPEG":
-        raise OutputError(f"{path}: JPEG has no transparency; use .png, .webp or .tif")
-    return kind
-
-
-def words_lost(still: Still, path: Path) -> list[str]:
-    """What is noted of STILL, and what its file says that PATH's format has no room for.
-
-    One sentence each.
-    """
-    kind, lost = format_of(path), list(still.notes)
-    if shortened := _exif_for(still, kind)[1]:
-        lost.append(shortened)
-    if still.icc and _profile_for(still, kind) is None:
-        lost.append(f"its colour profile, of grey, is not kept in a {kind}; choose .png")
-    words = PictureTags(xmp=still.xmp, iptc=still.iptc)
-    lost += without_room(words, _CODECS.get(kind, "png"))
-    if still.comment and kind != "JPEG":
-        lost.append("its comment is not kept; choose .jpg")
-    if kind != "PNG" and any(name in TEXT for name, _ in still.text):
-        lost.append("its texts are not kept; choose .png")
-    if kind != "PNG" and any(_unusual_gamma(*chunk) for chunk in still.text):
-        lost.append("its gamma is not kept; choose .png")
-    if kind != "PNG" and still.primaries not in (None, _USUAL_PRIMARIES):
-        lost.append("its colour space (cICP) is not kept; choose .png")
-    return lost
-
-
-def _exif_for(still: Still, kind: str) -> tuple[Image.Exif, str | None]:
-    """A copy of STILL's EXIF as a file of KIND holds it, and what is left out of it, if anything.
-
-    A JPEG has room for 64 kB. A WebP has none for the resolution elsewhere.
-    """
-    exif = Image.Exif()
-    exif.load(still.exif.tobytes())
-    if kind == "WEBP" and still.dpi is not None:
-        for tag, value in zip(_DPI, (*still.dpi, _INCH), strict=True):
-            exif.setdefault(tag, value)
-    if kind != "JPEG" or len(exif.tobytes()) <= _MOST_EXIF:
-        return exif, None
-    exif.pop(_PHOTOSHOP, None)
-    exif.get_ifd(CAMERA).pop(_MAKER_NOTE, None)
-    if len(exif.tobytes()) <= _MOST_EXIF:
-        return exif, "a JPEG has no room for its maker's notes in EXIF; choose .png or .tif"
-    return Image.Exif(), "a JPEG has no room for so much EXIF, which is not kept; choose .png"
-
-
-def _profile_for(still: Still, kind: str) -> bytes | None:
-    """STILL's profile, unless it is of grey and a file of KIND has colour all the same."""
-    grey = still.icc is not None and still.icc[16:20] == b"GRAY"
-    return None if grey and kind == "WEBP" else still.icc
-
-
-def _unusual_gamma(kind: bytes, content: bytes) -> bool:
-    value = int.from_bytes(content[:4], "big") / 100_000
-    return kind == b"gAMA" and abs(value - _USUAL_GAMMA) > 0.001
-
-
-def format_of(path: Path) -> str:
-    """Pillow's name of the format of PATH's suffix. Raises OutputError for another one."""
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise OutputError(f"{path}: write to .jpg, .png, .webp or .tif")
-    return kind
-
-
-def _encode(still: Still, path: Path, kind: str) -> None:
-    tags = PictureTags(xmp=still.xmp, text=still.text, iptc=still.iptc)
-    if kind == "TIFF" and still.xmp is not None:
-        still.exif[XMP] = still.xmp
-    if kind == "TIFF" or (still.pixels.dtype == np.uint16 and still.pixels.shape[2] == 3):
-        (write_png if kind == "PNG" else write_tiff)(
-            path, still.pixels, still.alpha, exif=still.exif, icc=still.icc, dpi=still.dpi
-        )
-    else:
-        _image(still).save(path, kind, **_details(still, kind), **_SETTINGS[kind])
-    if (tags.xmp or tags.text or tags.iptc) and kind in _CODECS:
-        path.write_bytes(with_tags(path.read_bytes(), _CODECS[kind], tags, colour=True))
-
-
-def _details(still: Still, kind: str) -> dict[str, Any]:
-    """What Pillow writes besides the pixels."""
-    found: dict[str, Any] = {"exif": still.exif}
-    if still.icc is not None:
-        found["icc_profile"] = still.icc
-    if still.dpi is not None:
-        found["dpi"] = still.dpi
-    if still.comment and kind == "JPEG":
-        found["comment"] = still.comment
-    return found
-
-
-def _image(still: Still) -> Image.Image:
-    pixels = still.pixels if still.alpha is None else np.dstack([still.pixels, still.alpha])
-    if pixels.shape[2] == 2:
-        return Image.merge("LA", [Image.fromarray(pixels[..., index]) for index in range(2)])
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))
 
 
 def with_pixels(still: Still, pixels: Samples) -> Still:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsrcli.networks.crn import find_crn
+from vsrcli.portraits.holding import check_holds, words_lost
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
-from vsrcli.portraits.pictures import check_holds, read_still, words_lost
+from vsrcli.portraits.pictures import read_still
 from vsrcli.portraits.treated import box_of, faces_of
 
 
