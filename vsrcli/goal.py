@@ -9,7 +9,7 @@ from typing import Literal
 
 from vsrcli.errors import UsageError
 from vsrcli.media.animation import kind_of, segment_settings
-from vsrcli.media.assemble import check_output
+from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout
@@ -49,17 +49,28 @@ class Goal:
 
 
 def goal_of(
-    source: Path, output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout
+    source: Path,
+    output: Path,
+    options: UpscaleOptions,
+    info: MediaInfo,
+    layout: PixelLayout,
+    *,
+    makes_folder: bool,
 ) -> Goal:
     """What the name of `output` and the options make of it; checks that it can be written.
 
-    Raises UsageError and OutputError.
+    `makes_folder` as of `check_place`. Raises UsageError and OutputError.
     """
-    if kind_of(output) is not None:
-        return _animation(source, output, options, info, layout)
-    names = picture_names(source, output)
-    if names is None and output != STANDARD:
-        check_output(source, output, overwrite=may_replace(output, options))
+    animated = kind_of(output) is not None
+    names = None if animated else picture_names(source, output)
+    one_file = names is None and output != STANDARD
+    if one_file:
+        replacing = may_replace(output, options)
+        check_place(source, output, overwrite=replacing, makes_folder=makes_folder)
+    if animated:
+        return _animation(output, options, info, layout)
+    if one_file:
+        muxer_of(output)  # raises if there is none of this name
         settings = _encoder_settings(output, options, layout)
         return Goal("video", settings, plan_streams(info, output, audio=options.audio))
     what = "uncompressed y4m" if names is None else str(names)
@@ -98,10 +109,7 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     return JobFolder(output).was_published()
 
 
-def _animation(
-    source: Path, output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout
-) -> Goal:
-    check_place(source, output, overwrite=may_replace(output, options))
+def _animation(output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout) -> Goal:
     _check_uncoded(output, "an animated picture", options)
     turning = turning_of(info.display_matrix)
     streams = frames_alone(info, audio=options.audio, turned=turning is not None)

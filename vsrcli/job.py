@@ -94,10 +94,18 @@ class Job:
     """Length of the segments the job is done in."""
 
 
-def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> Job:
+def prepare(
+    source: Path,
+    output: Path,
+    options: UpscaleOptions,
+    *,
+    note: Note,
+    makes_folder: bool = False,
+) -> Job:
     """Check everything that can be checked before the work begins; writes nothing.
 
-    Raises UsageError, InputError, OutputError, DeviceError, ModelError, and CheckError with
+    `makes_folder`: the folder of `output` is made before that, and need not be there yet. Raises
+    UsageError, InputError, OutputError, DeviceError, ModelError, and CheckError with
     `options.strict`.
     """
     told: list[str] = []
@@ -108,7 +116,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
 
     info = _probed(source, options, tell)
     layout = layout_of(info.pix_fmt)
-    goal = goal_of(source, output, options, info, layout)
+    goal = goal_of(source, output, options, info, layout, makes_folder=makes_folder)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
     check_encoder_size(goal.settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:

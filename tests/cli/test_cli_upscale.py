@@ -351,6 +351,50 @@ def test_a_bad_video_of_a_folder_does_not_stop_the_others(
     assert json.loads(again.stdout)["skipped"] == [str(tmp_path / "out" / "good.mp4")]
 
 
+def test_a_dry_run_of_a_folder_says_what_the_run_does(make_clip: MakeClip, tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(f"clips/{name}", frames=2)
+    (tmp_path / "clips" / "c.gif").write_text("no video")
+    tiny = ("--model", TINY, "--scale", "2")
+    for output, waiting in (("out/new", "out/new"), ("out.tar", "out.tar.vsr")):
+        call = ("upscale", tmp_path / "clips", tmp_path / output, *tiny)
+        before = sorted(tmp_path.rglob("*"))
+        plan = vsr(*call, "--dry-run", "--json")
+        assert plan.exit_code == ExitStatus.FAILURE and "c.gif" in plan.stderr
+        assert "1 of 3 files would fail" in sentence(plan)
+        planned = [Path(each["output"]) for each in json.loads(plan.stdout)]
+        assert planned == [tmp_path / waiting / name for name in ("a.mp4", "b.mp4")]
+        assert sorted(tmp_path.rglob("*")) == before
+        assert "1 of 3 files failed" in sentence(vsr(*call))
+        (tmp_path / waiting / "b.mp4").unlink()
+        again = vsr(*call, "--dry-run")
+        assert again.stdout.count(" -> ") == 2 and "b.mp4" in again.stdout
+        assert f"{tmp_path / waiting / 'a.mp4'}: exists already, skipped" in again.stderr
+        anew = {"out.tar": "--restart"}.get(output, "--overwrite")
+        assert len(json.loads(vsr(*call, "--dry-run", "--json", anew).stdout)) == 2
+    other = vsr(*call, "--dry-run", "--scale", "3")
+    assert other.exit_code == ExitStatus.USAGE and "--scale 2.0, now 3.0" in sentence(other)
+
+
+def test_a_dry_run_of_a_folder_checks_where_the_output_goes(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    make_clip("clips/a.mp4", frames=1)
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "old.tar").write_text("in the way")
+    (tmp_path / "folder.tar").mkdir()
+    for output, words in (
+        ("file", "cannot be made"),
+        ("file/below", "cannot be made"),
+        ("old.tar", "exists already"),
+        ("none/new.tar", "folder does not exist"),
+        ("folder.tar", "is a folder"),
+    ):
+        for way in ((), ("--dry-run",)):
+            result = vsr("upscale", tmp_path / "clips", tmp_path / output, "--model", TINY, *way)
+            assert (result.exit_code, words in sentence(result)) == (ExitStatus.OUTPUT, True)
+
+
 def photo(path: Path, width: int, height: int, seed: int = 0) -> Path:
     """A picture of smooth noise."""
     path.parent.mkdir(exist_ok=True)

@@ -26,10 +26,10 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: exists already; use --overwrite or another name")
 
 
-def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
+def check_place(source: Path, output: Path, *, overwrite: bool, makes_folder: bool = False) -> None:
     """Raise UsageError or OutputError if the file OUTPUT, made of SOURCE, cannot be there.
 
-    To be called before the work.
+    MAKES_FOLDER: its folder is made with it, and need not be there. To be called before the work.
     """
     if output.exists() and source.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the input; choose another output")
@@ -37,7 +37,7 @@ def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; choose another name or --overwrite")
-    if not output.absolute().parent.is_dir():
+    if not makes_folder and not output.absolute().parent.is_dir():
         raise OutputError(f"{output}: its folder does not exist; create it or choose another")
 
 
