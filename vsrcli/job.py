@@ -28,7 +28,7 @@ from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.streams import StreamPlan
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
-from vsrcli.networks.session import Device, resolve_device
+from vsrcli.networks.session import Device, resolve_device, runtime_version
 from vsrcli.options import UpscaleOptions, target_size
 from vsrcli.turning import Turning
 
@@ -246,8 +246,10 @@ def identity_of(job: Job) -> dict[str, object]:
     return {
         "vsr": vsrcli.__version__,
         "PyAV": version("av"),
+        "onnxruntime": runtime_version(),
         "input": identity(job.info.path),
         "size": list(job.size),
+        "sample aspect ratio": None if job.info.sar is None else str(job.info.sar),
         "segment length": job.segment_frames,
         "--frames": options.frames,
         "--tta": options.tta,
