@@ -29,6 +29,7 @@ from vsrcli.media.segments import segment_length
 from vsrcli.media.streams import StreamPlan
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device, runtime_version
+from vsrcli.networks.tiles import check_tile
 from vsrcli.options import UpscaleOptions, target_size
 from vsrcli.turning import Turning
 
@@ -128,6 +129,7 @@ def prepare(
         settings = replace(spare_memory(goal.settings, size), threads=threads)
         goal = replace(goal, settings=settings)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
+    check_tile(options.tile, model.fusion)
     for loss in (
         *lost_streams(info, goal.streams, output),
         *lost_in_frames(info, output, options, layout, size, goal.settings, goal.names),

@@ -130,6 +130,18 @@ def test_bad_requests_end_in_one_sentence(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("tile", "words"), [("foo", "'foo' is no tile"), ("10", "not 10")])
+def test_an_impossible_tile_is_refused_before_the_work(
+    make_clip: MakeClip, tmp_path: Path, tile: str, words: str
+) -> None:
+    for name in ("out.mp4", "out.png", "-"):
+        output = name if name == "-" else tmp_path / name
+        call = ("upscale", make_clip(frames=1), output, "--tile", tile)
+        for way in (("--dry-run",), ()):
+            result = vsr(*call, *way)
+            assert (result.exit_code, words in sentence(result)) == (ExitStatus.USAGE, True)
+
+
 def test_cuda_asked_for_but_absent_is_an_error(make_clip: MakeClip, tmp_path: Path) -> None:
     from vsrcli.networks.session import cuda_obstacle
 
