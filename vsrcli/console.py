@@ -27,7 +27,7 @@ class Verbosity(IntEnum):
     VERBOSE = 2
 
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 _results = Console(highlight=False, markup=False, emoji=False)
 _verbosity = Verbosity.NORMAL
 _FIRST_LINE_AFTER_S = 16.0
@@ -128,7 +128,7 @@ def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
     figure = partial(Column, no_wrap=True)
     wide = console.width >= _WIDE_TERMINAL
     columns = (
-        TextColumn("{task.description}", table_column=name),
+        TextColumn("{task.description}", markup=False, table_column=name),
         *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
         MofNCompleteColumn(table_column=figure()),
         SpeedColumn(table_column=figure()),
@@ -138,7 +138,7 @@ def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
     )
     shown = RichProgress(*columns, console=console, expand=True, speed_estimate_period=120.0)
     with shown as bar:
-        task = bar.add_task(escape(description), total=total)
+        task = bar.add_task(description, total=total)
 
         def report(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.conftest import MakeClip
+from tests.networks.tiny import TINY
 from vsrcli.cli import app
 from vsrcli.errors import ExitStatus
 
@@ -15,6 +16,16 @@ from vsrcli.errors import ExitStatus
 def vsr(*arguments: str | Path) -> Result:
     """Run the command line."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_names_are_told_as_they_are(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("no:smile:[b].mp4", frames=1)
+    made = vsr("upscale", source, tmp_path / "x:smile:.mp4", "--model", TINY, "--verbose")
+    assert "vsr: no:smile:[b].mp4: " in made.stderr  # a note
+    assert f"{tmp_path / 'x:smile:.mp4'}: 256x192" in made.stderr
+    assert f"{source} -> {tmp_path / 'x:smile:.mp4'}" in made.stderr  # for the curious
+    refused = vsr("upscale", tmp_path / "none:smile:.mp4", tmp_path / "o.mp4")
+    assert "none:smile:.mp4 does not exist" in refused.stderr  # an error
 
 
 @pytest.mark.parametrize(
