@@ -19,6 +19,7 @@ from vsrcli.media.safely import check_place
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.turned import turning_for
+from vsrcli.media.y4m import standard_output
 from vsrcli.options import UpscaleOptions
 from vsrcli.turning import Turning, turning_of
 
@@ -77,6 +78,7 @@ def goal_of(
     _check_uncoded(output, what, options)
     _check_whole(output, what, options)
     if names is None:
+        standard_output()  # raises if there is none
         streams = frames_alone(info, audio=options.audio, turned=False)
         return Goal("y4m", EncoderSettings("rawvideo"), streams)
     frames = expected_frames(info, options)
