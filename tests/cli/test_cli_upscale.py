@@ -245,6 +245,26 @@ def test_limited_range_that_is_not_said_is_no_loss(make_clip: MakeClip, tmp_path
     assert vsr(*call, "--strict").exit_code == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
+def test_an_output_that_is_a_link_stays_one(make_clip: MakeClip, tmp_path: Path) -> None:
+    source, page = make_clip(frames=1), tmp_path / "page.png"
+    (tmp_path / "far").mkdir()
+    for name in ("out.mp4", "page.png", "out.gif"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / name)
+    call = ("upscale", source, "--model", TINY, "--scale", "2")
+    assert vsr(*call, tmp_path / "out.mp4", "--compare", page).exit_code == 0
+    assert vsr(*call, tmp_path / "out.gif").exit_code == 0
+    assert all((tmp_path / name).is_symlink() for name in ("out.mp4", "page.png", "out.gif"))
+    made = sorted(path.name for path in (tmp_path / "far").iterdir())
+    assert made == ["out.gif", "out.mp4", "page.png"]
+    assert probe(tmp_path / "far" / "out.mp4").width == 128
+    again = vsr(*call, tmp_path / "out.mp4")
+    assert again.exit_code == ExitStatus.OUTPUT and "exists already" in sentence(again)
+    (tmp_path / "back.mp4").symlink_to(source)
+    itself = vsr(*call, tmp_path / "back.mp4", "--overwrite")
+    assert itself.exit_code == ExitStatus.USAGE and "is the input" in sentence(itself)
+
+
 def test_comparison_picture(make_clip: MakeClip, tmp_path: Path) -> None:
     picture = tmp_path / "compare.png"
     result = vsr("upscale", make_clip(frames=3), tmp_path / "out.mp4", "--compare", picture)
