@@ -14,13 +14,9 @@ from vsrcli.media.safely import check_free, check_place, made_beside, save_safel
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
 
 
-def nobody(finished: Path) -> None:
-    """Who is told of a file that is published."""
-
-
 def made(output: Path, *, overwrite: bool = False) -> None:
     """Make OUTPUT as a video is made."""
-    with made_beside(output, nobody, overwrite=overwrite) as partial:
+    with made_beside(output, overwrite=overwrite) as partial:
         partial.write_text("new")
 
 
@@ -85,6 +81,6 @@ def test_a_link_that_leads_to_no_place_is_refused(tmp_path: Path, target: str, w
 def test_the_suffix_is_that_of_the_link(tmp_path: Path) -> None:
     link = tmp_path / "link.m2ts"
     link.symlink_to("data.bin")
-    with made_beside(link, nobody, overwrite=False) as partial:
+    with made_beside(link, overwrite=False) as partial:
         assert partial.name == ".data.bin.m2ts.part"
     assert (tmp_path / "data.bin").exists()

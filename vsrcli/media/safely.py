@@ -96,7 +96,7 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
 
 @contextlib.contextmanager
 def made_beside(
-    output: Path, publishing: Callable[[Path], None], *, overwrite: bool
+    output: Path, publishing: Callable[[Path], None] = lambda finished: None, *, overwrite: bool
 ) -> Iterator[Path]:
     """A file beside OUTPUT to write to, which gets that name, lastingly, at the end of the block.
 
