@@ -1,4 +1,7 @@
-"""The only module that prints: results on stdout; progress, notes and errors on stderr."""
+"""What the commands print: results on stdout; progress, notes and errors on stderr.
+
+Help and version are printed by typer, y4m is written to stdout by `vsrcli.upscale`.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ class UpscaleOptions:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: int = 0
-    """CPU threads for the network and the encoder; 0: one for each core."""
+    """CPU threads for the network and the encoder; 0: one for each core for the network, and for
+    the encoder, whose output depends on them, as many as its frames and the device call for."""
     tile: str | int = "auto"
     """auto, off, or the side of a tile in LR pixels."""
     precision: str = "auto"

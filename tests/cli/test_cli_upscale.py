@@ -52,7 +52,10 @@ def test_the_json_is_documented(make_clip: MakeClip, tmp_path: Path) -> None:
     small = vsr("degrade", tmp_path / "out.mp4", tmp_path / "small.mp4", "--json")
     assert set(json.loads(small.stdout)) == documented.keys("vsr degrade")
     scores = vsr("psnr", tmp_path / "out.mp4", tmp_path / "out.mp4", "--json")
-    assert set(json.loads(scores.stdout)["outputs"][0]) == documented.keys("vsr psnr")
+    (row,) = json.loads(scores.stdout)["outputs"]
+    assert set(row) == documented.keys("vsr psnr")
+    assert set(row["clips"][0]) == documented.keys("vsr psnr: a clip")
+    assert set(row["clips"][0]["frames"][0]) == documented.keys("vsr psnr: a frame")
 
 
 def test_a_plan_says_how_turned_video_is_shown(make_clip: MakeClip, tmp_path: Path) -> None:
