@@ -15,11 +15,14 @@ from PIL import Image
 from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
+from vsrcli.batch import is_batch
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import PlanesResampler
+from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.swscale import RgbConverter
+from vsrcli.pairing import find_clips
 from vsrcli.psnr import psnr
 from vsrcli.scores import OutputScore, Protocol
 
@@ -308,3 +311,12 @@ def test_values_out_of_range_are_refused() -> None:
         Protocol(crop=-1)
     with pytest.raises(UsageError, match="--max-frames"):
         Protocol(max_frames=0)
+
+
+@pytest.mark.parametrize("suffix", [*VIDEO_SUFFIXES, ".MP4"])
+def test_a_folder_of_videos_is_one_whoever_reads_it(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / f"clip{suffix}").touch()
+    assert is_batch(folder, tmp_path / "out")
+    assert [clip.name for clip in find_clips(folder)] == ["clip"]

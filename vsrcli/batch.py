@@ -17,6 +17,7 @@ from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
 from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_place
+from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
@@ -30,11 +31,6 @@ Work = tuple[Path, Path]
 _MADE_FROM = "made from"
 _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--threads")
 """Options that tell how to work rather than what is made."""
-_VIDEO_SUFFIXES = (
-    *(".3gp", ".asf", ".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
-    *(".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-    *(".y4m", *KINDS),
-)
 _WRITTEN = frozenset({*MUXERS, *KINDS})
 
 
@@ -270,5 +266,5 @@ def _videos(folder: Path) -> list[Path]:
     return [
         path
         for path in files
-        if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
     ]

@@ -9,9 +9,9 @@ from fractions import Fraction
 from vsrcli.errors import UsageError
 from vsrcli.media.decoding import OnError
 from vsrcli.media.planes import PixelLayout
+from vsrcli.windows import MAX_FRAMES as MAX_FRAMES
 
 MAX_SCALE = 8.0
-MAX_FRAMES = 31
 DEFAULT_SCALE = 4.0
 VIEWS = (1, 2, 4, 8)
 """Mirrored and turned views that can be averaged over."""
