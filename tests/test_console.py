@@ -39,6 +39,11 @@ def test_figures_are_whole(monkeypatch: pytest.MonkeyPatch, width: int, name: st
     assert ("━" in line) == (width >= 64)
 
 
+def test_a_name_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "[b]no:smile:[/b]\\.mp4"
+    assert shown(monkeypatch, 120, name).startswith(f"{name} ")
+
+
 def test_a_long_name_is_shortened_and_a_short_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "…" in shown(monkeypatch, 80, LONG)
     assert "…" not in shown(monkeypatch, 80, "out.mp4")

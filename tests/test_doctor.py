@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,20 @@ def test_problems_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(any(word in text for text in found.problems) for word in words)
     result = vsr_doctor(tmp_path / "gone")
     assert isinstance(result.exception, CheckError)
+
+
+def test_a_file_is_no_folder_for_outputs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert examine(tmp_path / "file").problems == (f"{tmp_path / 'file'}: is no folder",)
+
+
+def test_little_room_is_told_in_its_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=3 << 20)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(doctor, "available_memory", lambda device: 3 << 29)
+    result = vsr_doctor(tmp_path)
+    assert "memory free 1.5 GiB" in result.stdout and "0.0 GiB free in" in result.stdout
+    assert f"{tmp_path}: only 3 MiB are free" in result.stdout.replace("\n", " ")
 
 
 def test_an_encoder_that_does_not_exist() -> None:

@@ -15,13 +15,15 @@ from PIL import Image
 from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
+from vsrcli.batch import is_batch
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.exif import display_matrix
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import PlanesResampler
+from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.swscale import RgbConverter
-from vsrcli.pairing import natural_key
+from vsrcli.pairing import find_clips, natural_key
 from vsrcli.psnr import psnr
 from vsrcli.scores import OutputScore, Protocol
 from vsrcli.turning import turning_of
@@ -337,3 +339,12 @@ def test_a_lost_rotation_is_no_obstacle(make_clip: MakeClip) -> None:
 
 def test_names_with_odd_digits_are_sorted() -> None:
     assert sorted(["10", "2²", "2"], key=natural_key) == ["2", "2²", "10"]
+
+
+@pytest.mark.parametrize("suffix", [*VIDEO_SUFFIXES, ".MP4"])
+def test_a_folder_of_videos_is_one_whoever_reads_it(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / f"clip{suffix}").touch()
+    assert is_batch(folder, tmp_path / "out")
+    assert [clip.name for clip in find_clips(folder)] == ["clip"]

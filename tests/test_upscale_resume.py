@@ -23,6 +23,7 @@ from tests.lossless import write_frames
 from vsrcli import upscale
 from vsrcli.degradation import Degradation
 from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.job import Job, identity_of
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.reader import Reader
 from vsrcli.media.writer import SegmentWriter
@@ -159,6 +160,61 @@ def test_another_option_is_refused(
         do(clip, output, **changes)
     assert words in str(caught.value) and str(caught.value).count("\n") == 0
     assert folder.segment(0).read_bytes() == before
+
+
+def changed(one: Job, other: Job) -> list[str]:
+    """Names of what the identities of two jobs differ in."""
+    before, after = identity_of(one), identity_of(other)
+    assert before.keys() == after.keys()
+    return [key for key in before if before[key] != after[key]]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("--tta", {"tta": 2}),
+        ("--start", {"start": Fraction(1, 5)}),
+        ("--end", {"end": Fraction(1)}),
+        ("--max-frames", {"max_frames": 20}),
+        ("--pix-fmt", {"pix_fmt": "yuv444p"}),
+        ("--tile", {"tile": "off"}),
+        ("deinterlacing", {"deinterlace": False}),
+    ],
+)
+def test_segments_of_another_option_are_others(
+    clip: Path, tmp_path: Path, name: str, fields: dict[str, Any]
+) -> None:
+    output = tmp_path / "out.mkv"
+    assert changed(job_of(clip, output), job_of(clip, output, **fields)) == [name]
+    assert changed(job_of(clip, output, **fields), job_of(clip, output, **fields)) == []
+
+
+def test_segments_of_another_rate_are_others(make_clip: MakeClip, tmp_path: Path) -> None:
+    pattern = make_clip("frames/%03d.png", frames=2, codec="png", pix_fmt="rgb24")
+    jobs = [job_of(pattern, tmp_path / "out.mkv", rate=Fraction(rate)) for rate in (24, 25)]
+    assert changed(*jobs) == ["--rate"]
+
+
+def test_segments_of_another_pixel_shape_are_others(make_clip: MakeClip, tmp_path: Path) -> None:
+    """A size asked for keeps the picture's shape, a factor that leads to it the pixels'."""
+    source = make_clip("odd.mkv", size=(66, 50), frames=2)
+    asked: tuple[dict[str, Any], ...] = ({"scale": 1.21}, {"size": (80, 60)})
+    one, other = (job_of(source, tmp_path / "out.mkv", **fields) for fields in asked)
+    assert one.size == other.size == (80, 60)
+    assert changed(one, other) == ["sample aspect ratio"]
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("vsrcli.__version__", "vsr"), ("onnxruntime.__version__", "onnxruntime")],
+)
+def test_segments_of_another_version_are_others(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, name: str
+) -> None:
+    job = job_of(clip, tmp_path / "out.mkv")
+    before = identity_of(job)
+    monkeypatch.setattr(place, "0.0.1")
+    assert identity_of(job) == before | {name: "0.0.1"} != before
 
 
 def test_what_does_not_concern_the_pictures_may_change(

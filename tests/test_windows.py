@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import pytest
 
-from vsrcli.windows import SlidingWindows, Window, reach, sliding_windows, window_range
+from vsrcli.windows import SlidingWindows, Window, reach, window_range
+
+T = TypeVar("T")
+
+
+def sliding_windows(items: Iterable[T], frames: int) -> Iterator[Window[T]]:
+    """Windows of FRAMES items around every one of ITEMS, taken as one scene."""
+    windows: SlidingWindows[T] = SlidingWindows(frames)
+    for item in items:
+        yield from windows.push(item)
+    yield from windows.flush()
 
 
 def shown(windows: list[Window[int]]) -> list[tuple[int, tuple[int, ...]]]:

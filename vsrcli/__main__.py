@@ -5,6 +5,7 @@ import signal
 import sys
 
 from vsrcli.cli import app
+from vsrcli.console import let_go_of_stdout
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """malloc.h: how much memory is kept at the heap's end; from which size on allocations are no part
@@ -16,7 +17,10 @@ def main() -> None:
     # What stops a job from outside ends it as Ctrl-C does: cleanly, to be continued.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _keep_memory_flat()
-    app(prog_name="vsr")
+    try:
+        app(prog_name="vsr")
+    finally:
+        let_go_of_stdout()
 
 
 def _keep_memory_flat() -> None:

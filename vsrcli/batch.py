@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from vsrcli.media.containers import MUXERS
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
 from vsrcli.media.picture_files import apart, picture_names
-from vsrcli.media.safely import check_free
+from vsrcli.media.safely import check_place
+from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
@@ -29,11 +31,6 @@ Work = tuple[Path, Path]
 _MADE_FROM = "made from"
 _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--threads")
 """Options that tell how to work rather than what is made."""
-_VIDEO_SUFFIXES = (
-    *(".3gp", ".asf", ".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
-    *(".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-    *(".y4m", *KINDS),
-)
 _WRITTEN = frozenset({*MUXERS, *KINDS})
 
 
@@ -51,6 +48,19 @@ class BatchResult:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What would become of a folder of videos."""
+
+    total: int
+    plans: tuple[UpscalePlan, ...]
+    """Of those that would be enlarged."""
+    failed: tuple[tuple[str, str], ...]
+    """Source and the sentence that says why it would fail."""
+    skipped: tuple[str, ...]
+    """Outputs that are there already."""
+
+
 def is_batch(source: Path, output: Path) -> bool:
     """Whether `source` is a folder whose files are enlarged one by one: with videos in it, or with
     pictures of several sizes, or held in several ways, that go into a folder. (Pictures that are
@@ -61,12 +71,31 @@ def is_batch(source: Path, output: Path) -> bool:
     return source.is_dir() and bool(_works(source, output))
 
 
-def plan_batch(
-    source: Path, output: Path, options: UpscaleOptions, *, note: Note
-) -> list[UpscalePlan]:
-    """What `upscale_folder` is going to do. Raises as `prepare` does."""
-    works = _works(source, output)
-    return [prepare(each, result, options, note=note).plan for each, result in works]
+def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> BatchPlan:
+    """What `upscale_folder` is going to do, found out without writing anything.
+
+    Files it would fail at or skip are noted. Raises UsageError, InputError and OutputError as it
+    does for the whole folder.
+    """
+    works = _checked_works(source, output)
+    known = None
+    if output.suffix == ".tar":
+        check_place(source, output, overwrite=options.overwrite)
+        begun = None if options.restart else JobFolder(output).decision(_asked(options), _MADE_FROM)
+        known, options = begun or {}, replace(options, overwrite=True)
+    else:
+        _check_folder(output)
+    found, plans = _Found(), []
+    for video, result in works:
+        try:
+            if _stays(video, result, options, known):
+                found.skip(result, note)
+            else:
+                job = prepare(video, result, options, note=note, makes_folder=True)
+                plans.append(job.plan)
+        except VsrError as failure:
+            found.fail(video, failure, note)
+    return BatchPlan(len(works), tuple(plans), tuple(found.failed), tuple(found.skipped))
 
 
 def upscale_folder(
@@ -78,11 +107,10 @@ def upscale_folder(
     output is there already are skipped, so the same call goes on after an interruption. Raises
     InputError for a folder that is no batch and OutputError if `output` cannot be written.
     """
-    works = _works(source, output)
-    if not works:
-        raise InputError(f"{source}: no videos in this folder; name a video or another folder")
+    works = _checked_works(source, output)
     started = time.monotonic()
     if output.suffix == ".tar":
+        check_place(source, output, overwrite=options.overwrite)
         found = _into_tar(works, output, options, progress, note)
     else:
         found = _into_folder(works, output, options, progress, note)
@@ -134,11 +162,11 @@ def _into_folder(
     except OSError as failure:
         raise OutputError(f"{output}: cannot be made ({failure.strerror})") from None
     found = _Found()
-    for work in works:
-        if work[1].exists() and not options.overwrite:
-            found.skip(work[1], note)
+    for video, result in works:
+        if _stays(video, result, options, None):
+            found.skip(result, note)
         else:
-            found.make(work, options, progress, note)
+            found.make((video, result), options, progress, note)
     return found
 
 
@@ -146,11 +174,8 @@ def _into_tar(
     works: list[Work], output: Path, options: UpscaleOptions, progress: ProgressOf, note: Note
 ) -> _Found:
     """All into a folder beside the tar first, where finished ones wait for the others."""
-    check_free(output, overwrite=options.overwrite)
     found, folder = _Found(), JobFolder(output)
-    asked = {f"--{key.replace('_', '-')}": value for key, value in asdict(options).items()}
-    plan = {key: value for key, value in asked.items() if key not in _HOW}
-    with folder.open({"vsr": vsrcli.__version__, **plan}, restart=options.restart):
+    with folder.open(_asked(options), restart=options.restart):
         # By the name of each: what it was made from. Of others nobody knows.
         known = {} if options.restart else folder.decided(_MADE_FROM, {})
         for video, result in works:
@@ -171,6 +196,44 @@ def _into_tar(
                 (folder.path / name).unlink(missing_ok=True)
             folder.remove()
     return found
+
+
+def _stays(
+    video: Path, result: Path, options: UpscaleOptions, known: Mapping[str, object] | None
+) -> bool:
+    """Whether a result is there already and is not made again.
+
+    KNOWN: by the name of each that waits for a tar, what it was made from; None: there is no tar.
+    Raises InputError if the video cannot be looked at.
+    """
+    if known is None:
+        return result.exists() and not options.overwrite
+    return result.exists() and known.get(result.name) == identity(video)
+
+
+def _asked(options: UpscaleOptions) -> dict[str, object]:
+    """What all that waits for a tar has to be alike in."""
+    asked = {f"--{key.replace('_', '-')}": value for key, value in asdict(options).items()}
+    plan = {key: value for key, value in asked.items() if key not in _HOW}
+    return {"vsr": vsrcli.__version__, **plan}
+
+
+def _check_folder(output: Path) -> None:
+    """Raise OutputError unless the folder is there or can be made; makes nothing."""
+    levels = (output.absolute(), *output.absolute().parents)
+    there = next(level for level in levels if os.path.lexists(level))
+    if not there.is_dir():
+        raise OutputError(f"{output}: cannot be made ({there} is no folder)")
+    if there != levels[0] and not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"{output}: cannot be made ({there} may not be written)")
+
+
+def _checked_works(source: Path, output: Path) -> list[Work]:
+    """What is to be enlarged; raises InputError if that is nothing."""
+    works = _works(source, output)
+    if not works:
+        raise InputError(f"{source}: no videos in this folder; name a video or another folder")
+    return works
 
 
 def _works(source: Path, output: Path) -> list[Work]:
@@ -203,5 +266,5 @@ def _videos(folder: Path) -> list[Path]:
     return [
         path
         for path in files
-        if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
     ]

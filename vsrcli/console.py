@@ -1,9 +1,13 @@
-"""The only module that prints: results on stdout; progress, notes and errors on stderr."""
+"""What the commands print: results on stdout; progress, notes and errors on stderr.
+
+Help and version are printed by typer, y4m is written to stdout by `vsrcli.upscale`.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +18,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
+
+from vsrcli.errors import OutputError
 
 Progress = Callable[[int, int | None], None]
 """Called with how many items are done and how many there are (None: not known)."""
@@ -27,7 +33,7 @@ class Verbosity(IntEnum):
     VERBOSE = 2
 
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 _results = Console(highlight=False, markup=False, emoji=False)
 _verbosity = Verbosity.NORMAL
 _FIRST_LINE_AFTER_S = 16.0
@@ -59,19 +65,70 @@ def error(text: str) -> None:
 
 
 def print_result(result: RenderableType) -> None:
-    """A result for people, on stdout; lines of plain text stay whole, as names in them do."""
-    _results.print(result, soft_wrap=isinstance(result, str))
+    """A result for people, on stdout; lines of plain text stay whole, as names in them do.
+
+    What stdout has no letters for is written as its number. Raises OutputError if it is closed or
+    cannot be written, and BrokenPipeError if nobody reads it any more.
+    """
+    check_stdout()
+    with _results.capture() as captured:
+        _results.print(result, soft_wrap=isinstance(result, str))
+    text = captured.get()
+    if not _has_letters_for(text):
+        encoding = sys.stdout.encoding or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    _write(text)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout. JSON has no infinities: they, and NaN, become null."""
+    """One JSON document on stdout. JSON has no infinities: they, and NaN, become null.
+
+    Raises as `print_result` does.
+    """
+    check_stdout()
     dump = partial(json.dumps, _finite(value), indent=2, default=str)
     text = dump(ensure_ascii=False)
+    _write((text if _has_letters_for(text) else dump(ensure_ascii=True)) + "\n")
+
+
+def check_stdout() -> None:
+    """Raise OutputError if stdout is closed, as `>&-` does."""
+    if sys.stdout is None:
+        raise OutputError("standard output: is closed, and the result goes there")
+
+
+def let_go_of_stdout() -> None:
+    """Give up what stdout did not take; call it at the end.
+
+    Python would try once more while it ends, and say in words and a status of its own that it
+    fails.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _has_letters_for(text: str) -> bool:
+    """Whether stdout can encode TEXT: some locales cannot, and some names are no text."""
     try:
         text.encode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict")
-    except UnicodeEncodeError:  # a locale without these letters, or a name that is no text
-        text = dump(ensure_ascii=True)
-    sys.stdout.write(text + "\n")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _write(text: str) -> None:
+    """Write to stdout at once, so that a failure is seen before the end."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise OutputError(f"standard output: cannot be written ({failure.strerror})") from None
 
 
 def _finite(value: Any) -> Any:
@@ -128,7 +185,7 @@ def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
     figure = partial(Column, no_wrap=True)
     wide = console.width >= _WIDE_TERMINAL
     columns = (
-        TextColumn("{task.description}", table_column=name),
+        TextColumn("{task.description}", markup=False, table_column=name),
         *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
         MofNCompleteColumn(table_column=figure()),
         SpeedColumn(table_column=figure()),
@@ -138,7 +195,7 @@ def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
     )
     shown = RichProgress(*columns, console=console, expand=True, speed_estimate_period=120.0)
     with shown as bar:
-        task = bar.add_task(escape(description), total=total)
+        task = bar.add_task(description, total=total)
 
         def report(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)

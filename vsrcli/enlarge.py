@@ -22,7 +22,6 @@ from vsrcli.media.resample import (
 )
 
 Luma = NDArray[np.float32]
-NETWORK_SCALE = 4
 _STRIP = 64
 """Rows of an RGB picture that are finished at once."""
 S = TypeVar("S")

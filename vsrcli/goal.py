@@ -9,7 +9,7 @@ from typing import Literal
 
 from vsrcli.errors import UsageError
 from vsrcli.media.animation import kind_of, segment_settings
-from vsrcli.media.assemble import check_output
+from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout
@@ -19,6 +19,7 @@ from vsrcli.media.safely import check_place
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.turned import turning_for
+from vsrcli.media.y4m import standard_output
 from vsrcli.options import UpscaleOptions
 from vsrcli.turning import Turning, turning_of
 
@@ -49,23 +50,35 @@ class Goal:
 
 
 def goal_of(
-    source: Path, output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout
+    source: Path,
+    output: Path,
+    options: UpscaleOptions,
+    info: MediaInfo,
+    layout: PixelLayout,
+    *,
+    makes_folder: bool,
 ) -> Goal:
     """What the name of `output` and the options make of it; checks that it can be written.
 
-    Raises UsageError and OutputError.
+    `makes_folder` as of `check_place`. Raises UsageError and OutputError.
     """
-    if kind_of(output) is not None:
-        return _animation(source, output, options, info, layout)
-    names = picture_names(source, output)
-    if names is None and output != STANDARD:
-        check_output(source, output, overwrite=may_replace(output, options))
+    animated = kind_of(output) is not None
+    names = None if animated else picture_names(source, output)
+    one_file = names is None and output != STANDARD
+    if one_file:
+        replacing = may_replace(output, options)
+        check_place(source, output, overwrite=replacing, makes_folder=makes_folder)
+    if animated:
+        return _animation(output, options, info, layout)
+    if one_file:
+        muxer_of(output)  # raises if there is none of this name
         settings = _encoder_settings(output, options, layout)
         return Goal("video", settings, plan_streams(info, output, audio=options.audio))
     what = "uncompressed y4m" if names is None else str(names)
     _check_uncoded(output, what, options)
     _check_whole(output, what, options)
     if names is None:
+        standard_output()  # raises if there is none
         streams = frames_alone(info, audio=options.audio, turned=False)
         return Goal("y4m", EncoderSettings("rawvideo"), streams)
     frames = expected_frames(info, options)
@@ -98,10 +111,7 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     return JobFolder(output).was_published()
 
 
-def _animation(
-    source: Path, output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout
-) -> Goal:
-    check_place(source, output, overwrite=may_replace(output, options))
+def _animation(output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout) -> Goal:
     _check_uncoded(output, "an animated picture", options)
     turning = turning_of(info.display_matrix)
     streams = frames_alone(info, audio=options.audio, turned=turning is not None)

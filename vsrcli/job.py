@@ -28,7 +28,8 @@ from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.streams import StreamPlan
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
-from vsrcli.networks.session import Device, resolve_device
+from vsrcli.networks.session import Device, resolve_device, runtime_version
+from vsrcli.networks.tiles import check_tile
 from vsrcli.options import UpscaleOptions, target_size
 from vsrcli.turning import Turning
 
@@ -94,10 +95,18 @@ class Job:
     """Length of the segments the job is done in."""
 
 
-def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> Job:
+def prepare(
+    source: Path,
+    output: Path,
+    options: UpscaleOptions,
+    *,
+    note: Note,
+    makes_folder: bool = False,
+) -> Job:
     """Check everything that can be checked before the work begins; writes nothing.
 
-    Raises UsageError, InputError, OutputError, DeviceError, ModelError, and CheckError with
+    `makes_folder`: the folder of `output` is made before that, and need not be there yet. Raises
+    UsageError, InputError, OutputError, DeviceError, ModelError, and CheckError with
     `options.strict`.
     """
     told: list[str] = []
@@ -108,7 +117,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
 
     info = _probed(source, options, tell)
     layout = layout_of(info.pix_fmt)
-    goal = goal_of(source, output, options, info, layout)
+    goal = goal_of(source, output, options, info, layout, makes_folder=makes_folder)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
     check_encoder_size(goal.settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:
@@ -120,6 +129,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         settings = replace(spare_memory(goal.settings, size), threads=threads)
         goal = replace(goal, settings=settings)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
+    check_tile(options.tile, model.fusion)
     for loss in (
         *lost_streams(info, goal.streams, output),
         *lost_in_frames(info, output, options, layout, size, goal.settings, goal.names),
@@ -238,8 +248,10 @@ def identity_of(job: Job) -> dict[str, object]:
     return {
         "vsr": vsrcli.__version__,
         "PyAV": version("av"),
+        "onnxruntime": runtime_version(),
         "input": identity(job.info.path),
         "size": list(job.size),
+        "sample aspect ratio": None if job.info.sar is None else str(job.info.sar),
         "segment length": job.segment_frames,
         "--frames": options.frames,
         "--tta": options.tta,

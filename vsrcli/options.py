@@ -9,9 +9,9 @@ from fractions import Fraction
 from vsrcli.errors import UsageError
 from vsrcli.media.decoding import OnError
 from vsrcli.media.planes import PixelLayout
+from vsrcli.windows import MAX_FRAMES as MAX_FRAMES
 
 MAX_SCALE = 8.0
-MAX_FRAMES = 31
 DEFAULT_SCALE = 4.0
 VIEWS = (1, 2, 4, 8)
 """Mirrored and turned views that can be averaged over."""
@@ -56,7 +56,8 @@ class UpscaleOptions:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: int = 0
-    """CPU threads for the network and the encoder; 0: one for each core."""
+    """CPU threads for the network and the encoder; 0: one for each core for the network, and for
+    the encoder, whose output depends on them, as many as its frames and the device call for."""
     tile: str | int = "auto"
     """auto, off, or the side of a tile in LR pixels."""
     precision: str = "auto"

@@ -11,13 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vsrcli.errors import InputError
-from vsrcli.media.sources import PICTURE_SUFFIXES, find_source
+from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_source
 
-_VIDEO = re.compile(
-    r"\.(264|265|3gp|apng|avi|flv|gif|h264|h265|hevc|ivf|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|nut|obu"
-    r"|ogv|ts|vob|webm|wmv|y4m)$",
-    re.IGNORECASE,
-)
 _ARCHIVE = re.compile(r"\.(tar|tgz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 
 
@@ -138,10 +133,14 @@ def _is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURE_SUFFIXES)
 
 
+def _is_video(name: str) -> bool:
+    return name.lower().endswith(VIDEO_SUFFIXES)
+
+
 def _folder_clips(folder: Path) -> list[Clip]:
     clips = []
     for entry in _visible(folder):
-        if entry.is_file() and _VIDEO.search(entry.name):
+        if entry.is_file() and _is_video(entry.name):
             clips.append(Clip(entry.stem, entry))
         elif entry.is_dir() and any(_is_picture(e.name) for e in _visible(entry)):
             clips.append(Clip(entry.name, entry))
@@ -156,7 +155,7 @@ def _archive_clips(archive: Path) -> list[Clip]:
             path = PurePosixPath(member.name)
             if not member.isfile() or path.name.startswith("."):
                 continue
-            if _VIDEO.search(path.name):
+            if _is_video(path.name):
                 clips.append(Clip(path.stem, archive, (member.name,)))
             elif _is_picture(path.name):
                 sequences.setdefault(path.parent, []).append(member.name)
@@ -176,7 +175,7 @@ def _unpack(archive: Path, members: Sequence[str], folder: Path) -> Path:
             with source, target.open("wb") as file:
                 while block := source.read(1 << 20):
                     file.write(block)
-    return target if len(members) == 1 and _VIDEO.search(target.name) else folder
+    return target if len(members) == 1 and _is_video(target.name) else folder
 
 
 @contextmanager

@@ -6,7 +6,6 @@ with what is copied from the source -> verified -> renamed into place.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from vsrcli.media.identity import identity
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
 from vsrcli.media.spool import readable_again
-from vsrcli.media.y4m import Y4mWriter
+from vsrcli.media.y4m import Y4mWriter, standard_output
 from vsrcli.options import UpscaleOptions
 from vsrcli.tile_choice import make_in_tiles
 
@@ -202,10 +201,9 @@ def _write_pictures(job: Job, counter: _Counter, note: Notes) -> Reading:
 
 
 def _write_y4m(job: Job, counter: _Counter, note: Notes) -> Reading:
-    stream = sys.stdout.buffer
-    writer = Y4mWriter(stream, job.info, job.size, job.layout, note)
+    writer = Y4mWriter(standard_output(), job.info, job.size, job.layout, note)
     reading = _write_all(job, writer.write, counter, note)
-    stream.flush()
+    writer.finish()
     return reading
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -85,11 +84,3 @@ class SlidingWindows(Generic[T]):
             self._held.popleft()
             self._next -= 1
         return finished
-
-
-def sliding_windows(items: Iterable[T], frames: int) -> Iterator[Window[T]]:
-    """Windows of FRAMES items around every one of ITEMS, taken as one scene."""
-    windows: SlidingWindows[T] = SlidingWindows(frames)
-    for item in items:
-        yield from windows.push(item)
-    yield from windows.flush()

@@ -8,6 +8,7 @@ Linux only: the peak is the kernel's (VmHWM), set back before the run.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -67,5 +68,16 @@ def inputs(
     }
 
 
+def main() -> None:
+    """Print the peak of one run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("graph", type=Path, help="an .onnx file")
+    parser.add_argument(
+        "count", type=int, nargs="?", default=1, help="frames (or pairs) in the run"
+    )
+    arguments = parser.parse_args()
+    print(peak(arguments.graph, arguments.count))
+
+
 if __name__ == "__main__":
-    print(peak(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1))
+    main()

@@ -52,7 +52,10 @@ def test_the_json_is_documented(make_clip: MakeClip, tmp_path: Path) -> None:
     small = vsr("degrade", tmp_path / "out.mp4", tmp_path / "small.mp4", "--json")
     assert set(json.loads(small.stdout)) == documented.keys("vsr degrade")
     scores = vsr("psnr", tmp_path / "out.mp4", tmp_path / "out.mp4", "--json")
-    assert set(json.loads(scores.stdout)["outputs"][0]) == documented.keys("vsr psnr")
+    (row,) = json.loads(scores.stdout)["outputs"]
+    assert set(row) == documented.keys("vsr psnr")
+    assert set(row["clips"][0]) == documented.keys("vsr psnr: a clip")
+    assert set(row["clips"][0]["frames"][0]) == documented.keys("vsr psnr: a frame")
 
 
 def test_a_plan_says_how_turned_video_is_shown(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -128,6 +131,18 @@ def test_bad_requests_end_in_one_sentence(
     result = vsr("upscale", *arguments)
     assert (result.exit_code, words in sentence(result)) == (status, True), result.output
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("tile", "words"), [("foo", "'foo' is no tile"), ("10", "not 10")])
+def test_an_impossible_tile_is_refused_before_the_work(
+    make_clip: MakeClip, tmp_path: Path, tile: str, words: str
+) -> None:
+    for name in ("out.mp4", "out.png", "-"):
+        output = name if name == "-" else tmp_path / name
+        call = ("upscale", make_clip(frames=1), output, "--tile", tile)
+        for way in (("--dry-run",), ()):
+            result = vsr(*call, *way)
+            assert (result.exit_code, words in sentence(result)) == (ExitStatus.USAGE, True)
 
 
 def test_cuda_asked_for_but_absent_is_an_error(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -231,6 +246,26 @@ def test_limited_range_that_is_not_said_is_no_loss(make_clip: MakeClip, tmp_path
     assert probe(source).tags.range == 1
     call = ("upscale", source, tmp_path / "o.mp4", "--codec", "libvpx-vp9", "--model", TINY)
     assert vsr(*call, "--strict").exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
+def test_an_output_that_is_a_link_stays_one(make_clip: MakeClip, tmp_path: Path) -> None:
+    source, page = make_clip(frames=1), tmp_path / "page.png"
+    (tmp_path / "far").mkdir()
+    for name in ("out.mp4", "page.png", "out.gif"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / name)
+    call = ("upscale", source, "--model", TINY, "--scale", "2")
+    assert vsr(*call, tmp_path / "out.mp4", "--compare", page).exit_code == 0
+    assert vsr(*call, tmp_path / "out.gif").exit_code == 0
+    assert all((tmp_path / name).is_symlink() for name in ("out.mp4", "page.png", "out.gif"))
+    made = sorted(path.name for path in (tmp_path / "far").iterdir())
+    assert made == ["out.gif", "out.mp4", "page.png"]
+    assert probe(tmp_path / "far" / "out.mp4").width == 128
+    again = vsr(*call, tmp_path / "out.mp4")
+    assert again.exit_code == ExitStatus.OUTPUT and "exists already" in sentence(again)
+    (tmp_path / "back.mp4").symlink_to(source)
+    itself = vsr(*call, tmp_path / "back.mp4", "--overwrite")
+    assert itself.exit_code == ExitStatus.USAGE and "is the input" in sentence(itself)
 
 
 def test_comparison_picture(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -349,6 +384,50 @@ def test_a_bad_video_of_a_folder_does_not_stop_the_others(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.mp4"]
     again = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--scale", "2", "--json")
     assert json.loads(again.stdout)["skipped"] == [str(tmp_path / "out" / "good.mp4")]
+
+
+def test_a_dry_run_of_a_folder_says_what_the_run_does(make_clip: MakeClip, tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(f"clips/{name}", frames=2)
+    (tmp_path / "clips" / "c.gif").write_text("no video")
+    tiny = ("--model", TINY, "--scale", "2")
+    for output, waiting in (("out/new", "out/new"), ("out.tar", "out.tar.vsr")):
+        call = ("upscale", tmp_path / "clips", tmp_path / output, *tiny)
+        before = sorted(tmp_path.rglob("*"))
+        plan = vsr(*call, "--dry-run", "--json")
+        assert plan.exit_code == ExitStatus.FAILURE and "c.gif" in plan.stderr
+        assert "1 of 3 files would fail" in sentence(plan)
+        planned = [Path(each["output"]) for each in json.loads(plan.stdout)]
+        assert planned == [tmp_path / waiting / name for name in ("a.mp4", "b.mp4")]
+        assert sorted(tmp_path.rglob("*")) == before
+        assert "1 of 3 files failed" in sentence(vsr(*call))
+        (tmp_path / waiting / "b.mp4").unlink()
+        again = vsr(*call, "--dry-run")
+        assert again.stdout.count(" -> ") == 2 and "b.mp4" in again.stdout
+        assert f"{tmp_path / waiting / 'a.mp4'}: exists already, skipped" in again.stderr
+        anew = {"out.tar": "--restart"}.get(output, "--overwrite")
+        assert len(json.loads(vsr(*call, "--dry-run", "--json", anew).stdout)) == 2
+    other = vsr(*call, "--dry-run", "--scale", "3")
+    assert other.exit_code == ExitStatus.USAGE and "--scale 2.0, now 3.0" in sentence(other)
+
+
+def test_a_dry_run_of_a_folder_checks_where_the_output_goes(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    make_clip("clips/a.mp4", frames=1)
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "old.tar").write_text("in the way")
+    (tmp_path / "folder.tar").mkdir()
+    for output, words in (
+        ("file", "cannot be made"),
+        ("file/below", "cannot be made"),
+        ("old.tar", "exists already"),
+        ("none/new.tar", "folder does not exist"),
+        ("folder.tar", "is a folder"),
+    ):
+        for way in ((), ("--dry-run",)):
+            result = vsr("upscale", tmp_path / "clips", tmp_path / output, "--model", TINY, *way)
+            assert (result.exit_code, words in sentence(result)) == (ExitStatus.OUTPUT, True)
 
 
 def photo(path: Path, width: int, height: int, seed: int = 0) -> Path:

@@ -46,3 +46,13 @@ def test_tar_refuses_what_would_lose_something(tmp_path: Path) -> None:
         write_tar([tmp_path / "gone"], tmp_path / "o.tar", overwrite=True)
     assert (tmp_path / "o.tar").read_bytes() == b"old"
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("length", [247, 251])
+def test_a_tar_has_any_name(tmp_path: Path, length: int) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    output = tmp_path / f"{'x' * length}.tar"
+    write_tar([tmp_path / "a"], output)
+    with tarfile.open(output) as tar:
+        assert tar.getnames() == ["a"]
+    assert not list(tmp_path.glob(".*"))

@@ -103,3 +103,19 @@ def test_an_export_can_be_read_back(net: Any, tmp_path: Path) -> None:
     assert export.compare("compose", export.Compose(), path, net) < 1e-4
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     assert session.get_modelmeta().custom_metadata_map == card
+
+
+def test_the_memory_of_a_graph_is_measured_by_a_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from models.spmc import measure
+
+    monkeypatch.setattr(measure, "peak", lambda path, count: 1000 * count + len(path.name))
+    for arguments, shown in ((["a.onnx"], "1006\n"), (["a.onnx", "5"], "5006\n")):
+        monkeypatch.setattr("sys.argv", ["measure", *arguments])
+        measure.main()
+        assert capsys.readouterr().out == shown
+    monkeypatch.setattr("sys.argv", ["measure", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        measure.main()
+    assert ended.value.code == 0 and "an .onnx file" in capsys.readouterr().out

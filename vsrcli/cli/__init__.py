@@ -15,7 +15,7 @@ from vsrcli.cli.psnr import psnr_command
 from vsrcli.cli.unmakeup import unmakeup_command
 from vsrcli.cli.upscale import upscale_command
 from vsrcli.console import error
-from vsrcli.errors import ExitStatus, VsrError
+from vsrcli.errors import ExitStatus, UsageError, VsrError
 
 
 class _Commands(typer.core.TyperGroup):
@@ -42,6 +42,26 @@ class _Commands(typer.core.TyperGroup):
             raise typer.Exit(ExitStatus.FAILURE) from None
 
 
+class _Command(typer.core.TyperCommand):
+    """A command that takes no empty value: as a path, it would be the current folder."""
+
+    def invoke(self, ctx: Any) -> Any:
+        for parameter in self.params:
+            _check_given(parameter, ctx.params.get(str(parameter.name)))
+        return super().invoke(ctx)
+
+
+def _check_given(parameter: Any, value: object) -> None:
+    """Raise UsageError if VALUE, or one of several, is empty text."""
+    if "" in (value if isinstance(value, list | tuple) else (value,)):
+        argument = parameter.param_type_name == "argument"
+        name = parameter.human_readable_name if argument else max(parameter.opts, key=len)
+        leave = "" if parameter.required else " or leave it out"
+        raise UsageError(
+            f"{name.strip('[].')} is empty, as an unset variable is; give it a value{leave}"
+        )
+
+
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
@@ -50,12 +70,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Video super-resolution: detail that is in the neighbouring frames, put where it belongs.",
 )
-app.command("upscale")(upscale_command)
-app.command("degrade")(degrade_command)
-app.command("psnr")(psnr_command)
-app.command("unmakeup")(unmakeup_command)
-app.command("bench")(bench_command)
-app.command("doctor")(doctor_command)
+app.command("upscale", cls=_Command)(upscale_command)
+app.command("degrade", cls=_Command)(degrade_command)
+app.command("psnr", cls=_Command)(psnr_command)
+app.command("unmakeup", cls=_Command)(unmakeup_command)
+app.command("bench", cls=_Command)(bench_command)
+app.command("doctor", cls=_Command)(doctor_command)
 
 
 def _print_version(value: bool) -> None:

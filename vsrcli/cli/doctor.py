@@ -39,7 +39,7 @@ def doctor_command(
 
 def _text(found: Diagnosis) -> str:
     lines = [f"{name:<14} {number}" for name, number in found.versions.items()]
-    memory = "unknown" if found.memory is None else f"{found.memory / 2**30:.1f} GB"
+    memory = "unknown" if found.memory is None else f"{found.memory / 2**30:.1f} GiB"
     lines += [
         f"{'runtime':<14} {', '.join(found.runtimes) or 'none'}",
         f"{'cores':<14} {found.cores}, memory free {memory}",
@@ -49,7 +49,7 @@ def _text(found: Diagnosis) -> str:
     for model in found.models:
         state = model.obstacle or "ok"
         lines.append(f"{'model':<14} {model.name:<24} {model.sha256[:16]} {state}")
-    free = "unknown" if found.free is None else f"{found.free / 2**30:.1f} GB"
+    free = "unknown" if found.free is None else f"{found.free / 2**30:.1f} GiB"
     lines.append(f"{'disk':<14} {free} free in {found.folder}")
     return "\n".join([*lines, *(f"{'problem':<14} {text}" for text in found.problems)])
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vsrcli.console import Verbosity, set_verbosity
+from vsrcli.console import Verbosity, check_stdout, set_verbosity
 
 _traceback = False
 
@@ -34,6 +34,12 @@ def _set_verbose(value: bool) -> bool:
     return value
 
 
+def _check_json(value: bool) -> bool:
+    if value:
+        check_stdout()  # not only when the work is done
+    return value
+
+
 QuietOption = Annotated[
     bool,
     typer.Option(
@@ -52,4 +58,7 @@ TracebackOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", "-y", help="Replace an existing output.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", callback=_check_json, help="Print one JSON object on stdout."),
+]

@@ -183,11 +183,14 @@ def _run_batch(
     from vsrcli.batch import plan_batch, upscale_folder
 
     if dry_run:
-        plans = plan_batch(source, output, options, note=note)
+        planned = plan_batch(source, output, options, note=note)
         if json:
-            print_json([asdict(plan) for plan in plans])
-        for plan in [] if json else plans:
+            print_json([asdict(plan) for plan in planned.plans])
+        for plan in [] if json else planned.plans:
             print_result(plan_text(plan))
+        if planned.failed:
+            failed = f"{len(planned.failed)} of {planned.total} files would fail: see above"
+            raise CheckError(failed)
         return
     with resumable(True):
         result = upscale_folder(

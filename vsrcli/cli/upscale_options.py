@@ -123,7 +123,12 @@ KeepInterlaced = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=NETWORK)]
 Threads = Annotated[
-    int, typer.Option(help="CPU threads; 0 is one a core.", rich_help_panel=NETWORK)
+    int,
+    typer.Option(
+        help="CPU threads; 0 is one a core for the network, and a few for the encoder, by the size "
+        "and the device.",
+        rich_help_panel=NETWORK,
+    ),
 ]
 Tile = Annotated[
     str,

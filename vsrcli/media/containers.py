@@ -55,7 +55,7 @@ TRANSPORT_STREAM = frozenset(
 METADATA: dict[str, Any] = (
     {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
 )
-"""Tags that are not UTF-8 pass through; PyAV 19 does so by itself."""
+"""Tags that are not UTF-8 pass through: PyAV 18 would refuse a file over one, 19 does not."""
 
 
 def muxer_of(output: Path) -> str:

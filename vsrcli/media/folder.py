@@ -44,7 +44,7 @@ class JobFolder:
             self._take_lock()
             if restart:
                 self._clear()
-            self._check_plan(json.loads(json.dumps(plan, default=str)))
+            self._check_plan(_plain(plan))
         except OSError as failure:
             self._release()
             raise unwritable(self.path, failure) from None
@@ -52,6 +52,21 @@ class JobFolder:
             self._release()
             raise
         return self
+
+    def decision(self, plan: Mapping[str, Any], name: str) -> Any:
+        """What was decided under `name` for a job begun with this plan; None if nothing was.
+
+        Opens nothing and writes nothing. Raises UsageError as `open` does, and OutputError when the
+        folder cannot be read.
+        """
+        try:
+            begun = _read(self.path / _PLAN)
+        except OSError as failure:
+            raise unwritable(self.path, failure) from None
+        if begun is None:
+            return None
+        self._refuse_another(begun, _plain(plan))
+        return begun.get(_DECIDED, {}).get(name)
 
     def __enter__(self) -> JobFolder:
         return self
@@ -138,15 +153,17 @@ class JobFolder:
     def _check_plan(self, plan: dict[str, Any]) -> None:
         begun = _read(self.path / _PLAN)
         if begun is not None:
-            changed = _difference(begun, plan)
-            if changed:
-                raise UsageError(
-                    f"{self.path}: this job was begun otherwise ({changed}); "
-                    "use the same again to continue, or --restart to begin anew"
-                )
+            self._refuse_another(begun, plan)
             return
         self._clear()
         self._write_plan(plan)
+
+    def _refuse_another(self, begun: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+        if changed := _difference(begun, plan):
+            raise UsageError(
+                f"{self.path}: this job was begun otherwise ({changed}); "
+                "use the same again to continue, or --restart to begin anew"
+            )
 
     def _write_plan(self, plan: Mapping[str, Any]) -> None:
         temporary = self.path / "plan.tmp"
@@ -201,6 +218,12 @@ def _mark_of(file: Path) -> str:
     """What tells a file from any other: its size and when it was changed, which renaming keeps."""
     status = file.stat()
     return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _plain(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan as it is read again after it was written: of JSON's kinds."""
+    found: dict[str, Any] = json.loads(json.dumps(plan, default=str))
+    return found
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -178,7 +178,7 @@ def _jpeg_segment(marker: int, content: bytes) -> bytes:
 
 def _webp(data: bytes, tags: PictureTags) -> bytes:
     chunks = dict(_webp_chunks(data))
-    header = bytearray(chunks.pop(b"VP8X", b"") or _webp_header(data, chunks))
+    header = bytearray(chunks.pop(b"VP8X", b"") or _webp_header(chunks))
     before = {b"ICCP": (tags.icc, _HAS_ICC)}
     after = {b"EXIF": (tags.exif, _HAS_EXIF), b"XMP ": (tags.xmp, _HAS_XMP)}
     for content, flag in (*before.values(), *after.values()):
@@ -203,7 +203,7 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 8 + size + size % 2
 
 
-def _webp_header(data: bytes, chunks: dict[bytes, bytes]) -> bytes:
+def _webp_header(chunks: dict[bytes, bytes]) -> bytes:
     """The header that simple files do without."""
     lossless = chunks.get(b"VP8L")
     if lossless is not None:

@@ -20,16 +20,40 @@ def is_one_of(path: Path, read: Iterable[Path]) -> bool:
     return path.exists() and any(each.exists() and each.samefile(path) for each in read)
 
 
+def target_of(output: Path) -> Path:
+    """What is written for OUTPUT: the file it leads to if it is a symbolic link, which stays.
+
+    Raises OutputError if a link leads to no place for a file.
+    """
+    if not output.is_symlink():
+        return output
+    target = Path(os.path.realpath(output))
+    if target.is_symlink():
+        raise OutputError(f"{output}: is a link that leads in a circle; choose another name")
+    if target.exists() and not target.is_file():
+        raise OutputError(f"{output}: is a link to {target}, which is no file; choose another name")
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"{output}: is a link to {target}, whose folder does not exist; create it or choose "
+            "another name"
+        )
+    return target
+
+
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise OutputError if PATH exists already, unless OVERWRITE; call it before the work too."""
+    """Raise OutputError if PATH exists already, unless OVERWRITE, or is a link that leads nowhere.
+
+    To be called before the work too.
+    """
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: exists already; use --overwrite or another name")
+    target_of(path)
 
 
-def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
+def check_place(source: Path, output: Path, *, overwrite: bool, makes_folder: bool = False) -> None:
     """Raise UsageError or OutputError if the file OUTPUT, made of SOURCE, cannot be there.
 
-    To be called before the work.
+    MAKES_FOLDER: its folder is made with it, and need not be there. To be called before the work.
     """
     if output.exists() and source.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the input; choose another output")
@@ -37,20 +61,22 @@ def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; choose another name or --overwrite")
-    if not output.absolute().parent.is_dir():
+    if not makes_folder and not output.absolute().parent.is_dir():
         raise OutputError(f"{output}: its folder does not exist; create it or choose another")
+    target_of(output)
 
 
 def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool) -> None:
-    """Call WRITE with a temporary path beside PATH, then rename it to PATH.
+    """Call WRITE with a temporary path beside PATH, then rename it to PATH, or what that links to.
 
     Raises OutputError if PATH exists already (unless OVERWRITE) or cannot be written.
     """
     check_free(path, overwrite=overwrite)
+    target = target_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
+            prefix=f".{path.stem}.", suffix=path.suffix, dir=target.parent
         )
         os.close(handle)
         temporary = Path(name)
@@ -60,7 +86,7 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
             umask = os.umask(0)
             os.umask(umask)
             temporary.chmod(0o666 & ~umask)
-            temporary.replace(path)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as failure:  # the latter of pictures that a format cannot hold
@@ -70,15 +96,19 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
 
 @contextlib.contextmanager
 def made_beside(
-    output: Path, publishing: Callable[[Path], None], *, overwrite: bool
+    output: Path, publishing: Callable[[Path], None] = lambda finished: None, *, overwrite: bool
 ) -> Iterator[Path]:
     """A file beside OUTPUT to write to, which gets that name, lastingly, at the end of the block.
 
+    If OUTPUT is a symbolic link, it is that of the file it leads to; the suffix is OUTPUT's still.
     PUBLISHING is told of it just before. Left by an exception, it is removed, and an older output
     is untouched. Raises OutputError for failures of the system or FFmpeg in the block, and if
     OUTPUT has appeared meanwhile, unless OVERWRITE.
     """
-    partial = beside(output, ".", ".part")
+    target = target_of(output)
+    alike = target.suffix == output.suffix
+    named = target if alike else target.with_name(target.name + output.suffix)
+    partial = beside(named, ".", ".part")
     try:
         partial.unlink(missing_ok=True)
         partial.touch()
@@ -89,8 +119,8 @@ def made_beside(
             what = f"{output}: has appeared meanwhile"
             raise OutputError(f"{what}; choose another name or --overwrite")
         publishing(partial)
-        partial.replace(output)
-        sync_folder(output.absolute().parent)
+        partial.replace(target)
+        sync_folder(target.absolute().parent)
     except (OSError, av.FFmpegError) as failure:
         raise unwritable(output, failure) from None
     finally:

@@ -16,6 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .containers import METADATA
 
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".tga", ".ppm", ".pgm", ".pbm"),
@@ -23,14 +24,15 @@ PICTURE_SUFFIXES = (
     *(".xbm", ".xpm", ".pfm", ".dds"),
 )
 """Files that hold one picture."""
+VIDEO_SUFFIXES = (
+    *(".264", ".265", ".3gp", ".apng", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc"),
+    *(".ivf", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
+    *(".nut", ".obu", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+)
+"""Files in a folder or an archive that are taken for videos."""
 
 _NUMBER = re.compile(r"%0?(\d*)d")
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-
-# av 18 decodes metadata strictly and would refuse a file over one Latin-1 tag; av 19 does not.
-_METADATA: dict[str, Any] = (
-    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def opened(file: Path) -> Iterator[InputContainer]:
             # "%03d" in the name of a single picture would be taken for a pattern; and a name such
             # as "a:b.mp4" for a protocol unless the path is absolute.
             handle = stack.enter_context(file.open("rb")) if "%" in file.name else None
-            container = av.open(handle or str(file.absolute()), "r", **_METADATA)
+            container = av.open(handle or str(file.absolute()), "r", **METADATA)
         except PermissionError:
             raise InputError(f"{name} cannot be read: permission denied") from None
         except (av.FFmpegError, OSError, ValueError):

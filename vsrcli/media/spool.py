@@ -84,6 +84,8 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _copy(source: Path, kept: IO[bytes], output: Path) -> None:
+    if source == STANDARD and sys.stdin is None:  # closed before Python began
+        raise InputError(f"{source}: standard input is closed; name a file")
     try:
         stream = sys.stdin.buffer if source == STANDARD else source.open("rb")
     except OSError as failure:

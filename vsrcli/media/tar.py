@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vsrcli.errors import OutputError, UsageError
-from vsrcli.media.containers import unwritable
+from vsrcli.errors import UsageError
+from vsrcli.media.safely import check_free, made_beside
 
 
 def write_tar(files: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
@@ -22,20 +20,9 @@ def write_tar(files: Sequence[Path], output: Path, *, overwrite: bool = False) -
     names = [path.name for path in files]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"{output}: two files are called {twice}; rename one")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
-    partial = output.with_name(f".{output.name}.part")
-    try:
-        with partial.open("wb") as stream:
-            _pack(files, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(output)
-    except OSError as failure:
-        raise unwritable(output, failure) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    check_free(output, overwrite=overwrite)
+    with made_beside(output, overwrite=overwrite) as partial, partial.open("wb") as stream:
+        _pack(files, stream)
 
 
 def _pack(files: Iterable[Path], stream: Any) -> None:

@@ -7,7 +7,8 @@ eight bits (libavformat/yuv4mpegenc.c).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import IO, Any
 
@@ -31,6 +32,13 @@ def y4m_losses(layout: PixelLayout) -> list[str]:
     if layout.alpha:
         found.append("y4m holds no transparency: left out")
     return found
+
+
+def standard_output() -> IO[bytes]:
+    """The stream that y4m goes to; raises OutputError if there is none."""
+    if sys.stdout is None:  # closed before Python began
+        raise OutputError("standard output: is closed; name a file instead of -")
+    return sys.stdout.buffer
 
 
 class Y4mWriter:
@@ -76,19 +84,31 @@ class Y4mWriter:
                 time_base=frame.time_base,
                 index=frame.index,
             )
-        try:
+        with _told():
             self._stream.write(self._header.encode() + b"FRAME\n")
             self._header = ""
             for plane in frame.planes[: self._planes]:
                 self._stream.write(_bytes(plane))
-        except (OSError, ValueError) as failure:
-            reason = getattr(failure, "strerror", None) or "it was closed"
-            raise OutputError(f"standard output: cannot be written ({reason})") from None
+
+    def finish(self) -> None:
+        """Write what is still held back; OutputError as of `write`."""
+        with _told():
+            self._stream.flush()
 
     def _look_at_time(self, frame: Frame) -> None:
         if self._before is not None and uneven((self._before, frame.pts), self._base, self._rate):
             self._note(Y4M_DROPS)
         self._before = frame.pts
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise OutputError for what goes wrong with standard output."""
+    try:
+        yield
+    except (OSError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or "it was closed"
+        raise OutputError(f"standard output: cannot be written ({reason})") from None
 
 
 def _bytes(plane: Any) -> bytes:

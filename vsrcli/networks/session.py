@@ -117,6 +117,11 @@ def cuda_obstacle(index: int) -> str | None:
     return None
 
 
+def runtime_version() -> str:
+    """The version of onnxruntime, whose kernels round in their own way."""
+    return str(ort.__version__)
+
+
 def usable_cores() -> int:
     """Number of CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -51,6 +51,15 @@ def smallest_edge(card: ModelCard) -> int:
     return -(-4 * card.halo // card.multiple_of) * card.multiple_of
 
 
+def check_tile(choice: str | int, card: ModelCard) -> None:
+    """Raise UsageError unless CHOICE is "auto", "off" or an edge of `smallest_edge` or more."""
+    if isinstance(choice, str):
+        if choice not in ("auto", "off"):
+            raise UsageError(f"{choice!r} is no tile; use auto, off or a number of pixels")
+    elif choice < smallest_edge(card):
+        raise UsageError(f"a tile must be {smallest_edge(card)} pixels or more, not {choice}")
+
+
 def plan_tiles(height: int, width: int, edge: int | None, card: ModelCard) -> list[Tile]:
     """Tiles that cover HEIGHT x WIDTH (multiples of `multiple_of`), row by row, all of one size.
 
@@ -59,8 +68,8 @@ def plan_tiles(height: int, width: int, edge: int | None, card: ModelCard) -> li
     """
     if edge is None:
         edge = max(height, width)
-    elif edge < smallest_edge(card):
-        raise UsageError(f"a tile must be {smallest_edge(card)} pixels or more, not {edge}")
+    else:
+        check_tile(edge, card)
     edge = edge // card.multiple_of * card.multiple_of
     return [
         Tile(rows, columns)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vsrcli.errors import OutOfMemoryError, UsageError
+from vsrcli.errors import OutOfMemoryError
 from vsrcli.networks.card import ModelCard
 from vsrcli.networks.free_memory import available_memory
 from vsrcli.networks.session import (
@@ -21,11 +21,11 @@ from vsrcli.networks.session import (
 )
 from vsrcli.networks.tiles import (
     cheapest_edge,
+    check_tile,
     choose_edge,
     plan_tiles,
     run_tiled,
     smaller_edge,
-    smallest_edge,
 )
 
 
@@ -50,10 +50,7 @@ class Tiling:
 
         Raises UsageError if CHOICE is something else or too small an edge.
         """
-        if isinstance(choice, str) and choice not in ("auto", "off"):
-            raise UsageError(f"{choice!r} is no tile; use auto, off or a number of pixels")
-        if isinstance(choice, int) and choice < smallest_edge(card):
-            raise UsageError(f"a tile must be {smallest_edge(card)} pixels or more, not {choice}")
+        check_tile(choice, card)
         self._card, self._frames, self._device, self._note = card, frames, device, note
         self._automatic = choice == "auto"
         self._decided_for: tuple[int, int] | None = None

@@ -1,0 +1,134 @@
+"""What all commands have in common: empty values, names as they are, the standard streams."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.conftest import MakeClip
+from tests.jobs import ROOT
+from tests.networks.tiny import TINY
+from vsrcli.cli import app
+from vsrcli.errors import ExitStatus
+
+
+def vsr(*arguments: str | Path) -> Result:
+    """Run the command line."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_names_are_told_as_they_are(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("no:smile:[b].mp4", frames=1)
+    made = vsr("upscale", source, tmp_path / "x:smile:.mp4", "--model", TINY, "--verbose")
+    assert "vsr: no:smile:[b].mp4: " in made.stderr  # a note
+    assert f"{tmp_path / 'x:smile:.mp4'}: 256x192" in made.stderr
+    assert f"{source} -> {tmp_path / 'x:smile:.mp4'}" in made.stderr  # for the curious
+    refused = vsr("upscale", tmp_path / "none:smile:.mp4", tmp_path / "o.mp4")
+    assert "none:smile:.mp4 does not exist" in refused.stderr  # an error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("upscale", "", "out"), "IN"),
+        (("upscale", "clip.mp4", ""), "OUT"),
+        (("upscale", "clip.mp4", "out.mp4", "--compare", ""), "--compare"),
+        (("degrade", "", "out.mp4"), "IN"),
+        (("degrade", "clip.mp4", ""), "OUT"),
+        (("psnr", "", "clip.mp4"), "REF"),
+        (("psnr", "clip.mp4", "clip.mp4", ""), "OUT"),
+        (("psnr", "clip.mp4", "clip.mp4", "--csv="), "--csv"),
+        (("unmakeup", ""), "IN"),
+        (("unmakeup", "face.jpg", ""), "OUT"),
+        (("unmakeup", "face.jpg", "--pair", "", "b.jpg"), "--pair"),
+    ],
+)
+def test_an_empty_value_is_not_the_current_folder(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    name: str,
+) -> None:
+    make_clip(frames=1)
+    monkeypatch.chdir(tmp_path)
+    result = vsr(*arguments)
+    assert result.exit_code == ExitStatus.USAGE
+    assert result.stderr.startswith(f"vsr: error: {name} is empty")
+    assert result.stderr.count("\n") == 1 and result.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+TO_JSON = ("out.mp4", "--json")
+PLAN = ("out.mp4", "--dry-run")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("streams", "arguments", "status", "words"),
+    [
+        ("<&-", ("-", "out.mp4"), ExitStatus.INPUT, "standard input is closed"),
+        (">&-", ("clip.mp4", "-"), ExitStatus.OUTPUT, "standard output: is closed"),
+        (">&-", ("clip.mp4", *TO_JSON), ExitStatus.OUTPUT, "standard output: is closed"),
+        (">&-", ("clip.mp4", *PLAN), ExitStatus.OUTPUT, "standard output: is closed"),
+        (">/dev/full", ("clip.mp4", "-"), ExitStatus.OUTPUT, "No space left"),
+        (">/dev/full", ("clip.mp4", *TO_JSON), ExitStatus.OUTPUT, "No space left"),
+        (">/dev/full", ("clip.mp4", *PLAN), ExitStatus.OUTPUT, "No space left"),
+    ],
+)
+def test_standard_streams_that_are_none_end_in_one_sentence(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    streams: str,
+    arguments: tuple[str, ...],
+    status: ExitStatus,
+    words: str,
+) -> None:
+    if "/dev/full" in streams and not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    make_clip(frames=1)
+    result = typed(tmp_path, streams, "upscale", *arguments)
+    *notes, last = result.stderr.splitlines()
+    assert result.returncode == status
+    assert last.startswith("vsr: error: ") and words in last
+    assert all(line.startswith("vsr: ") and "error" not in line for line in notes)
+    # What is made before stdout fails stays.
+    made = ["out.mp4"] if (streams, arguments[1:]) == (">/dev/full", TO_JSON) else []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", *made]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize("more", [TO_JSON, PLAN])
+def test_nobody_reads_the_result(
+    make_clip: MakeClip, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    make_clip(frames=1)
+    result = typed(tmp_path, "| true", "upscale", "clip.mp4", *more, "--quiet")
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_a_result_that_stdout_has_no_letters_for(make_clip: MakeClip, tmp_path: Path) -> None:
+    make_clip("\u00fc.mp4", frames=1)
+    result = typed(tmp_path, "", "upscale", "\u00fc.mp4", *PLAN, PYTHONIOENCODING="ascii")
+    assert result.returncode == 0 and "error" not in result.stderr
+    assert result.stdout.startswith("\\xfc.mp4 -> out.mp4\n")
+
+
+def typed(
+    folder: Path, streams: str, command: str, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """`vsr COMMAND` in FOLDER by a shell that redirects its STREAMS, which are then buffered."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    python = [sys.executable, "-m", "vsrcli", command, *arguments, "--model", str(TINY)]
+    return subprocess.run(
+        ["sh", "-c", f'"$@" {streams}', "sh", *python],
+        cwd=folder,
+        env=kept | {"PYTHONPATH": str(ROOT)} | variables,
+        capture_output=True,
+        text=True,
+    )

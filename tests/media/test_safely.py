@@ -1,0 +1,86 @@
+"""Outputs that are symbolic links: what they lead to is written, and they stay."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vsrcli.errors import OutputError
+from vsrcli.media.safely import check_free, check_place, made_beside, save_safely
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
+
+
+def made(output: Path, *, overwrite: bool = False) -> None:
+    """Make OUTPUT as a video is made."""
+    with made_beside(output, overwrite=overwrite) as partial:
+        partial.write_text("new")
+
+
+def saved(output: Path, *, overwrite: bool = False) -> None:
+    """Make OUTPUT as a picture is made."""
+    save_safely(output, lambda temporary: temporary.write_text("new"), overwrite=overwrite)
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Path:
+    """A link to old.mp4 in another folder, by way of another link."""
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "old.mp4").write_text("old")
+    (tmp_path / "far" / "middle.mp4").symlink_to("old.mp4")
+    path = tmp_path / "link.mp4"
+    path.symlink_to(Path("far", "middle.mp4"))
+    return path
+
+
+@pytest.mark.parametrize("make", [made, saved])
+def test_a_link_stays_and_its_target_is_written(make: Callable[..., None], link: Path) -> None:
+    with pytest.raises(OutputError, match="link.mp4: .*(exists already|appeared meanwhile)"):
+        make(link)
+    assert (link.parent / "far" / "old.mp4").read_text() == "old"
+    make(link, overwrite=True)
+    assert link.is_symlink() and (link.parent / "far" / "middle.mp4").is_symlink()
+    assert (link.parent / "far" / "old.mp4").read_text() == "new"
+    assert not list(link.parent.rglob(".*"))
+
+
+@pytest.mark.parametrize("make", [made, saved])
+def test_what_a_link_leads_to_is_created(make: Callable[..., None], link: Path) -> None:
+    (link.parent / "far" / "old.mp4").unlink()
+    check_place(link.parent / "in.mp4", link, overwrite=False)
+    make(link)
+    assert link.is_symlink() and (link.parent / "far" / "old.mp4").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("none/out.mp4", "whose folder does not exist"),
+        ("link.mp4", "leads in a circle"),
+        ("folder", "which is no file"),
+    ],
+)
+def test_a_link_that_leads_to_no_place_is_refused(tmp_path: Path, target: str, words: str) -> None:
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "link.mp4"
+    link.symlink_to(target)
+    with pytest.raises(OutputError, match=words):
+        made(link, overwrite=True)
+    with pytest.raises(OutputError, match=words):
+        saved(link, overwrite=True)
+    with pytest.raises(OutputError, match=words):
+        check_free(link, overwrite=True)
+    with pytest.raises(OutputError, match="is a folder" if target == "folder" else words):
+        check_place(tmp_path / "in.mp4", link, overwrite=True)
+    assert link.is_symlink() and len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_suffix_is_that_of_the_link(tmp_path: Path) -> None:
+    link = tmp_path / "link.m2ts"
+    link.symlink_to("data.bin")
+    with made_beside(link, overwrite=False) as partial:
+        assert partial.name == ".data.bin.m2ts.part"
+    assert (tmp_path / "data.bin").exists()
