@@ -290,6 +290,24 @@ def test_chroma_stays_on_its_luma(tmp_path: Path) -> None:
     assert large.planes[1][10, inner].tolist() == wanted[inner].tolist()
 
 
+def test_full_range_is_limited_in_what_knows_no_other(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mkv", codec="ffv1", frames=2, tags=ColourTags(1, 1, 1, 2))
+    strict = UpscaleOptions(model=str(TINY), device="cpu", scale=2, strict=True)
+    means = {}
+    for name, codec in (
+        ("out.mkv", "ffv1"),
+        ("out.mov", "prores_ks"),
+        ("mpeg2.mkv", "mpeg2video"),
+    ):
+        upscale(source, tmp_path / name, replace(strict, codec=codec))
+        frame = frames_of(tmp_path / name)[0]
+        assert (frame.tags.matrix, frame.tags.range) == (1, 2 if codec == "ffv1" else 1)
+        means[codec] = float(np.mean(frame.planes[0]))
+    limited = 16 + means["ffv1"] * 219 / 255
+    assert means["mpeg2video"] == pytest.approx(limited, abs=0.5)
+    assert means["prores_ks"] == pytest.approx(limited * 4, abs=0.5)
+
+
 def test_untagged_colour_stays_untagged(make_clip: MakeClip, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     upscale(make_clip("in.mkv", size=(400, 200), frames=1), output)

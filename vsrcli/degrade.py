@@ -24,7 +24,7 @@ from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import check_free
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.turned import turning_for
-from vsrcli.media.writer import SegmentWriter
+from vsrcli.media.writer import SegmentWriter, written_tags
 from vsrcli.turning import Turning
 
 Progress = Callable[[int, int | None], None]
@@ -262,6 +262,7 @@ def _into_video(work: _Work) -> DegradeResult:
             output,
             streams,
             end=Fraction(0) if options.max_frames else None,
+            tags=written_tags(described, size, settings, layout),
             overwrite=options.overwrite,
             note=work.note,
         )

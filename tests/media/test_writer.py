@@ -29,6 +29,7 @@ from vsrcli.media.encoders import (
 from vsrcli.media.formats import CONVERTED
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.reader import Reader
 from vsrcli.media.segment_times import read_times
 from vsrcli.media.sources import has_alpha_beside
 from vsrcli.media.writer import SegmentWriter
@@ -267,6 +268,47 @@ def test_limited_video_becomes_full_range_in_mjpeg(tmp_path: Path, info: MediaIn
     )
     assert frame.tags.range == 2
     assert abs(int(frame.planes[0][9, 9]) - 255) <= 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "planes"),
+    [
+        ("prores_ks", "yuv420p", [[64, 504, 940], [64, 512, 960]]),
+        ("prores_ks", "yuv422p10le", [[64, 502, 940], [64, 512, 960]]),
+        ("mpeg2video", "yuv420p", [[16, 126, 235], [16, 128, 240]]),
+        ("mpeg1video", "yuv420p", [[16, 126, 235], [16, 128, 240]]),
+        ("mpeg4", "yuv420p10le", [[16, 126, 235], [16, 128, 240]]),
+        ("libvpx", "yuva420p", [[16, 126, 235], [16, 128, 240], [0, 128, 255]]),
+        ("mpeg2video", "gray", [[16, 126, 235], [128, 128, 128]]),
+    ],
+)
+def test_full_range_becomes_limited_where_a_coding_cannot_say_it(
+    tmp_path: Path, info: MediaInfo, codec: str, pix_fmt: str, planes: list[list[int]]
+) -> None:
+    source = replace(info, tags=ColourTags(6, 6, 6, 2))
+    (frame,) = frames_at([0], BASE, pix_fmt, (96, 32))
+    peak = (1 << frame.layout.depth) - 1
+    for plane in frame.planes:  # black, middle and white, the same in chroma and alpha
+        for part, level in zip(
+            np.array_split(plane, 3, axis=1), (0, (peak + 1) // 2, peak), strict=True
+        ):
+            part[...] = level
+    quality = {"b": "4M", "crf": "4"} if codec == "libvpx" else {}
+    path = write_segment(tmp_path / "a", source, [frame], settings(codec, **quality))
+    (got,) = Reader(path)
+    assert got.tags.range == 1
+    for plane, levels in zip((got.planes[0], *got.planes[2:]), planes, strict=True):
+        middles = [int(p[8, p.shape[1] // 2]) for p in np.array_split(plane, 3, axis=1)]
+        assert middles == pytest.approx(levels, abs=2)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "ffv1", "libvpx-vp9"])
+def test_full_range_stays_where_it_can_be_said(tmp_path: Path, info: MediaInfo, codec: str) -> None:
+    source = replace(info, tags=ColourTags(1, 1, 1, 2))
+    (frame,) = frames_at([0], BASE, "yuv420p", (64, 64))
+    frame.planes[0][...] = 255
+    (got,) = Reader(write_segment(tmp_path / "a", source, [frame], settings(codec)))
+    assert got.tags.range == 2 and got.planes[0].min() >= 254
 
 
 @pytest.mark.parametrize(

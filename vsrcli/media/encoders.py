@@ -16,6 +16,16 @@ from vsrcli.media.formats import CONVERTED, PixelLayout, layout_of
 
 FULL_RANGE_ONLY = frozenset({"mjpeg", "mjpeg_qsv", "mjpeg_vaapi"})
 """Encoders of a coding that has no limited range."""
+LIMITED_RANGE_ONLY = frozenset(
+    {
+        *("mpeg1video", "mpeg2video", "mpeg2_qsv", "mpeg4", "mpeg4_v4l2m2m", "flv"),
+        *("h261", "h263", "h263p", "h263_v4l2m2m", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2"),
+        *("libvpx", "vp8_v4l2m2m", "prores", "prores_aw", "prores_ks", "cfhd", "dvvideo"),
+        *("asv1", "asv2", "cljr", "rv10", "rv20", "speedhq", "svq1"),
+    }
+)
+"""Encoders of a lossy coding that cannot say its range: everybody takes it for limited. Lossless
+codings that cannot say it keep the samples, and it is told that the range is lost."""
 _EVEN_ONLY = frozenset({"libx264", "libx265"})
 """Encoders that refuse odd sizes with subsampled chroma."""
 _REFUSED = {
