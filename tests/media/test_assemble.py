@@ -276,6 +276,9 @@ def test_the_aspect_of_pixels_is_in_the_container(
     [
         ("mpeg2video", "o.mov", ColourTags(1, 1, 1, 2), "range"),
         ("mpeg2video", "o.mov", ColourTags(1, 1, 1, 1), None),
+        ("mjpeg", "o.mov", ColourTags(1, 1, 1, 2), "matrix"),
+        ("mjpeg", "o.mov", ColourTags(6, 6, 6, 2), None),
+        ("mjpeg", "o.mov", ColourTags(5, 6, 6, 1), "range"),
         ("ffv1", "o.avi", ColourTags(2, 2, 2, 2), "range"),
         ("ffv1", "o.avi", ColourTags(6, 6, 6, 1), "matrix, primaries, transfer"),
         ("ffv1", "o.mkv", ColourTags(6, 6, 6, 2), None),

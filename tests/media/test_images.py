@@ -117,6 +117,13 @@ def test_limited_gray_is_stretched(tmp_path: Path) -> None:
     assert (light.planes[0] == 255).all()
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_limited_gray_is_stretched_once(tmp_path: Path, suffix: str) -> None:
+    (file,) = write(tmp_path / f"a.{suffix}", [flat("gray", (180,), ColourTags(range=1))])
+    with Image.open(file) as picture:
+        assert picture.convert("L").getpixel((9, 9)) == pytest.approx(191, abs=1)
+
+
 def test_jpeg_keeps_subsampling_and_luma(tmp_path: Path) -> None:
     frame = make_frame("yuv420p", *SIZE, tags=ColourTags(6, 6, 6, 2))
     write(tmp_path / "%d.jpg", [frame])

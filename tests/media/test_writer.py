@@ -302,6 +302,91 @@ def test_full_range_becomes_limited_where_a_coding_cannot_say_it(
         assert middles == pytest.approx(levels, abs=2)
 
 
+RED_709, RED_601, FULL_RED_601 = (63, 102, 240), (81, 90, 240), (76, 85, 255)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "before", "red", "after", "tags"),
+    [
+        ("mjpeg", "yuv420p", ColourTags(1, 1, 1, 1), RED_709, FULL_RED_601, (5, 2)),
+        ("mjpeg", "yuv444p", ColourTags(6, 6, 6, 1), RED_601, FULL_RED_601, (5, 2)),
+        ("mjpeg", "yuv420p", ColourTags(), RED_601, FULL_RED_601, (5, 2)),
+        ("mjpeg", "gbrp", ColourTags(0, 1, 13, 2), (0, 0, 255), FULL_RED_601, (5, 2)),
+        ("libvpx", "yuv420p", ColourTags(1, 1, 1, 1), RED_709, RED_601, (5, 1)),
+        ("libvpx", "yuv420p", ColourTags(9, 9, 16, 1), (74, 97, 240), RED_601, (5, 1)),
+        ("libvpx", "gbrp", ColourTags(0, 1, 13, 2), (0, 0, 255), RED_601, (5, 1)),
+        ("libx264", "yuv420p", ColourTags(1, 1, 1, 1), RED_709, RED_709, (1, 1)),
+    ],
+)
+def test_colour_is_of_the_matrix_the_coding_has(
+    tmp_path: Path,
+    info: MediaInfo,
+    codec: str,
+    pix_fmt: str,
+    before: ColourTags,
+    red: tuple[int, ...],
+    after: tuple[int, ...],
+    tags: tuple[int, int],
+) -> None:
+    frame = make_frame(pix_fmt, 64, 64, time_base=BASE)
+    for plane, value in zip(frame.planes, red, strict=True):
+        plane[...] = value
+    source = replace(info, tags=before, pix_fmt=pix_fmt)
+    path = write_segment(tmp_path / "a", source, [frame], settings(codec))
+    (got,) = Reader(path)
+    assert (got.tags.matrix, got.tags.range) == tags
+    assert [int(np.median(p)) for p in got.planes[:3]] == pytest.approx(after, abs=2)
+
+
+def test_dnxhd_is_bt709(tmp_path: Path, info: MediaInfo) -> None:
+    frame = make_frame("yuv422p", 256, 128, time_base=BASE)
+    for plane, value in zip(frame.planes, RED_601, strict=True):
+        plane[...] = value
+    source = replace(info, tags=ColourTags(6, 6, 6, 1))
+    path = write_segment(tmp_path / "a", source, [frame], settings("dnxhd", profile="dnxhr_sq"))
+    (got,) = Reader(path)
+    assert got.tags.matrix == 1
+    assert [int(np.median(p)) for p in got.planes] == pytest.approx(RED_709, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "span", "codec", "chosen", "white", "after"),
+    [
+        ("gray", 1, "libx264", "gray", 235, (235, 1)),
+        ("gray", 1, "libx264", "yuv420p", 235, (235, 1)),
+        ("gray", 1, "libx264", "yuv420p10le", 235, (940, 1)),
+        ("gray", 1, "mjpeg", "yuvj420p", 235, (255, 2)),
+        ("gray", 2, "libx264", "yuv420p10le", 255, (1023, 2)),
+        ("gray16le", 1, "mpeg2video", "yuv420p", 60160, (235, 1)),
+        ("yuv420p", 1, "libx264", "gray", 235, (255, 2)),
+    ],
+)
+def test_white_of_gray(
+    tmp_path: Path,
+    info: MediaInfo,
+    pix_fmt: str,
+    span: int,
+    codec: str,
+    chosen: str,
+    white: int,
+    after: tuple[int, int],
+) -> None:
+    frame = make_frame(pix_fmt, 64, 64, time_base=BASE)
+    for plane, value in zip(frame.planes, (white, 128, 128), strict=False):
+        plane[...] = value
+    source = replace(info, tags=ColourTags(1, 1, 1, span))
+    encoder = replace(settings(codec), pix_fmt=chosen)
+    (got,) = Reader(write_segment(tmp_path / "a", source, [frame], encoder))
+    assert (int(np.median(got.planes[0])), got.tags.range) == after
+
+
+def test_what_has_one_matrix_is_not_untagged(tmp_path: Path, info: MediaInfo) -> None:
+    notes: list[str] = []
+    frames = frames_at([0], BASE, "yuv420p", (1280, 16))
+    write_segment(tmp_path / "a", info, frames, settings("mjpeg"), notes.append)
+    assert notes == []
+
+
 @pytest.mark.parametrize("codec", ["libx264", "ffv1", "libvpx-vp9"])
 def test_full_range_stays_where_it_can_be_said(tmp_path: Path, info: MediaInfo, codec: str) -> None:
     source = replace(info, tags=ColourTags(1, 1, 1, 2))

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
@@ -17,9 +17,9 @@ from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
-from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, Plane
+from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.repack import LIMITED_RANGE, RGB, SMPTE170M, Repacker, assumed_matrix
+from vsrcli.media.repack import RGB, SMPTE170M, Repacker, assumed_matrix
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turned_layout
@@ -77,7 +77,6 @@ class ImageWriter:
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
-        self._limited = tags.range == LIMITED_RANGE
         for line in picture_losses(codec, layout):
             note(line)
         self._stack = ExitStack()
@@ -132,8 +131,6 @@ class ImageWriter:
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
         frame = turned(frame, self._turning)
-        if frame.layout.kind == "gray" and self._limited:
-            frame = _stretched(frame)  # swscale leaves the range of gray alone
         picture = self._repack(frame)
         if frame.layout.kind == "yuv" and self._pix_fmt.startswith(("rgb48", "rgba64")):
             order = ">u2" if picture.format.is_big_endian else "<u2"
@@ -199,14 +196,6 @@ def picture_format(codec: str, layout: PixelLayout) -> str:
     if layout.alpha:
         return f"rgba64{big}" if deep else "rgba"
     return f"rgb48{big}" if deep else "rgb24"
-
-
-def _stretched(frame: Frame) -> Frame:
-    """Return a gray frame of limited range at full range."""
-    unit, peak = 1 << (frame.layout.depth - 8), (1 << frame.layout.depth) - 1
-    luma = (frame.planes[0].astype(np.float64) - 16 * unit) * (peak / (219 * unit))
-    full = np.rint(np.clip(luma, 0, peak)).astype(frame.layout.dtype)
-    return replace(frame, planes=(cast(Plane, full), *frame.planes[1:]))
 
 
 def _known(tags: ColourTags, size: tuple[int, int]) -> ColourTags:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
 
 import av
-import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
-from numpy.typing import NDArray
 
-from vsrcli.media.encoders import LIMITED_RANGE_ONLY
-from vsrcli.media.formats import PixelLayout, layout_of, planar_equivalent
+from vsrcli.media.colour import RED_AND_BLUE
+from vsrcli.media.encoders import BT601_ONLY, BT709_ONLY, LIMITED_RANGE_ONLY
+from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
     FULL_RANGE,
     UNSPECIFIED,
@@ -21,6 +18,7 @@ from vsrcli.media.planes import (
     from_video_frame,
     to_video_frame,
 )
+from vsrcli.media.recode import recoded
 
 LIMITED_RANGE = 1
 RGB, BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020, BT2020_CL = 0, 1, 4, 5, 6, 7, 9, 10
@@ -42,7 +40,7 @@ def target_tags(
     """Return the tags that frames of `layout` tagged `tags` have once they are in `pix_fmt`.
 
     They stay as they are unless RGB becomes Y'CbCr (BT.709, limited range) or the reverse, or the
-    format or what the encoder `codec` makes has one range by definition.
+    format or what the encoder `codec` makes has one range or matrix by definition.
     """
     new = layout_of(pix_fmt)
     matrix, span = tags.matrix, tags.range
@@ -50,14 +48,24 @@ def target_tags(
         matrix, span = BT709, LIMITED_RANGE
     elif layout.kind != "rgb" and new.kind == "rgb":
         matrix, span = RGB, FULL_RANGE
-    elif pix_fmt.startswith("yuvj"):
-        span = FULL_RANGE
     elif layout.kind == "gray" and new.kind == "yuv":
         span = span or FULL_RANGE
+    elif layout.kind == "yuv" and new.kind == "gray":
+        span = FULL_RANGE  # as swscale makes it
+    if pix_fmt.startswith("yuvj"):
+        span = FULL_RANGE
     if new.kind != "rgb" and span == FULL_RANGE and codec in LIMITED_RANGE_ONLY:
         span = LIMITED_RANGE
+    if new.kind == "yuv" and matrix in (UNSPECIFIED, *RED_AND_BLUE):
+        matrix = _only_matrix(codec) or matrix
     location = tags.chroma_location if new.log2_chroma == (1, 1) else 0
     return replace(tags, matrix=matrix, range=span, chroma_location=location)
+
+
+def _only_matrix(codec: str | None) -> int | None:
+    if codec in BT601_ONLY:
+        return SMPTE170M
+    return BT709 if codec in BT709_ONLY else None
 
 
 class Repacker:
@@ -70,76 +78,77 @@ class Repacker:
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
         """Return a new video frame with the target's tags, and the times of `frame`."""
-        picture = to_video_frame(frame)
-        times = picture.pts, picture.duration, picture.time_base
-        narrow = self._narrows(frame.layout)
-        if narrow or picture.format.name != self._pix_fmt:
-            picture = self._converted(picture, frame.layout, narrow=narrow)
-        picture.pts, picture.duration, picture.time_base = times
+        picture = self._converted(frame)
+        picture.pts, picture.duration, picture.time_base = (
+            frame.pts,
+            frame.duration,
+            frame.time_base,
+        )
         picture.pict_type = 0
         picture.colorspace, picture.color_range = self._target.matrix, self._target.range
         picture.color_primaries = self._target.primaries
         picture.color_trc = self._target.transfer
         return picture
 
-    def _span(self, layout: PixelLayout) -> int:
-        """The range that frames of `layout` are in."""
-        if layout.kind == "rgb":
-            return FULL_RANGE
-        return self._source.range or (LIMITED_RANGE if layout.kind == "yuv" else FULL_RANGE)
+    def _converted(self, frame: Frame) -> av.VideoFrame:
+        layout, new = frame.layout, layout_of(self._pix_fmt)
+        span = self._source.range or (LIMITED_RANGE if layout.kind == "yuv" else FULL_RANGE)
+        source = replace(self._source, range=FULL_RANGE if layout.kind == "rgb" else span)
+        target = replace(self._target, range=self._target.range or source.range)
+        if new.kind != "rgb" and target.matrix in (RGB, UNSPECIFIED):
+            target = replace(target, matrix=source.matrix)
+        if layout.kind == "gray":
+            return self._from_gray(frame, source.range, target, new)
+        if not _recodes(layout, new, source, target):
+            return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
+        if new.depth > layout.depth:  # at the greater depth no levels fall together
+            planar = self._reformatted(to_video_frame(frame), new.pix_fmt, source, source)
+            frame = replace(from_video_frame(planar), tags=frame.tags)
+        recast = recoded(frame, source, target, layout.depth)
+        return self._reformatted(to_video_frame(recast), self._pix_fmt, target, target)
 
-    def _narrows(self, layout: PixelLayout) -> bool:
-        """Whether Y'CbCr or gray of full range becomes limited."""
-        full = layout.kind != "rgb" and self._span(layout) == FULL_RANGE
-        return full and self._target.range == LIMITED_RANGE
-
-    def _converted(
-        self, picture: av.VideoFrame, layout: PixelLayout, *, narrow: bool
+    def _from_gray(
+        self, frame: Frame, span: int, target: ColourTags, new: PixelLayout
     ) -> av.VideoFrame:
-        """Return `picture`, of `layout`, in the pixel format and with the tags of the target."""
-        span = self._span(layout)
-        if not narrow:
-            return self._reformatted(picture, self._pix_fmt, span, self._target.range or span)
-        # swscale makes 8 bits longer by a shift, and its white would end up below that of 10 bits.
-        picture = self._reformatted(picture, planar_equivalent(self._pix_fmt), span, span)
-        picture = to_video_frame(_narrowed(from_video_frame(picture), layout.depth))
-        return self._reformatter.reformat(picture, format=self._pix_fmt)  # at most packs it
+        """Return a gray frame of the range `span` in the target's; swscale takes all for full."""
+        depth, full = frame.layout.depth, replace(target, range=FULL_RANGE)
+        if (new.kind, new.depth, target.range) == ("gray", depth, span):
+            return self._reformatted(to_video_frame(frame), self._pix_fmt, full, full)
+        if span != FULL_RANGE:
+            frame = recoded(frame, replace(target, range=span), full, depth)
+        if target.range == FULL_RANGE:
+            return self._reformatted(to_video_frame(frame), self._pix_fmt, full, full)
+        planar = self._reformatted(to_video_frame(frame), new.pix_fmt, full, full)
+        narrow = recoded(from_video_frame(planar), full, target, new.depth)
+        return self._reformatted(to_video_frame(narrow), self._pix_fmt, target, target)
 
     def _reformatted(
-        self, picture: av.VideoFrame, pix_fmt: str, span: int, new_span: int
+        self, picture: av.VideoFrame, pix_fmt: str, source: ColourTags, target: ColourTags
     ) -> av.VideoFrame:
+        if picture.format.name == pix_fmt:
+            return picture
         # Everything is given: swscale would otherwise guess it from half-set tags.
-        matrix = _SWSCALE.get(self._source.matrix, 5)
-        new = self._target.matrix
+        matrix, new = _SWSCALE.get(source.matrix, 5), target.matrix
         return self._reformatter.reformat(
             picture,
             format=pix_fmt,
             interpolation=_BEST,
             src_colorspace=matrix,
             dst_colorspace=_SWSCALE.get(new, 5) if new not in (RGB, UNSPECIFIED) else matrix,
-            src_color_range=ColorRange(span),
-            dst_color_range=ColorRange(new_span),
+            src_color_range=ColorRange(source.range),
+            dst_color_range=ColorRange(target.range),
         )
 
 
-def _narrowed(frame: Frame, depth: int) -> Frame:
-    """Return a frame of full range, of samples that had `depth` bits, at limited range."""
-    luma, chroma = _limited_levels(frame.layout.depth, depth)
-    tables = {"gray": (luma,), "yuv": (luma, chroma, chroma)}[frame.layout.kind]
-    made = tuple(table[plane] for table, plane in zip(tables, frame.planes, strict=False))
-    return replace(frame, planes=(*made, *frame.planes[len(made) :]))  # alpha is always full
+def _recodes(layout: PixelLayout, new: PixelLayout, source: ColourTags, target: ColourTags) -> bool:
+    """Whether samples of Y'CbCr have to change, and swscale would not do it well.
 
-
-@lru_cache(maxsize=8)
-def _limited_levels(depth: int, before: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return luma and chroma of limited range [2 ** depth] for each full-range sample.
-
-    Of samples made longer by a shift from `before` bits, the shifted white is the highest.
+    It makes 8 bits longer by a shift, so that full-range white is not white any more.
     """
-    unit = 1 << (depth - 8)
-    white = ((1 << before) - 1) << (depth - before) if depth > before else (1 << depth) - 1
-    levels = np.arange(1 << depth)
-    luma = 16 * unit + levels * (219 * unit / white)
-    chroma = 128 * unit + (levels - 128 * unit) * (224 * unit / white)
-    kind = np.uint8 if depth == 8 else np.uint16
-    return np.rint(luma).astype(kind), np.rint(chroma).astype(kind)
+    if not layout.kind == new.kind == "yuv":
+        return False
+    if source.range == FULL_RANGE != target.range:
+        return True
+    matrices = {source.matrix, target.matrix}
+    known = matrices <= RED_AND_BLUE.keys() and matrices != {BT470BG, SMPTE170M}
+    return known and len(matrices) > 1

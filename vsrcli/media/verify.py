@@ -18,6 +18,7 @@ from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
+from vsrcli.media.repack import BT470BG, SMPTE170M
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.timing import Timing
@@ -196,9 +197,10 @@ def _lost_tags(made: MediaInfo, wanted: ColourTags) -> list[str]:
     lost = [
         word
         for word in ("matrix", "primaries", "transfer")
-        if getattr(wanted, word) not in (0, UNSPECIFIED)
-        and getattr(made.tags, word) in (0, UNSPECIFIED)
+        if getattr(wanted, word) not in (0, UNSPECIFIED, getattr(made.tags, word))
     ]
+    if {wanted.matrix, made.tags.matrix} == {BT470BG, SMPTE170M}:  # two names of one
+        lost.remove("matrix")
     # Where nothing is said, Y'CbCr is meant to be limited, gray and RGB full.
     full = layout_of(made.pix_fmt).kind != "yuv"
     if made.tags.range:

@@ -51,8 +51,8 @@ def encoding_losses(
     """What `SegmentWriter`, called alike, is going to note. Raises UsageError as it does."""
     found: list[str] = []
     pix_fmt = _pix_fmt(settings, layout, size, found.append)
-    _note_untagged(info, size, layout, pix_fmt, found.append)
     tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
+    _note_untagged(info, tags, size, layout, pix_fmt, found.append)
     encoder_options(settings, info, tags, found.append)
     return found
 
@@ -101,8 +101,8 @@ class SegmentWriter:
             self._rate = counting_rate(settings.codec, self._rate)
         self._clock = self._base if self._timed else 1 / self._rate
         pix_fmt = _pix_fmt(settings, layout, size, note)
-        _note_untagged(info, size, layout, pix_fmt, note)
         self._tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
+        _note_untagged(info, self._tags, size, layout, pix_fmt, note)
         source = ColourTags(info.tags.matrix, range=info.tags.range)
         if source.matrix in (UNSPECIFIED, RGB):
             source = ColourTags(assumed_matrix((info.width, info.height)), range=source.range)
@@ -264,16 +264,17 @@ def _pix_fmt(
 
 def _note_untagged(
     info: MediaInfo,
+    tags: ColourTags,
     size: tuple[int, int],
     layout: PixelLayout,
     pix_fmt: str,
     note: Callable[[str], None],
 ) -> None:
-    """Tell when untagged colour, which stays untagged, will be shown otherwise than before.
+    """Tell when untagged colour that stays so, as the new `tags` say, will be shown otherwise.
 
     Players choose the matrix of untagged video by its size, which has just grown.
     """
-    untagged = info.tags.matrix == UNSPECIFIED
+    untagged = tags.matrix == UNSPECIFIED
     # RGB has no matrix, or was made by the one assumed.
     untagged = untagged and layout.kind == layout_of(pix_fmt).kind == "yuv"
     if untagged and assumed_matrix((info.width, info.height)) != assumed_matrix(size):
