@@ -143,6 +143,30 @@ def test_webp_is_close(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("pix_fmt", "lossless"),
+    [
+        ("gbrp", True),
+        ("gbrap", True),
+        ("yuv444p", True),
+        ("yuv422p", True),
+        ("yuv420p", False),
+        ("yuva420p", False),
+        ("gray", False),
+    ],
+)
+def test_webp_halves_no_chroma_that_is_whole(tmp_path: Path, pix_fmt: str, lossless: bool) -> None:
+    frame = make_frame(pix_fmt, *SIZE, tags=ColourTags(6, 6, 6, 2))
+    frame.planes[-1 if layout_of(pix_fmt).alpha else 0][...] = 200
+    for plane in frame.planes[1:3]:
+        plane[:, ::2] = 60  # chroma from column to column
+    (webp,), (png,) = (write(tmp_path / f"a.{suffix}", [frame]) for suffix in ("webp", "png"))
+    assert (b"VP8L" in webp.read_bytes()) == lossless
+    with Image.open(webp) as made, Image.open(png) as exact:
+        alike = np.asarray(made.convert("RGBA")) == np.asarray(exact.convert("RGBA"))
+    assert alike.all() or not lossless
+
+
 def test_what_jpeg_cannot_keep_is_said(tmp_path: Path) -> None:
     notes: list[str] = []
     write(tmp_path / "%d.jpg", [make_frame("yuv420p10le", *SIZE)], note=notes.append)
