@@ -14,7 +14,7 @@ from vsrcli.errors import InputError, UsageError
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
-from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.formats import PixelLayout
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.picture_files import PictureNames, apart, check_pictures, picture_names
 from vsrcli.media.planes import Frame
@@ -131,7 +131,7 @@ def degrade(
     else:
         check_output(source, output, overwrite=options.overwrite)
     reduction = Degradation(
-        layout_of(info.pix_fmt),
+        info.layout,
         (info.width, info.height),
         scale=options.scale,
         kind=options.kind,
@@ -244,7 +244,7 @@ class _Read:
 
 def _into_video(work: _Work) -> DegradeResult:
     info, output, options = _keep_shape(work.info, work.reduction.size), work.output, work.options
-    layout = layout_of(info.pix_fmt)
+    layout = info.layout
     settings = _encoder_settings(output, options, layout)
     streams = plan_streams(info, output)
     for line in streams.notes:
@@ -284,7 +284,7 @@ def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOption
 
 
 def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
-    info, layout = work.info, layout_of(work.info.pix_fmt)
+    info, layout = work.info, work.info.layout
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)

@@ -107,7 +107,7 @@ def prepare(source: Path, output: Path, options: UpscaleOptions, *, note: Note) 
         note(text)
 
     info = _probed(source, options, tell)
-    layout = layout_of(info.pix_fmt)
+    layout = info.layout
     goal = goal_of(source, output, options, info, layout)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
     check_encoder_size(goal.settings, size)
