@@ -26,6 +26,7 @@ from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.planes import ColourTags, Frame, Plane, layout_of
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
+from vsrcli.media.swscale import RgbConverter
 from vsrcli.scores import Protocol
 
 VFR = [0, 3000, 9000, 9001, 20000, 30000, 31000]
@@ -288,6 +289,41 @@ def test_chroma_stays_on_its_luma(tmp_path: Path) -> None:
     wanted = np.rint(40 + 2 * positions)
     inner = slice(12, -12)
     assert large.planes[1][10, inner].tolist() == wanted[inner].tolist()
+
+
+def test_full_range_is_limited_in_what_knows_no_other(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mkv", codec="ffv1", frames=2, tags=ColourTags(1, 1, 1, 2))
+    strict = UpscaleOptions(model=str(TINY), device="cpu", scale=2, strict=True)
+    means = {}
+    for name, codec in (
+        ("out.mkv", "ffv1"),
+        ("out.mov", "prores_ks"),
+        ("mpeg2.mkv", "mpeg2video"),
+    ):
+        upscale(source, tmp_path / name, replace(strict, codec=codec))
+        frame = frames_of(tmp_path / name)[0]
+        assert (frame.tags.matrix, frame.tags.range) == (1, 2 if codec == "ffv1" else 1)
+        means[codec] = float(np.mean(frame.planes[0]))
+    limited = 16 + means["ffv1"] * 219 / 255
+    assert means["mpeg2video"] == pytest.approx(limited, abs=0.5)
+    assert means["prores_ks"] == pytest.approx(limited * 4, abs=0.5)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("out.mov", "mjpeg"), ("out.webm", "libvpx")])
+def test_colours_stay_where_there_is_one_matrix(
+    make_clip: MakeClip, tmp_path: Path, name: str, codec: str
+) -> None:
+    source = make_clip("in.mkv", codec="ffv1", frames=2, tags=ColourTags(1, 1, 1, 1))
+    strict = UpscaleOptions(model=str(TINY), device="cpu", scale=2, strict=True)
+    upscale(source, tmp_path / "out.mkv", replace(strict, codec="ffv1"))
+    quality = (("b", "8M"), ("crf", "4")) if codec == "libvpx" else ()
+    upscale(source, tmp_path / name, replace(strict, codec=codec, encoder_options=quality))
+    kept, made = (frames_of(tmp_path / each)[0] for each in ("out.mkv", name))
+    assert (kept.tags.matrix, made.tags.matrix) == (1, 5)
+    pictures = [np.stack(RgbConverter()(each).planes).astype(float) for each in (kept, made)]
+    difference = pictures[1] - pictures[0]
+    assert np.abs(difference.mean(axis=(1, 2))).max() < 0.7
+    assert np.abs(difference).mean() < 4
 
 
 def test_untagged_colour_stays_untagged(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vsrcli.losses import missing_numbers
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
-from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.formats import PixelLayout
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.picture_files import PictureNames, apart, check_pictures, picture_names
 from vsrcli.media.planes import Frame
@@ -25,7 +25,7 @@ from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import check_free
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.turned import turning_for
-from vsrcli.media.writer import SegmentWriter
+from vsrcli.media.writer import SegmentWriter, written_tags
 from vsrcli.turning import Turning
 
 Progress = Callable[[int, int | None], None]
@@ -134,7 +134,7 @@ def degrade(
     else:
         check_output(source, output, overwrite=options.overwrite)
     reduction = Degradation(
-        layout_of(info.pix_fmt),
+        info.layout,
         (info.width, info.height),
         scale=options.scale,
         kind=options.kind,
@@ -247,7 +247,7 @@ class _Read:
 
 def _into_video(work: _Work) -> DegradeResult:
     info, output, options = _keep_shape(work.info, work.reduction.size), work.output, work.options
-    layout = layout_of(info.pix_fmt)
+    layout = info.layout
     settings = _encoder_settings(output, options, layout)
     streams = plan_streams(info, output)
     for line in streams.notes:
@@ -265,6 +265,7 @@ def _into_video(work: _Work) -> DegradeResult:
             output,
             streams,
             end=Fraction(0) if options.max_frames else None,
+            tags=written_tags(described, size, settings, layout),
             overwrite=options.overwrite,
             note=work.note,
         )
@@ -286,7 +287,7 @@ def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOption
 
 
 def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
-    info, layout = work.info, layout_of(work.info.pix_fmt)
+    info, layout = work.info, work.info.layout
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)

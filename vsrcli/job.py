@@ -116,7 +116,7 @@ def prepare(
         note(text)
 
     info = _probed(source, options, tell)
-    layout = layout_of(info.pix_fmt)
+    layout = info.layout
     goal = goal_of(source, output, options, info, layout, makes_folder=makes_folder)
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
     check_encoder_size(goal.settings, size)

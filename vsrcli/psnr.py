@@ -9,7 +9,6 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from vsrcli.errors import InputError, UsageError
-from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
@@ -207,7 +206,7 @@ def _held_alike(reference: MediaInfo, output: MediaInfo) -> bool:
 
 
 def _turning(info: MediaInfo) -> Turning:
-    return turning_for(info.display_matrix, layout_of(info.pix_fmt)) or Turning()
+    return turning_for(info.display_matrix, info.layout) or Turning()
 
 
 def _pairs(reference: Reader, output: Reader, protocol: Protocol) -> Iterator[tuple[Frame, Frame]]:

@@ -23,6 +23,7 @@ from vsrcli.media.identity import identity
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
 from vsrcli.media.spool import readable_again
+from vsrcli.media.writer import written_tags
 from vsrcli.media.y4m import Y4mWriter, standard_output
 from vsrcli.options import UpscaleOptions
 from vsrcli.tile_choice import make_in_tiles
@@ -150,6 +151,7 @@ def _join_video(
         job.streams,
         start=options.start,
         end=options.end if options.max_frames is None else Fraction(0),
+        tags=written_tags(job.info, job.size, job.settings, job.layout),
         overwrite=overwrite,
         note=note,
         publishing=publishing,

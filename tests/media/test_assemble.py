@@ -271,6 +271,34 @@ def test_the_aspect_of_pixels_is_in_the_container(
     assert len(decode(output)) == len(VFR)
 
 
+@pytest.mark.parametrize(
+    ("codec", "name", "before", "lost"),
+    [
+        ("mpeg2video", "o.mov", ColourTags(1, 1, 1, 2), "range"),
+        ("mpeg2video", "o.mov", ColourTags(1, 1, 1, 1), None),
+        ("mjpeg", "o.mov", ColourTags(1, 1, 1, 2), "matrix"),
+        ("mjpeg", "o.mov", ColourTags(6, 6, 6, 2), None),
+        ("mjpeg", "o.mov", ColourTags(5, 6, 6, 1), "range"),
+        ("ffv1", "o.avi", ColourTags(2, 2, 2, 2), "range"),
+        ("ffv1", "o.avi", ColourTags(6, 6, 6, 1), "matrix, primaries, transfer"),
+        ("ffv1", "o.mkv", ColourTags(6, 6, 6, 2), None),
+    ],
+)
+def test_colour_tags_that_cannot_be_read_again_are_told(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    codec: str,
+    name: str,
+    before: ColourTags,
+    lost: str | None,
+) -> None:
+    info = replace(probe(make_clip(frames=2)), tags=before)
+    notes: list[str] = []
+    remake(info, tmp_path / name, settings(codec), note=notes.append)
+    told = [note.split("colour tags: ")[1] for note in notes if "colour tags" in note]
+    assert told == ([] if lost is None else [lost])
+
+
 def test_stale_tags_do_not_survive(make_clip: MakeClip, tmp_path: Path) -> None:
     stale = {"BPS": "1", "NUMBER_OF_FRAMES-eng": "9", "_STATISTICS_TAGS": "BPS", "ENCODER": "old"}
     clip = make_clip("in.mkv", video_metadata={**stale, "title": "Main", "KEPT": "yes"})

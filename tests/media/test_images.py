@@ -117,6 +117,13 @@ def test_limited_gray_is_stretched(tmp_path: Path) -> None:
     assert (light.planes[0] == 255).all()
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_limited_gray_is_stretched_once(tmp_path: Path, suffix: str) -> None:
+    (file,) = write(tmp_path / f"a.{suffix}", [flat("gray", (180,), ColourTags(range=1))])
+    with Image.open(file) as picture:
+        assert picture.convert("L").getpixel((9, 9)) == pytest.approx(191, abs=1)
+
+
 def test_jpeg_keeps_subsampling_and_luma(tmp_path: Path) -> None:
     frame = make_frame("yuv420p", *SIZE, tags=ColourTags(6, 6, 6, 2))
     write(tmp_path / "%d.jpg", [frame])
@@ -134,6 +141,30 @@ def test_webp_is_close(tmp_path: Path) -> None:
     assert [round(float(np.mean(p))) for p in got.planes[:3]] == pytest.approx(
         [120, 100, 150], abs=2
     )
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "lossless"),
+    [
+        ("gbrp", True),
+        ("gbrap", True),
+        ("yuv444p", True),
+        ("yuv422p", True),
+        ("yuv420p", False),
+        ("yuva420p", False),
+        ("gray", False),
+    ],
+)
+def test_webp_halves_no_chroma_that_is_whole(tmp_path: Path, pix_fmt: str, lossless: bool) -> None:
+    frame = make_frame(pix_fmt, *SIZE, tags=ColourTags(6, 6, 6, 2))
+    frame.planes[-1 if layout_of(pix_fmt).alpha else 0][...] = 200
+    for plane in frame.planes[1:3]:
+        plane[:, ::2] = 60  # chroma from column to column
+    (webp,), (png,) = (write(tmp_path / f"a.{suffix}", [frame]) for suffix in ("webp", "png"))
+    assert (b"VP8L" in webp.read_bytes()) == lossless
+    with Image.open(webp) as made, Image.open(png) as exact:
+        alike = np.asarray(made.convert("RGBA")) == np.asarray(exact.convert("RGBA"))
+    assert alike.all() or not lossless
 
 
 def test_what_jpeg_cannot_keep_is_said(tmp_path: Path) -> None:
@@ -304,3 +335,14 @@ def test_what_is_a_folder_for_pictures(tmp_path: Path) -> None:
     for source, output in ((picture, "v1.0"), (picture.parent, "v1.0"), (picture.parent, "new")):
         names = picture_names(source, tmp_path / output)
         assert names is not None and names.kept == (tmp_path / output / "a.png",)
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real.png").write_bytes(b"old")
+    (tmp_path / "link.png").symlink_to("real.png")
+    frame = make_frame("rgb24", 16, 16)
+    names = PictureNames(tmp_path / "link.png")
+    with ImageWriter(names, frame.layout, frame.tags, (16, 16), overwrite=True) as writer:
+        writer.write(frame)
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "real.png").read_bytes().startswith(b"\x89PNG")

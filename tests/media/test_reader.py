@@ -185,7 +185,7 @@ def test_a_palette_picture(tmp_path: Path) -> None:
     image.putpalette([0, 0, 0, 10, 20, 30])
     image.save(tmp_path / "p.png")
     (frame,), _, _ = read(tmp_path / "p.png")
-    assert [int(p[0, 0]) for p in frame.planes] == [20, 30, 10, 255]
+    assert [int(p[0, 0]) for p in frame.planes] == [20, 30, 10]
 
 
 def test_pictures_of_other_sizes_and_kinds_follow_the_first(tmp_path: Path) -> None:

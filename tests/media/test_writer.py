@@ -29,6 +29,7 @@ from vsrcli.media.encoders import (
 from vsrcli.media.formats import CONVERTED
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.reader import Reader
 from vsrcli.media.segment_times import read_times
 from vsrcli.media.sources import has_alpha_beside
 from vsrcli.media.writer import SegmentWriter
@@ -267,6 +268,132 @@ def test_limited_video_becomes_full_range_in_mjpeg(tmp_path: Path, info: MediaIn
     )
     assert frame.tags.range == 2
     assert abs(int(frame.planes[0][9, 9]) - 255) <= 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "planes"),
+    [
+        ("prores_ks", "yuv420p", [[64, 504, 940], [64, 512, 960]]),
+        ("prores_ks", "yuv422p10le", [[64, 502, 940], [64, 512, 960]]),
+        ("mpeg2video", "yuv420p", [[16, 126, 235], [16, 128, 240]]),
+        ("mpeg1video", "yuv420p", [[16, 126, 235], [16, 128, 240]]),
+        ("mpeg4", "yuv420p10le", [[16, 126, 235], [16, 128, 240]]),
+        ("libvpx", "yuva420p", [[16, 126, 235], [16, 128, 240], [0, 128, 255]]),
+        ("mpeg2video", "gray", [[16, 126, 235], [128, 128, 128]]),
+    ],
+)
+def test_full_range_becomes_limited_where_a_coding_cannot_say_it(
+    tmp_path: Path, info: MediaInfo, codec: str, pix_fmt: str, planes: list[list[int]]
+) -> None:
+    source = replace(info, tags=ColourTags(6, 6, 6, 2))
+    (frame,) = frames_at([0], BASE, pix_fmt, (96, 32))
+    peak = (1 << frame.layout.depth) - 1
+    for plane in frame.planes:  # black, middle and white, the same in chroma and alpha
+        for part, level in zip(
+            np.array_split(plane, 3, axis=1), (0, (peak + 1) // 2, peak), strict=True
+        ):
+            part[...] = level
+    quality = {"b": "4M", "crf": "4"} if codec == "libvpx" else {}
+    path = write_segment(tmp_path / "a", source, [frame], settings(codec, **quality))
+    (got,) = Reader(path)
+    assert got.tags.range == 1
+    for plane, levels in zip((got.planes[0], *got.planes[2:]), planes, strict=True):
+        middles = [int(p[8, p.shape[1] // 2]) for p in np.array_split(plane, 3, axis=1)]
+        assert middles == pytest.approx(levels, abs=2)
+
+
+RED_709, RED_601, FULL_RED_601 = (63, 102, 240), (81, 90, 240), (76, 85, 255)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "before", "red", "after", "tags"),
+    [
+        ("mjpeg", "yuv420p", ColourTags(1, 1, 1, 1), RED_709, FULL_RED_601, (5, 2)),
+        ("mjpeg", "yuv444p", ColourTags(6, 6, 6, 1), RED_601, FULL_RED_601, (5, 2)),
+        ("mjpeg", "yuv420p", ColourTags(), RED_601, FULL_RED_601, (5, 2)),
+        ("mjpeg", "gbrp", ColourTags(0, 1, 13, 2), (0, 0, 255), FULL_RED_601, (5, 2)),
+        ("libvpx", "yuv420p", ColourTags(1, 1, 1, 1), RED_709, RED_601, (5, 1)),
+        ("libvpx", "yuv420p", ColourTags(9, 9, 16, 1), (74, 97, 240), RED_601, (5, 1)),
+        ("libvpx", "gbrp", ColourTags(0, 1, 13, 2), (0, 0, 255), RED_601, (5, 1)),
+        ("libx264", "yuv420p", ColourTags(1, 1, 1, 1), RED_709, RED_709, (1, 1)),
+    ],
+)
+def test_colour_is_of_the_matrix_the_coding_has(
+    tmp_path: Path,
+    info: MediaInfo,
+    codec: str,
+    pix_fmt: str,
+    before: ColourTags,
+    red: tuple[int, ...],
+    after: tuple[int, ...],
+    tags: tuple[int, int],
+) -> None:
+    frame = make_frame(pix_fmt, 64, 64, time_base=BASE)
+    for plane, value in zip(frame.planes, red, strict=True):
+        plane[...] = value
+    source = replace(info, tags=before, pix_fmt=pix_fmt)
+    path = write_segment(tmp_path / "a", source, [frame], settings(codec))
+    (got,) = Reader(path)
+    assert (got.tags.matrix, got.tags.range) == tags
+    assert [int(np.median(p)) for p in got.planes[:3]] == pytest.approx(after, abs=2)
+
+
+def test_dnxhd_is_bt709(tmp_path: Path, info: MediaInfo) -> None:
+    frame = make_frame("yuv422p", 256, 128, time_base=BASE)
+    for plane, value in zip(frame.planes, RED_601, strict=True):
+        plane[...] = value
+    source = replace(info, tags=ColourTags(6, 6, 6, 1))
+    path = write_segment(tmp_path / "a", source, [frame], settings("dnxhd", profile="dnxhr_sq"))
+    (got,) = Reader(path)
+    assert got.tags.matrix == 1
+    assert [int(np.median(p)) for p in got.planes] == pytest.approx(RED_709, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "span", "codec", "chosen", "white", "after"),
+    [
+        ("gray", 1, "libx264", "gray", 235, (235, 1)),
+        ("gray", 1, "libx264", "yuv420p", 235, (235, 1)),
+        ("gray", 1, "libx264", "yuv420p10le", 235, (940, 1)),
+        ("gray", 1, "mjpeg", "yuvj420p", 235, (255, 2)),
+        ("gray", 2, "libx264", "yuv420p10le", 255, (1023, 2)),
+        ("gray16le", 1, "mpeg2video", "yuv420p", 60160, (235, 1)),
+        ("yuv420p", 1, "libx264", "gray", 235, (255, 2)),
+    ],
+)
+def test_white_of_gray(
+    tmp_path: Path,
+    info: MediaInfo,
+    pix_fmt: str,
+    span: int,
+    codec: str,
+    chosen: str,
+    white: int,
+    after: tuple[int, int],
+) -> None:
+    frame = make_frame(pix_fmt, 64, 64, time_base=BASE)
+    for plane, value in zip(frame.planes, (white, 128, 128), strict=False):
+        plane[...] = value
+    source = replace(info, tags=ColourTags(1, 1, 1, span))
+    encoder = replace(settings(codec), pix_fmt=chosen)
+    (got,) = Reader(write_segment(tmp_path / "a", source, [frame], encoder))
+    assert (int(np.median(got.planes[0])), got.tags.range) == after
+
+
+def test_what_has_one_matrix_is_not_untagged(tmp_path: Path, info: MediaInfo) -> None:
+    notes: list[str] = []
+    frames = frames_at([0], BASE, "yuv420p", (1280, 16))
+    write_segment(tmp_path / "a", info, frames, settings("mjpeg"), notes.append)
+    assert notes == []
+
+
+@pytest.mark.parametrize("codec", ["libx264", "ffv1", "libvpx-vp9"])
+def test_full_range_stays_where_it_can_be_said(tmp_path: Path, info: MediaInfo, codec: str) -> None:
+    source = replace(info, tags=ColourTags(1, 1, 1, 2))
+    (frame,) = frames_at([0], BASE, "yuv420p", (64, 64))
+    frame.planes[0][...] = 255
+    (got,) = Reader(write_segment(tmp_path / "a", source, [frame], settings(codec)))
+    assert got.tags.range == 2 and got.planes[0].min() >= 254
 
 
 @pytest.mark.parametrize(

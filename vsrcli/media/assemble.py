@@ -18,6 +18,7 @@ from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
@@ -51,6 +52,7 @@ def assemble(
     *,
     start: Fraction | None = None,
     end: Fraction | None = None,
+    tags: ColourTags | None = None,
     overwrite: bool = False,
     note: Callable[[str], None] = lambda message: None,
     publishing: Callable[[Path], None] = lambda finished: None,
@@ -61,6 +63,7 @@ def assemble(
     With a `start` (seconds from the source's first frame), what comes before the first frame is
     left out and everything is moved so that this frame is at 0. With an `end`, so is what comes
     after it or after the last frame, whichever is later: 0 ends everything with the last frame.
+    `tags` are those the segments were given; None: those of the source.
 
     The output is written beside its name, read again and checked, and only then renamed;
     `publishing` is told of the file just before that. Raises
@@ -77,7 +80,7 @@ def assemble(
         if muxer in EBML and info.sar not in (None, 1):
             set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
         move = round(cut.shift / timing.base)
-        verify(partial, output, timing, move, counts, info, plan, note)
+        verify(partial, output, timing, move, counts, info, plan, tags or info.tags, note)
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:

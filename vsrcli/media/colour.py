@@ -12,7 +12,15 @@ Array = NDArray[np.float32]
 BT709, BT601 = 1, 6
 """AVCOL_SPC_* of the two matrices; 5 (BT.470BG) has the coefficients of BT.601."""
 
-_RED_AND_BLUE = {BT709: (0.2126, 0.0722), BT601: (0.299, 0.114), 5: (0.299, 0.114)}
+RED_AND_BLUE = {
+    BT709: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    BT601: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
+"""Shares of red and blue in luma, by the matrix (ITU-T H.273, table 4)."""
 
 
 def rgb_to_ycbcr(
@@ -22,7 +30,7 @@ def rgb_to_ycbcr(
 
     Y is 0..1, Cb and Cr are -0.5..0.5 (ITU-T H.273, equations 38 to 40).
     """
-    kr, kb = _RED_AND_BLUE[matrix]
+    kr, kb = RED_AND_BLUE[matrix]
     luma: Array = kr * red + (1 - kr - kb) * green + kb * blue
     cb: Array = (blue - luma) * (0.5 / (1 - kb))
     cr: Array = (red - luma) * (0.5 / (1 - kr))
@@ -33,7 +41,7 @@ def ycbcr_to_rgb(
     luma: Array, cb: Array, cr: Array, matrix: int = BT601
 ) -> tuple[Array, Array, Array]:
     """Return red, green and blue, float32 [H, W]: the inverse of `rgb_to_ycbcr`, not clipped."""
-    kr, kb = _RED_AND_BLUE[matrix]
+    kr, kb = RED_AND_BLUE[matrix]
     red: Array = luma + cr * (2 * (1 - kr))
     blue: Array = luma + cb * (2 * (1 - kb))
     green: Array = (luma - kr * red - kb * blue) / (1 - kr - kb)

@@ -16,6 +16,19 @@ from vsrcli.media.formats import CONVERTED, PixelLayout, layout_of
 
 FULL_RANGE_ONLY = frozenset({"mjpeg", "mjpeg_qsv", "mjpeg_vaapi"})
 """Encoders of a coding that has no limited range."""
+LIMITED_RANGE_ONLY = frozenset(
+    {
+        *("mpeg1video", "mpeg2video", "mpeg2_qsv", "mpeg4", "mpeg4_v4l2m2m", "flv"),
+        *("h261", "h263", "h263p", "h263_v4l2m2m", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2"),
+        *("libvpx", "vp8_v4l2m2m", "prores", "prores_aw", "prores_ks", "cfhd", "dvvideo"),
+        *("asv1", "asv2", "cljr", "rv10", "rv20", "speedhq", "svq1"),
+    }
+)
+"""Encoders of a lossy coding that cannot say its range: everybody takes it for limited. Lossless
+codings that cannot say it keep the samples, and it is told that the range is lost."""
+BT601_ONLY = FULL_RANGE_ONLY | {"libvpx", "vp8_v4l2m2m", "speedhq"}
+BT709_ONLY = frozenset({"dnxhd"})
+"""Encoders of a coding that has but this one matrix, or say so whatever they are given."""
 _EVEN_ONLY = frozenset({"libx264", "libx265"})
 """Encoders that refuse odd sizes with subsampled chroma."""
 _REFUSED = {
@@ -287,7 +300,8 @@ def _loss(source: PixelLayout, target: PixelLayout, name: str) -> tuple[int, ...
 def _difference(codec: str, source: PixelLayout, target: PixelLayout) -> str | None:
     lost = []
     if source.kind == "rgb" and target.kind == "yuv":
-        lost.append("RGB (converted with the BT.709 matrix)")
+        matrix = "BT.601" if codec in BT601_ONLY else "BT.709"
+        lost.append(f"RGB (converted with the {matrix} matrix)")
     elif source.kind == "yuv" and target.kind == "rgb":
         lost.append("Y'CbCr (converted to RGB)")
     elif source.kind != "gray" and target.kind == "gray":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -31,6 +31,14 @@ class PixelLayout:
         """Sample type of the planes."""
         return np.uint8 if self.depth == 8 else np.uint16
 
+    @property
+    def opaque(self) -> PixelLayout:
+        """The layout without the plane of alpha, which is the last."""
+        if not self.alpha:
+            return self
+        name = re.sub("^gbra|^yuva|^ya8?", lambda found: _WITHOUT_ALPHA[found[0]], self.pix_fmt)
+        return replace(self, pix_fmt=name, alpha=False)
+
     def shapes(self, width: int, height: int) -> tuple[tuple[int, int], ...]:
         """Return the (height, width) of each plane of a picture of `width` x `height`."""
         full = (height, width)
@@ -38,6 +46,9 @@ class PixelLayout:
         chroma = (-(-height >> down), -(-width >> across))
         colour = {"gray": (), "yuv": (chroma, chroma), "rgb": (full, full)}[self.kind]
         return (full, *colour, *((full,) if self.alpha else ()))
+
+
+_WITHOUT_ALPHA = {"gbra": "gbr", "yuva": "yuv", "ya": "gray", "ya8": "gray"}
 
 
 @dataclass(frozen=True, slots=True)

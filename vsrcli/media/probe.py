@@ -17,8 +17,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from .exif import display_matrix
-from .formats import layout_of
+from .formats import PixelLayout, layout_of
 from .length import own_duration
+from .opacity import gif_opaque, pictures_opaque
 from .picture_tags import read_tags
 from .planes import ColourTags, tags_of
 from .sources import Source, find_source, main_video, opened
@@ -106,6 +107,14 @@ class MediaInfo:
     metadata: dict[str, str]
     sequence: bool
     """Whether the frames are picture files."""
+    opaque: bool = False
+    """Whether alpha, which the pixel format has, is known to be full everywhere."""
+
+    @property
+    def layout(self) -> PixelLayout:
+        """How the planes of the frames are to be read, without alpha where all is opaque."""
+        layout = layout_of(self.pix_fmt)
+        return layout.opaque if self.opaque else layout
 
     @property
     def nominal_rate(self) -> Fraction:
@@ -165,6 +174,7 @@ def _describe(
         chapters=len(container.chapters()),
         metadata=dict(container.metadata),
         sequence=False,
+        opaque=container.format.name == "gif" and gif_opaque(source.path, frame),
     )
 
 
@@ -202,6 +212,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             chapters=0,
             metadata={},
             sequence=True,
+            opaque=pictures_opaque(source.pictures, frame),
         )
 
 

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -192,7 +193,7 @@ class Reader:
     def _frame(
         self, item: Shown[av.VideoFrame], index: int, reformatter: VideoReformatter
     ) -> Frame:
-        return from_video_frame(
+        frame = from_video_frame(
             item.payload,
             pts=item.pts,
             duration=item.duration,
@@ -201,6 +202,13 @@ class Reader:
             chroma_location=self.info.tags.chroma_location,
             reformatter=reformatter,
         )
+        return self._without_alpha(frame) if self.info.opaque and frame.layout.alpha else frame
+
+    def _without_alpha(self, frame: Frame) -> Frame:
+        *planes, alpha = frame.planes
+        if int(alpha.min()) != (1 << frame.layout.depth) - 1:  # damaged, or changed since
+            self._once("alpha", "it becomes transparent on the way, which is not kept")
+        return replace(frame, planes=tuple(planes), layout=frame.layout.opaque)
 
     def _count(self, decoder: Decoder | PictureDecoder) -> None:
         self.concealed, self.left_out = decoder.concealed, decoder.left_out

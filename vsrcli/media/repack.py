@@ -7,8 +7,18 @@ from dataclasses import replace
 import av
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from vsrcli.media.colour import RED_AND_BLUE
+from vsrcli.media.encoders import BT601_ONLY, BT709_ONLY, LIMITED_RANGE_ONLY
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame, to_video_frame
+from vsrcli.media.planes import (
+    FULL_RANGE,
+    UNSPECIFIED,
+    ColourTags,
+    Frame,
+    from_video_frame,
+    to_video_frame,
+)
+from vsrcli.media.recode import recoded
 
 LIMITED_RANGE = 1
 RGB, BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020, BT2020_CL = 0, 1, 4, 5, 6, 7, 9, 10
@@ -24,11 +34,13 @@ def assumed_matrix(size: tuple[int, int]) -> int:
     return BT709 if size[0] >= 1280 or size[1] >= 720 else SMPTE170M
 
 
-def target_tags(tags: ColourTags, layout: PixelLayout, pix_fmt: str) -> ColourTags:
+def target_tags(
+    tags: ColourTags, layout: PixelLayout, pix_fmt: str, codec: str | None = None
+) -> ColourTags:
     """Return the tags that frames of `layout` tagged `tags` have once they are in `pix_fmt`.
 
     They stay as they are unless RGB becomes Y'CbCr (BT.709, limited range) or the reverse, or the
-    format is full range by definition.
+    format or what the encoder `codec` makes has one range or matrix by definition.
     """
     new = layout_of(pix_fmt)
     matrix, span = tags.matrix, tags.range
@@ -36,12 +48,24 @@ def target_tags(tags: ColourTags, layout: PixelLayout, pix_fmt: str) -> ColourTa
         matrix, span = BT709, LIMITED_RANGE
     elif layout.kind != "rgb" and new.kind == "rgb":
         matrix, span = RGB, FULL_RANGE
-    elif pix_fmt.startswith("yuvj"):
-        span = FULL_RANGE
     elif layout.kind == "gray" and new.kind == "yuv":
         span = span or FULL_RANGE
+    elif layout.kind == "yuv" and new.kind == "gray":
+        span = FULL_RANGE  # as swscale makes it
+    if pix_fmt.startswith("yuvj"):
+        span = FULL_RANGE
+    if new.kind != "rgb" and span == FULL_RANGE and codec in LIMITED_RANGE_ONLY:
+        span = LIMITED_RANGE
+    if new.kind == "yuv" and matrix in (UNSPECIFIED, *RED_AND_BLUE):
+        matrix = _only_matrix(codec) or matrix
     location = tags.chroma_location if new.log2_chroma == (1, 1) else 0
     return replace(tags, matrix=matrix, range=span, chroma_location=location)
+
+
+def _only_matrix(codec: str | None) -> int | None:
+    if codec in BT601_ONLY:
+        return SMPTE170M
+    return BT709 if codec in BT709_ONLY else None
 
 
 class Repacker:
@@ -54,30 +78,77 @@ class Repacker:
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
         """Return a new video frame with the target's tags, and the times of `frame`."""
-        picture = to_video_frame(frame)
-        times = picture.pts, picture.duration, picture.time_base
-        if picture.format.name != self._pix_fmt:
-            picture = self._converted(picture, frame.layout)
-        picture.pts, picture.duration, picture.time_base = times
+        picture = self._converted(frame)
+        picture.pts, picture.duration, picture.time_base = (
+            frame.pts,
+            frame.duration,
+            frame.time_base,
+        )
         picture.pict_type = 0
         picture.colorspace, picture.color_range = self._target.matrix, self._target.range
         picture.color_primaries = self._target.primaries
         picture.color_trc = self._target.transfer
         return picture
 
-    def _converted(self, picture: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:
-        # Everything is given: swscale would otherwise guess it from half-set tags.
+    def _converted(self, frame: Frame) -> av.VideoFrame:
+        layout, new = frame.layout, layout_of(self._pix_fmt)
         span = self._source.range or (LIMITED_RANGE if layout.kind == "yuv" else FULL_RANGE)
-        if layout.kind == "rgb":
-            span = FULL_RANGE
-        matrix = _SWSCALE.get(self._source.matrix, 5)
-        new = self._target.matrix
+        source = replace(self._source, range=FULL_RANGE if layout.kind == "rgb" else span)
+        target = replace(self._target, range=self._target.range or source.range)
+        if new.kind != "rgb" and target.matrix in (RGB, UNSPECIFIED):
+            target = replace(target, matrix=source.matrix)
+        if layout.kind == "gray":
+            return self._from_gray(frame, source.range, target, new)
+        if not _recodes(layout, new, source, target):
+            return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
+        if new.depth > layout.depth:  # at the greater depth no levels fall together
+            planar = self._reformatted(to_video_frame(frame), new.pix_fmt, source, source)
+            frame = replace(from_video_frame(planar), tags=frame.tags)
+        recast = recoded(frame, source, target, layout.depth)
+        return self._reformatted(to_video_frame(recast), self._pix_fmt, target, target)
+
+    def _from_gray(
+        self, frame: Frame, span: int, target: ColourTags, new: PixelLayout
+    ) -> av.VideoFrame:
+        """Return a gray frame of the range `span` in the target's; swscale takes all for full."""
+        depth, full = frame.layout.depth, replace(target, range=FULL_RANGE)
+        if (new.kind, new.depth, target.range) == ("gray", depth, span):
+            return self._reformatted(to_video_frame(frame), self._pix_fmt, full, full)
+        if span != FULL_RANGE:
+            frame = recoded(frame, replace(target, range=span), full, depth)
+        if target.range == FULL_RANGE:
+            return self._reformatted(to_video_frame(frame), self._pix_fmt, full, full)
+        planar = self._reformatted(to_video_frame(frame), new.pix_fmt, full, full)
+        narrow = recoded(from_video_frame(planar), full, target, new.depth)
+        return self._reformatted(to_video_frame(narrow), self._pix_fmt, target, target)
+
+    def _reformatted(
+        self, picture: av.VideoFrame, pix_fmt: str, source: ColourTags, target: ColourTags
+    ) -> av.VideoFrame:
+        if picture.format.name == pix_fmt:
+            return picture
+        # Everything is given: swscale would otherwise guess it from half-set tags.
+        matrix, new = _SWSCALE.get(source.matrix, 5), target.matrix
         return self._reformatter.reformat(
             picture,
-            format=self._pix_fmt,
+            format=pix_fmt,
             interpolation=_BEST,
             src_colorspace=matrix,
             dst_colorspace=_SWSCALE.get(new, 5) if new not in (RGB, UNSPECIFIED) else matrix,
-            src_color_range=ColorRange(span),
-            dst_color_range=ColorRange(self._target.range or span),
+            src_color_range=ColorRange(source.range),
+            dst_color_range=ColorRange(target.range),
         )
+
+
+def _recodes(layout: PixelLayout, new: PixelLayout, source: ColourTags, target: ColourTags) -> bool:
+    """Whether samples of Y'CbCr have to change, and swscale would not do it well.
+
+    It makes 8 bits longer by a shift, so that full-range white is not white any more.
+    """
+    if not layout.kind == new.kind == "yuv":
+        return False
+    if source.range == FULL_RANGE != target.range:
+        return True
+    matrices = {source.matrix, target.matrix}
+    known = matrices <= RED_AND_BLUE.keys() and matrices != {BT470BG, SMPTE170M}
+    return known and len(matrices) > 1

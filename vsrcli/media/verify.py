@@ -15,7 +15,10 @@ from av.stream import Disposition
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.cadence import AVI_ROUNDS, off_grid
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
+from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
+from vsrcli.media.repack import BT470BG, SMPTE170M
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.timing import Timing
@@ -45,9 +48,12 @@ def verify(
     counts: list[tuple[str, int]],
     info: MediaInfo,
     plan: StreamPlan,
+    tags: ColourTags,
     note: Callable[[str], None],
 ) -> None:
     """Compare a finished file with what was to be written, as the `timing` moved by `move`.
+
+    It was made from `info`, and its video was to have `tags`.
 
     Every packet is read, and the first and the last frames are decoded. Raises OutputError if
     frames, times, or packets of a kept stream are missing. `note` is told of a constant shift of
@@ -57,7 +63,7 @@ def verify(
         found = _read(partial)
         _check_frames(found, timing, move, info.nominal_rate, output, note)
         _check_streams(found, counts, plan, output)
-        _check_properties(probe(partial), info, output, note)
+        _check_properties(probe(partial), info, tags, output, note)
     except (InputError, av.FFmpegError) as failure:
         reason = getattr(failure, "strerror", "") or "it cannot be read"
         raise _failed(output, reason) from None
@@ -167,7 +173,11 @@ def _check_streams(
 
 
 def _check_properties(
-    made: MediaInfo, info: MediaInfo, output: Path, note: Callable[[str], None]
+    made: MediaInfo,
+    info: MediaInfo,
+    tags: ColourTags,
+    output: Path,
+    note: Callable[[str], None],
 ) -> None:
     muxer = muxer_of(output)
     name = NAMES[muxer]
@@ -178,14 +188,23 @@ def _check_properties(
     for extra in info.extras:
         if extra not in (*IN_FRAMES, *made.extras):
             note(f"{name} with {made.codec} did not keep {EXTRAS[extra]}")
-    # Limited range is what is meant where nothing is said; full range is 2.
-    unsaid = dict.fromkeys(("matrix", "primaries", "transfer"), (0, 2)) | {"range": (0, 1)}
+    if lost := _lost_tags(made, tags):
+        note(f"{name} with {made.codec} did not keep the colour tags: {', '.join(lost)}")
+
+
+def _lost_tags(made: MediaInfo, wanted: ColourTags) -> list[str]:
+    """Which of the tags that were to be written cannot be read in what was made."""
     lost = [
         word
-        for word in ("matrix", "primaries", "transfer", "range")
-        if getattr(info.tags, word) != getattr(made.tags, word)
-        and getattr(made.tags, word) in (0, 2)
-        and getattr(info.tags, word) not in unsaid[word]
+        for word in ("matrix", "primaries", "transfer")
+        if getattr(wanted, word) not in (0, UNSPECIFIED, getattr(made.tags, word))
     ]
-    if lost:
-        note(f"{name} with {made.codec} did not keep the colour tags: {', '.join(lost)}")
+    if {wanted.matrix, made.tags.matrix} == {BT470BG, SMPTE170M}:  # two names of one
+        lost.remove("matrix")
+    # Where nothing is said, Y'CbCr is meant to be limited, gray and RGB full.
+    full = layout_of(made.pix_fmt).kind != "yuv"
+    if made.tags.range:
+        full = made.tags.range == FULL_RANGE
+    if wanted.range and full != (wanted.range == FULL_RANGE):
+        lost.append("range")
+    return lost

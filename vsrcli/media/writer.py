@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ from vsrcli.media.segment_times import SegmentTimes, append_times
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
+_TAG_OPTIONS = {
+    "colorspace": "matrix",
+    "color_primaries": "primaries",
+    "color_trc": "transfer",
+    "color_range": "range",
+}
+"""FFmpeg's encoder options for colour tags."""
 
 
 def encoding_losses(
@@ -43,9 +51,23 @@ def encoding_losses(
     """What `SegmentWriter`, called alike, is going to note. Raises UsageError as it does."""
     found: list[str] = []
     pix_fmt = _pix_fmt(settings, layout, size, found.append)
-    _note_untagged(info, size, layout, pix_fmt, found.append)
-    encoder_options(settings, info, target_tags(info.tags, layout, pix_fmt), found.append)
+    tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
+    _note_untagged(info, tags, size, layout, pix_fmt, found.append)
+    encoder_options(settings, info, tags, found.append)
     return found
+
+
+def written_tags(
+    info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, layout: PixelLayout
+) -> ColourTags:
+    """Return the tags that `SegmentWriter`, called alike, gives to the video.
+
+    Those for which the user's options stand in are unspecified. Raises UsageError as it does.
+    """
+    pix_fmt = _pix_fmt(settings, layout, size, lambda message: None)
+    tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
+    given = {_TAG_OPTIONS[key] for key, _ in settings.options if key in _TAG_OPTIONS}
+    return replace(tags, **{word: getattr(ColourTags(), word) for word in given})
 
 
 class SegmentWriter:
@@ -79,8 +101,8 @@ class SegmentWriter:
             self._rate = counting_rate(settings.codec, self._rate)
         self._clock = self._base if self._timed else 1 / self._rate
         pix_fmt = _pix_fmt(settings, layout, size, note)
-        _note_untagged(info, size, layout, pix_fmt, note)
-        self._tags = target_tags(info.tags, layout, pix_fmt)
+        self._tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
+        _note_untagged(info, self._tags, size, layout, pix_fmt, note)
         source = ColourTags(info.tags.matrix, range=info.tags.range)
         if source.matrix in (UNSPECIFIED, RGB):
             source = ColourTags(assumed_matrix((info.width, info.height)), range=source.range)
@@ -242,16 +264,17 @@ def _pix_fmt(
 
 def _note_untagged(
     info: MediaInfo,
+    tags: ColourTags,
     size: tuple[int, int],
     layout: PixelLayout,
     pix_fmt: str,
     note: Callable[[str], None],
 ) -> None:
-    """Tell when untagged colour, which stays untagged, will be shown otherwise than before.
+    """Tell when untagged colour that stays so, as the new `tags` say, will be shown otherwise.
 
     Players choose the matrix of untagged video by its size, which has just grown.
     """
-    untagged = info.tags.matrix == UNSPECIFIED
+    untagged = tags.matrix == UNSPECIFIED
     # RGB has no matrix, or was made by the one assumed.
     untagged = untagged and layout.kind == layout_of(pix_fmt).kind == "yuv"
     if untagged and assumed_matrix((info.width, info.height)) != assumed_matrix(size):

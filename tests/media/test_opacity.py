@@ -1,0 +1,145 @@
+"""Pictures in a format with alpha that do not use it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.networks.tiny import TINY
+from vsrcli import UpscaleOptions, upscale
+from vsrcli.errors import CheckError
+from vsrcli.media.formats import layout_of
+from vsrcli.media.probe import probe
+from vsrcli.media.reader import Reader
+
+SIZE = (24, 16)
+STRICT = UpscaleOptions(model=str(TINY), device="cpu", scale=2, strict=True)
+
+
+def colours(mode: str, shift: int = 0) -> Image.Image:
+    """A picture of a few colours, other ones with another SHIFT."""
+    values = np.arange(SIZE[0] * SIZE[1] * 3).reshape(SIZE[1], SIZE[0], 3) // 40 * 7 + shift
+    return Image.fromarray((values % 256).astype(np.uint8)).convert(mode)
+
+
+def with_hole(picture: Image.Image) -> Image.Image:
+    """The PICTURE as RGBA, with one transparent pixel."""
+    clear = picture.convert("RGBA")
+    clear.putpixel((3, 3), (0, 0, 0, 0))
+    return clear
+
+
+def save_gif(path: Path, frames: list[Image.Image], **options: Any) -> None:
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, **options)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "opaque"),
+    [
+        ("gbrap", "gbrp"),
+        ("gbrap12le", "gbrp12le"),
+        ("yuva420p", "yuv420p"),
+        ("yuva444p16le", "yuv444p16le"),
+        ("ya8", "gray"),
+        ("ya16le", "gray16le"),
+        ("yuv422p", "yuv422p"),
+        ("gray", "gray"),
+    ],
+)
+def test_layouts_without_alpha(pix_fmt: str, opaque: str) -> None:
+    assert layout_of(pix_fmt).opaque == layout_of(opaque)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("a.png", "P", {}),
+        ("a.png", "RGBA", {}),
+        ("a.png", "LA", {}),
+        ("a.gif", "P", {}),
+        ("a.jpg", "CMYK", {}),
+        ("a.webp", "RGB", {"lossless": True}),
+        ("a.tif", "RGBA", {}),
+    ],
+)
+def test_an_opaque_picture_has_no_alpha_to_lose(
+    tmp_path: Path, name: str, mode: str, options: dict[str, Any]
+) -> None:
+    source = tmp_path / name
+    colours(mode).save(source, **options)
+    info = probe(source)
+    assert info.opaque and layout_of(info.pix_fmt).alpha and not info.layout.alpha
+    (frame,) = Reader(source)
+    assert frame.layout == info.layout and len(frame.planes) == (1 if mode == "LA" else 3)
+    for output in ("o.jpg", "o.png", "o.mp4"):
+        upscale(source, tmp_path / output, STRICT)
+        assert not layout_of(probe(tmp_path / output).pix_fmt).alpha
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif", "a.webp", "a.tif"])
+def test_one_transparent_pixel_is_kept_or_told(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    clear = with_hole(colours("RGB"))
+    clear.save(source, **({"lossless": True} if name == "a.webp" else {}))
+    assert not probe(source).opaque
+    with pytest.raises(CheckError, match="transparency"):
+        upscale(source, tmp_path / "o.jpg", STRICT)
+    upscale(source, tmp_path / "o.png", STRICT)
+    with Image.open(tmp_path / "o.png") as picture:
+        assert picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] < 255
+
+
+def test_frames_of_a_gif_that_are_drawn_upon_each_other_are_opaque(tmp_path: Path) -> None:
+    frames = [colours("P", shift) for shift in (0, 90, 180)]
+    save_gif(tmp_path / "a.gif", frames)
+    info = probe(tmp_path / "a.gif")
+    assert info.opaque and info.frames == 3
+    upscale(tmp_path / "a.gif", tmp_path / "o.mp4", STRICT)
+    assert [frame.layout.kind for frame in Reader(tmp_path / "o.mp4")] == ["rgb"] * 3
+
+
+def test_a_gif_that_becomes_transparent_stays_so(tmp_path: Path) -> None:
+    opaque = colours("P")
+    clear = opaque.copy()
+    clear.paste(255, (4, 4, 16, 12))
+    how = {"transparency": 255, "disposal": 2, "optimize": False}
+    save_gif(tmp_path / "a.gif", [opaque, clear, opaque], **how)
+    frames = list(Reader(tmp_path / "a.gif"))
+    assert [int(frame.planes[3].min()) for frame in frames] == [255, 0, 255]
+    with pytest.raises(CheckError, match="transparency"):
+        upscale(tmp_path / "a.gif", tmp_path / "o.mp4", STRICT)
+
+
+@pytest.mark.parametrize(
+    ("name", "second", "opaque"),
+    [
+        ("%d.png", colours("P", 90), True),
+        ("%d.png", colours("RGB", 90), True),
+        ("%d.png", with_hole(colours("RGB")), False),
+        ("%d.png", with_hole(colours("RGB")).convert("P"), False),
+        ("%d.png", colours("RGBA"), False),  # nobody knows without decoding it
+        ("%d.jpg", colours("CMYK", 90), True),
+    ],
+)
+def test_of_several_pictures_only_what_is_certain_counts(
+    tmp_path: Path, name: str, second: Image.Image, opaque: bool
+) -> None:
+    colours("CMYK" if name == "%d.jpg" else "P").save(tmp_path / (name % 1))
+    second.save(tmp_path / (name % 2))
+    assert probe(tmp_path / name).opaque == opaque
+    alpha = [frame.layout.alpha for frame in Reader(tmp_path / name)]
+    assert alpha == [not opaque] * 2
+
+
+def test_what_turns_out_to_be_transparent_is_told(tmp_path: Path) -> None:
+    with_hole(colours("RGB")).save(tmp_path / "a.png")
+    notes: list[str] = []
+    mistaken = replace(probe(tmp_path / "a.png"), opaque=True)
+    (frame,) = Reader(tmp_path / "a.png", info=mistaken, note=notes.append)
+    assert frame.layout.pix_fmt == "gbrp"
+    assert notes == ["a.png: it becomes transparent on the way, which is not kept"]

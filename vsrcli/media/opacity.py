@@ -1,0 +1,65 @@
+"""Whether pictures in a format with alpha use it, as far as that is known without reading all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+import av
+
+from .formats import layout_of
+from .planes import from_video_frame
+
+_CLEARED = re.compile(rb"!\xf9\x04[\x08-\xff]...\x00", re.DOTALL)
+"""A GIF's graphic control extension: after this frame, something of the canvas is taken away."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_GRAY, _RGB, _PALETTE = 0, 2, 3
+"""Colour types of a PNG (ISO/IEC 15948, table 11.1) that have alpha only by a tRNS chunk."""
+
+
+def pictures_opaque(pictures: Sequence[Path], first: av.VideoFrame) -> bool:
+    """Whether alpha is known to be full in all of the `pictures`, of which `first` is decoded.
+
+    The others are known to be by their kind alone. False where the first has no alpha.
+    """
+    return _is_opaque(first) and all(_cannot_be_clear(each) for each in pictures[1:])
+
+
+def gif_opaque(path: Path, first: av.VideoFrame) -> bool:
+    """Whether alpha is known to be full in all frames of a GIF, of which `first` is decoded.
+
+    Frames are drawn upon each other, so it stays full unless one of them is taken away again.
+    """
+    if not _is_opaque(first):
+        return False
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return _CLEARED.search(data) is None
+    except (OSError, ValueError):
+        return False
+
+
+def _is_opaque(frame: av.VideoFrame) -> bool:
+    layout = layout_of(frame.format.name)
+    if not layout.alpha:
+        return False
+    return int(from_video_frame(frame).planes[-1].min()) == (1 << layout.depth) - 1
+
+
+def _cannot_be_clear(picture: Path) -> bool:
+    """Whether a file is a JPEG, or a PNG that says at its head that it has no alpha."""
+    try:
+        with picture.open("rb") as file:
+            head = file.read(len(_PNG))
+            if head != _PNG:
+                return head.startswith(b"\xff\xd8")
+            header = file.read(25)
+            plain = len(header) == 25 and header[17] in (_GRAY, _RGB, _PALETTE)
+            while plain and len(chunk := file.read(8)) == 8 and chunk[4:] != b"IDAT":
+                plain = chunk[4:] != b"tRNS"
+                file.seek(int.from_bytes(chunk[:4], "big") + 4, 1)
+            return plain
+    except OSError:
+        return False
