@@ -232,7 +232,7 @@ def _mux(
             ordered.mux(packet, stream)
     feeds = [video_packets(job.segments, job.timing, job.cut.shift, job.muxer)]
     if tracks:
-        feeds.append(other_packets(source, tracks, job.cut, job.note))
+        feeds.append(other_packets(source, job.info.video_index, tracks, job.cut, job.note))
     for _, packet, track in heapq.merge(*feeds, key=lambda moment: moment[0]):
         if track is None:
             ordered.mux(packet, video)

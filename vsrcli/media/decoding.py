@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .clock import Clock, Jump
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
@@ -103,6 +104,7 @@ class Decoder:
         self._base = Fraction(stream.time_base or 0)
         self._length = Length(container, stream, nominal * self._base, owed)
         self._holes = Holes(container)
+        self._clock = Clock(container, stream.index)
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
@@ -119,6 +121,11 @@ class Decoder:
         self._first_key: int | None = None  # PTS of the first packet a decoder can begin with
         self._wanted = wanted
         self._again_at: int | None = None  # PTS that decoding begins again with
+
+    @property
+    def jumps(self) -> Sequence[Jump]:
+        """Where the file's clock has jumped so far: the frames go on there without a gap."""
+        return self._clock.jumps
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
@@ -221,7 +228,7 @@ class Decoder:
     def _demuxed(self) -> Iterator[Packet | None]:
         """Yield the packets of the stream, then None."""
         try:
-            for packet in self._container.demux():
+            for packet in self._clock.joined(self._container.demux()):
                 if not packet.size:
                     continue
                 self._length.add(packet)

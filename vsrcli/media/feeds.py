@@ -13,6 +13,7 @@ from av.stream import Discard
 
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.bitstream import InBandHeaders
+from vsrcli.media.clock import Clock, may_jump
 from vsrcli.media.sources import opened
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import Cut, Track
@@ -54,18 +55,20 @@ def video_packets(
 
 
 def other_packets(
-    source: Any, tracks: dict[int, Track], cut: Cut, note: Callable[[str], None]
+    source: Any, video: int, tracks: dict[int, Track], cut: Cut, note: Callable[[str], None]
 ) -> Iterator[Moment]:
     """Give the source's packets for the tracks, placed in the output, in the file's order.
 
-    `tracks` are found by the stream's index in the source. `note` is told if the file is damaged.
+    `tracks` are found by the stream's index in the source, and so is its `video`. `note` is told if
+    the file is damaged.
     """
     for stream in source.streams:
-        if stream.index not in tracks:
+        # Where the clock jumps is seen as in reading the video: by the packets of all streams.
+        if stream.index not in tracks and not may_jump(source):
             stream.discard = Discard.all
     moment = Fraction(0)
     try:
-        for packet in source.demux():
+        for packet in Clock(source, video).joined(source.demux()):
             track = tracks.get(packet.stream_index)
             if track is None or not packet.size:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from ..errors import InputError
+from .clock import Jump
 from .conform import Conform, deinterlaced
 from .decoding import Decoder, OnError, Wanted
 from .integrity import is_whole
@@ -215,6 +216,8 @@ class Reader:
         if self.left_out:
             frames = "frame was" if self.left_out == 1 else "frames were"
             self._once("gaps", f"{self.left_out} damaged {frames} left out")
+        if decoder.jumps:
+            self._once("clock", _jumped(decoder.jumps))
         if self.truncated:
             where = "ends early" if self.info.duration else "is damaged, and may lack a part"
             self._once("end", f"the file {where}; what there is of it was read")
@@ -223,6 +226,13 @@ class Reader:
         if kind not in self._noted:
             self._noted.add(kind)
             self._note(f"{self._source.path.name}: {text}")
+
+
+def _jumped(jumps: Sequence[Jump]) -> str:
+    """What to say of a clock that jumps."""
+    first = f"by {jumps[0].by:+.5g} s at {jumps[0].at:.3f} s"
+    how = first if len(jumps) == 1 else f"{len(jumps)} times, first {first}"
+    return f"its clock jumps {how}; what follows goes on from there, in sync"
 
 
 def refused_fields(name: str) -> InputError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from ..errors import InputError
 from ..turning import turning_of
+from .clock import Jump
 from .decoding import OnError
 from .exif import display_matrix, orientation_of
 from .planes import from_video_frame, to_video_frame
@@ -33,6 +34,7 @@ class PictureDecoder:
         self.concealed = 0
         self.left_out = 0
         self.truncated = False
+        self.jumps: Sequence[Jump] = ()
         self._pictures = pictures
         self._on_error = on_error
 
