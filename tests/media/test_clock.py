@@ -187,7 +187,7 @@ def seconds(path: Path, kind: str) -> list[float]:
     return sorted(float(pts * base) for pts, *_ in packets(path, kind))
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
 def test_a_joined_recording_comes_out_in_sync(recording: Path, tmp_path: Path, suffix: str) -> None:
     output, notes = tmp_path / f"out{suffix}", []
     result = do(recording, output, note=notes.append)

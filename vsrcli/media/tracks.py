@@ -169,7 +169,7 @@ class Ordered:
 
     def __init__(self, output: Any, muxer: str) -> None:
         self._output = output
-        self._least = 0 if muxer in (*EBML, "mpegts", "flv") else 1
+        self._muxer = muxer
         self._last: dict[int, int] = {}
         self.counts: Counter[int] = Counter()
         """Packets by the index of the output stream."""
@@ -182,8 +182,8 @@ class Ordered:
         if dts is not None and pts is not None:
             dts, pts = _rescaled(dts, old / base), _rescaled(pts, old / base)
             floor = self._last.get(stream.index)
-            if floor is not None and dts < floor + self._least:
-                dts = floor + self._least
+            if floor is not None:
+                dts = max(dts, floor + self._least(stream))
             packet.pts, packet.dts = max(pts, dts), dts
             packet.duration = _rescaled(packet.duration or 0, old / base)
             packet.time_base = base
@@ -191,6 +191,13 @@ class Ordered:
         packet.stream = stream
         self.counts[stream.index] += 1
         self._output.mux(packet)
+
+    def _least(self, stream: Any) -> int:
+        """Ticks that the decoding times of two packets are apart, at the least."""
+        if self._muxer in (*EBML, "flv"):
+            return 0
+        # The pictures of a caption come in several packets of one time.
+        return int(self._muxer != "mpegts" or stream.type in ("audio", "video"))
 
 
 def _rescaled(value: int, factor: Fraction) -> int:
