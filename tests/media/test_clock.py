@@ -14,7 +14,7 @@ from av.format import ContainerFormat
 
 from tests.conftest import MakeClip
 from tests.jobs import do, job_of
-from tests.segments import packets
+from tests.segments import later, packets
 from vsrcli.media.clock import Clock
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.reader import Reader
@@ -167,14 +167,7 @@ def test_formats_whose_clock_may_not_jump_stay_as_they_are() -> None:
 def recording(make_clip: MakeClip, tmp_path: Path) -> Path:
     """Three recordings joined: the clock begins anew twice, then the third is far ahead."""
     one = make_clip("one.ts", frames=25, audio=("aac",))
-    ahead = tmp_path / "ahead.ts"
-    with av.open(str(one)) as source, av.open(str(ahead), "w") as output:
-        streams = [output.add_stream_from_template(stream) for stream in source.streams]
-        for packet in source.demux():
-            if packet.dts is not None and packet.pts is not None:
-                packet.dts, packet.pts = packet.dts + 9_000_000, packet.pts + 9_000_000
-                packet.stream = streams[packet.stream_index]
-                output.mux(packet)
+    ahead = later(one, tmp_path / "ahead.ts", 100)
     path = tmp_path / "recording.ts"
     path.write_bytes(one.read_bytes() * 2 + ahead.read_bytes())
     return path

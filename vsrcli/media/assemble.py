@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from av.stream import Disposition
 
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
-from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
+from vsrcli.media.feeds import begin_of, chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
-from vsrcli.media.probe import MediaInfo
+from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan, plan_streams
@@ -28,6 +29,9 @@ from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack
 from vsrcli.media.verify import verify
 
 __all__ = ["StreamPlan", "assemble", "check_output", "plan_streams"]
+
+_HEARD = Fraction(45, 1000)
+"""Seconds that sound may be early without being noticed (ITU-R BT.1359)."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def assemble(
     muxer = muxer_of(output)
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
+    if muxer == "avi" and start is None:
+        cut = replace(cut, shift=_to_zero(timing, info, plan, note))
     job = _Job(segments, timing, info, plan, muxer, cut, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         counts = _write(partial, job)
@@ -107,6 +113,31 @@ def _cut(
         note(f"all times are {late:.3g} ms later: {NAMES[muxer]} shows nothing before 0")
         return Cut(None, limit, -timing.begin)
     return Cut(None, limit)
+
+
+def _to_zero(
+    timing: Timing, info: MediaInfo, plan: StreamPlan, note: Callable[[str], None]
+) -> Fraction:
+    """How far all is moved so that the earliest packet lies at 0: AVI holds no time before it.
+
+    The first frame comes to lie at a place of the constant rate.
+    """
+    first = timing.dts[0] * timing.base
+    sound = [stream.index for stream in _all_sound(plan)]
+    begin = None if info.sequence else begin_of(info.path, info.video_index, sound)
+    begin = first if begin is None else min(first, begin)
+    if begin <= 0:  # the muxer moves all to 0 by itself
+        return Fraction(0)
+    rate = info.nominal_rate
+    place = math.floor((first - begin) * rate + Fraction(1, 2)) / rate
+    if place != first:
+        note(f"all times are {float(first - place):.5g} s earlier: AVI begins at 0")
+    return place - first
+
+
+def _all_sound(plan: StreamPlan) -> list[StreamInfo]:
+    converted = (stream for stream, _ in plan.converted)
+    return [stream for stream in (*plan.kept, *converted) if stream.type == "audio"]
 
 
 def _write(partial: Path, job: _Job) -> list[tuple[str, int]]:
@@ -242,7 +273,22 @@ def _mux(
     for track in tracks.values():
         for made in track.finish():
             ordered.mux(made, track.stream)
+    if job.muxer == "avi":
+        _tell_of_late_sound(ordered, tracks, job)
     return [(t.stream.type, ordered.counts[t.stream.index]) for t in tracks.values()]
+
+
+def _tell_of_late_sound(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> None:
+    """Note which sound begins audibly too late for AVI, which has it begin at 0.
+
+    Pictures may begin later: an empty place is where none is.
+    """
+    zero = min(ordered.begins.values(), default=Fraction(0))
+    for index, track in tracks.items():
+        late = ordered.begins.get(track.stream.index, zero) - min(zero, Fraction(0))
+        if track.stream.type == "audio" and late > _HEARD:
+            seconds = f"{float(late):.3g} s"
+            job.note(f"audio stream {index} plays {seconds} early: sound begins at 0 in AVI")
 
 
 def _size(segment: Path) -> tuple[int, int]:

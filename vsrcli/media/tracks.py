@@ -173,6 +173,8 @@ class Ordered:
         self._last: dict[int, int] = {}
         self.counts: Counter[int] = Counter()
         """Packets by the index of the output stream."""
+        self.begins: dict[int, Fraction] = {}
+        """Decoding time of the first, in seconds, by the same."""
 
     def mux(self, packet: Any, stream: Any) -> None:
         """Write a packet; times that run backwards in the source are moved just after the last."""
@@ -188,6 +190,7 @@ class Ordered:
             packet.duration = _rescaled(packet.duration or 0, old / base)
             packet.time_base = base
             self._last[stream.index] = dts
+            self.begins.setdefault(stream.index, dts * base)
         packet.stream = stream
         self.counts[stream.index] += 1
         self._output.mux(packet)
