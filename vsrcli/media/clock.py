@@ -52,7 +52,8 @@ class Clock:
     All streams are moved by the same amount, so that they stay in sync. What is found depends on
     the packets of all streams alone: whoever reads all of a file finds the same. Formats whose
     clock may not jump (FFmpeg: AVFMT_TS_DISCONT; it may in MPEG-TS, MPEG-PS and Ogg) stay as they
-    are, and so does a pause of one stream while others go on.
+    are, and so does a pause of one stream while others go on. A time that damage has taken far off
+    the other one of its packet is taken away.
     """
 
     jumps: list[Jump]
@@ -122,6 +123,18 @@ class Clock:
             move = round(offset / float(packet.time_base))
             packet.pts = None if packet.pts is None else packet.pts + move
             packet.dts = None if packet.dts is None else packet.dts + move
+        self._mend(packet)
+
+    def _mend(self, packet: Packet) -> None:
+        """Take away the worse of two times of a packet that disagree: one of them is damaged."""
+        place = self._places.get(packet.stream_index)
+        if place is None or packet.pts is None or packet.dts is None or not _apart(packet):
+            return
+        due = place.due / float(packet.time_base)
+        if abs(packet.pts - due) > abs(packet.dts - due):
+            packet.pts = None
+        else:
+            packet.dts = None
 
     def _part_of(self, packet: Packet) -> int:
         """The part of the file a packet belongs to, which it may begin."""
@@ -189,12 +202,16 @@ def may_jump(container: InputContainer) -> bool:
 
 def _decoded_at(packet: Packet) -> float | None:
     """When a packet is decoded, in seconds; None if it does not say, or its two times disagree."""
-    if packet.dts is None or not packet.time_base:
+    if packet.dts is None or not packet.time_base or _apart(packet):
         return None
-    base = float(packet.time_base)
-    if packet.pts is not None and abs(packet.pts - packet.dts) * base > _APART:
-        return None
-    return packet.dts * base
+    return packet.dts * float(packet.time_base)
+
+
+def _apart(packet: Packet) -> bool:
+    """Whether a picture would be shown long before or after it is decoded."""
+    if packet.pts is None or packet.dts is None:
+        return False
+    return abs(packet.pts - packet.dts) > _APART / float(packet.time_base)
 
 
 def _advanced(place: _Place | None, part: int, time: float, packet: Packet) -> _Place:
