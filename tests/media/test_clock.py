@@ -143,10 +143,11 @@ def test_of_two_times_that_disagree_the_worse_is_left_out(name: str, wrong: int)
 
 
 def test_a_picture_with_a_wrong_time_is_shown_in_its_place(make_clip: MakeClip) -> None:
-    clip = make_clip("in.ts", frames=25)
+    clip = make_clip("in.ts", frames=25, options={"bf": "2"})
     data = bytearray(clip.read_bytes())
     starts = [found.start() for found in re.finditer(b"\0\0\1\xe0", data)]
-    data[starts[12] + 9] ^= 8  # the highest bit of its PTS, which is half a day
+    both_times = [start for start in starts if data[start + 7] & 0x40]
+    data[both_times[5] + 9] ^= 2  # a bit of its PTS that stands for three hours
     with Reader(clip) as frames:
         wanted = [frame.pts for frame in frames]
     clip.write_bytes(data)
