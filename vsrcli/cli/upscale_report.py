@@ -47,6 +47,11 @@ def result_text(result: UpscaleResult) -> str:
         text += f", {result.concealed} damaged frames concealed"
     if result.left_out:
         text += f", {result.left_out} damaged frames left out"
+    if result.packets_left_out:
+        packets = (
+            "1 packet" if result.packets_left_out == 1 else f"{result.packets_left_out} packets"
+        )
+        text += f", {packets} of damaged sound or text left out"
     return text + (", the source ended early" if result.truncated else "")
 
 

@@ -15,6 +15,7 @@ import av
 from av.container.core import Flags
 from av.stream import Disposition
 
+from vsrcli.errors import OutputError
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.feeds import begin_of, chapters_of, opened_segment, other_packets, video_packets
@@ -58,7 +59,7 @@ def assemble(
     overwrite: bool = False,
     note: Callable[[str], None] = lambda message: None,
     publishing: Callable[[Path], None] = lambda finished: None,
-) -> None:
+) -> int:
     """Join `segments` and everything of the source that `plan` keeps into `output`.
 
     Nothing is encoded again but what the plan converts, and all times are those of the source.
@@ -66,7 +67,8 @@ def assemble(
     left out and everything is moved so that this frame is at 0. With an `end`, so is what comes
     after it or after the last frame, whichever is later: 0 ends everything with the last frame.
 
-    The output is written beside its name, read again and checked, and only then renamed;
+    Returns how many packets of copied streams were left out, for damage that the muxer does not
+    take. The output is written beside its name, read again and checked, and only then renamed;
     `publishing` is told of the file just before that. Raises
     UsageError and OutputError as `check_output`, and OutputError if a segment is damaged, the disk
     is full, or the check fails; nothing is left behind then, and an older output is untouched.
@@ -79,11 +81,12 @@ def assemble(
         cut = replace(cut, shift=_to_zero(timing, info, plan, note))
     job = _Job(segments, timing, info, plan, muxer, cut, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
-        counts = _write(partial, job)
+        counts, left_out = _write(partial, job)
         if muxer in EBML and info.sar not in (None, 1):
             set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
         move = round(cut.shift / timing.base)
         verify(partial, output, timing, move, counts, info, plan, note)
+    return left_out
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
@@ -140,8 +143,12 @@ def _all_sound(plan: StreamPlan) -> list[StreamInfo]:
     return [stream for stream in (*plan.kept, *converted) if stream.type == "audio"]
 
 
-def _write(partial: Path, job: _Job) -> list[tuple[str, int]]:
-    """Write the file; return the type and the number of packets of each stream beside the video."""
+def _write(partial: Path, job: _Job) -> tuple[list[tuple[str, int]], int]:
+    """Write the file.
+
+    Returns the type and the number of packets of each stream beside the video, and how many more
+    had to be left out.
+    """
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(opened_segment(job.segments[0]))
         source = None if job.info.sequence else stack.enter_context(opened(job.info.path))
@@ -253,7 +260,7 @@ def _mux(
     covers: dict[int, tuple[Any, bytes]],
     source: Any,
     job: _Job,
-) -> list[tuple[str, int]]:
+) -> tuple[list[tuple[str, int]], int]:
     ordered = Ordered(output, job.muxer)
     for stream, picture in covers.values():
         if picture:
@@ -268,14 +275,30 @@ def _mux(
         if track is None:
             ordered.mux(packet, video)
         else:
+            write = ordered.copy if isinstance(track, CopiedTrack) else ordered.mux
             for made in track.send(packet):
-                ordered.mux(made, track.stream)
+                write(made, track.stream)
     for track in tracks.values():
         for made in track.finish():
             ordered.mux(made, track.stream)
     if job.muxer == "avi":
         _tell_of_late_sound(ordered, tracks, job)
-    return [(t.stream.type, ordered.counts[t.stream.index]) for t in tracks.values()]
+    _tell_of_left_out(ordered, tracks, job)
+    counts = [(t.stream.type, ordered.counts[t.stream.index]) for t in tracks.values()]
+    return counts, ordered.left_out.total()
+
+
+def _tell_of_left_out(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> None:
+    """Note how many packets of which stream were left out; OutputError if it was all of them."""
+    for index, track in tracks.items():
+        number, stream = track.stream.index, f"{track.stream.type} stream {index}"
+        count = ordered.left_out[number]
+        if count and not ordered.counts[number]:
+            why = f"{NAMES[job.muxer]} takes none of its packets"
+            raise OutputError(f"{stream} cannot be copied ({why}); use .mkv or --no-audio")
+        if count:
+            packets = "1 damaged packet was" if count == 1 else f"{count} damaged packets were"
+            job.note(f"{stream}: {packets} left out, which {NAMES[job.muxer]} does not take")
 
 
 def _tell_of_late_sound(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> None:

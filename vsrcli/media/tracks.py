@@ -173,8 +173,18 @@ class Ordered:
         self._last: dict[int, int] = {}
         self.counts: Counter[int] = Counter()
         """Packets by the index of the output stream."""
+        self.left_out: Counter[int] = Counter()
+        """Packets that `copy` had to leave out, by the same."""
         self.begins: dict[int, Fraction] = {}
         """Decoding time of the first, in seconds, by the same."""
+
+    def copy(self, packet: Any, stream: Any) -> None:
+        """Write a packet of the source, or leave it out if the muxer finds that it is damaged."""
+        try:
+            self.mux(packet, stream)
+        except (av.error.InvalidDataError, av.error.PatchWelcomeError):
+            self.counts[stream.index] -= 1
+            self.left_out[stream.index] += 1
 
     def mux(self, packet: Any, stream: Any) -> None:
         """Write a packet; times that run backwards in the source are moved just after the last."""
