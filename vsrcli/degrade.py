@@ -100,7 +100,7 @@ class DegradeResult:
     packets_left_out: int
     """Damaged packets of copied streams that the output's container did not take."""
     truncated: bool
-    """Whether the source ends early."""
+    """Whether the source ends early, or lacks parts nobody could count."""
 
     @property
     def damaged(self) -> bool:

@@ -17,6 +17,7 @@ from tests.conftest import MakeClip
 from tests.jobs import do, job_of
 from tests.segments import later, packets
 from vsrcli.media.clock import Clock
+from vsrcli.media.decoding import OnError
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.reader import Reader
 from vsrcli.upscale import run
@@ -216,6 +217,13 @@ def test_a_joined_recording_comes_out_in_sync(recording: Path, tmp_path: Path, s
         apart = [at - first for at in own[3:]]
         found = [at - pictures[25 * part] for at in sounds[ahead * part + 3 : ahead * (part + 1)]]
         assert found == pytest.approx(apart, abs=0.002)
+
+
+@pytest.mark.parametrize("policy", ["stop", "skip", "conceal"])
+def test_a_jump_is_no_damage(recording: Path, policy: OnError) -> None:
+    with Reader(recording, on_error=policy) as frames:
+        assert len(list(frames)) == 75
+        assert (frames.concealed, frames.left_out, frames.truncated) == (0, 0, False)
 
 
 def test_resumed_and_shared_it_is_the_same(recording: Path, tmp_path: Path) -> None:

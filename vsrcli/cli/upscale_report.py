@@ -52,7 +52,7 @@ def result_text(result: UpscaleResult) -> str:
             "1 packet" if result.packets_left_out == 1 else f"{result.packets_left_out} packets"
         )
         text += f", {packets} of damaged sound or text left out"
-    return text + (", the source ended early" if result.truncated else "")
+    return text + (", the source is not complete" if result.truncated else "")
 
 
 def batch_text(result: BatchResult) -> str:

@@ -74,8 +74,10 @@ class Decoder:
     """Pictures replaced so far."""
     left_out: int
     """Pictures lost and not replaced so far."""
-    truncated: bool
-    """Whether the file lacks more than was counted, mostly its end; known after the last frame."""
+    ends_early: bool
+    """Whether the file lacks its end; known after the last frame."""
+    leap: Fraction
+    """Seconds that the clock jumps by at damage, and nobody knows what was there; else 0."""
 
     def __init__(
         self,
@@ -97,7 +99,8 @@ class Decoder:
         """
         self.concealed = 0
         self.left_out = 0
-        self.truncated = False
+        self.ends_early = False
+        self.leap = Fraction(0)
         self._whole = owed is None
         self._container = container
         self._stream = stream
@@ -123,6 +126,11 @@ class Decoder:
         self._again_at: int | None = None  # PTS that decoding begins again with
 
     @property
+    def truncated(self) -> bool:
+        """Whether the file lacks more than was counted; known after the last frame."""
+        return self.ends_early or self.leap > 0
+
+    @property
     def jumps(self) -> Sequence[Jump]:
         """Where the file's clock has jumped so far: the frames go on there without a gap."""
         return self._clock.jumps
@@ -146,8 +154,8 @@ class Decoder:
             raise InputError(
                 f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
             )
-        self.truncated |= self._length.falls_short() or self._holes.at_end()
-        if self.truncated and self._on_error == "stop":
+        self.ends_early |= self._length.falls_short() or self._holes.at_end()
+        if self.ends_early and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
         if not self.truncated:
             yield from self._lost(last, None)
@@ -238,7 +246,7 @@ class Decoder:
                     self._packets += 1
                     yield packet
         except av.FFmpegError:
-            self.truncated = self._container.format.name not in _ENDS_IN_AN_ERROR
+            self.ends_early = self._container.format.name not in _ENDS_IN_AN_ERROR
         yield None
 
     def _await(self, packet: Packet) -> None:
@@ -288,7 +296,8 @@ class Decoder:
         if not recent or pts is None:
             return range(0)
         if (pts - shown) * self._base > _LONGEST_GAP_S:
-            self.truncated = True  # nobody knows by how much
+            self._stop_at(pts)
+            self.leap = max(self.leap, (pts - shown) * self._base)
             return range(0)
         return range(shown + step, pts + 1 + -step * 3 // 4, step)
 

@@ -46,7 +46,7 @@ class Reader:
     left_out: int
     """Pictures lost to damage and not replaced, so far."""
     truncated: bool
-    """Whether the file turned out to end early; known after the last frame."""
+    """Whether the file lacks its end, or parts nobody could count; known after the last frame."""
 
     def __init__(
         self,
@@ -218,7 +218,12 @@ class Reader:
             self._once("gaps", f"{self.left_out} damaged {frames} left out")
         if decoder.jumps:
             self._once("clock", _jumped(decoder.jumps))
-        if self.truncated:
+        if decoder.leap:
+            by = f"{float(decoder.leap):.5g} s"
+            self._once(
+                "leap", f"it is damaged where its clock jumps by {by}; frames may be missing"
+            )
+        if decoder.ends_early:
             where = "ends early" if self.info.duration else "is damaged, and may lack a part"
             self._once("end", f"the file {where}; what there is of it was read")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -33,7 +34,8 @@ class PictureDecoder:
     def __init__(self, pictures: tuple[Path, ...], on_error: OnError = "conceal") -> None:
         self.concealed = 0
         self.left_out = 0
-        self.truncated = False
+        self.truncated = self.ends_early = False
+        self.leap = Fraction(0)
         self.jumps: Sequence[Jump] = ()
         self._pictures = pictures
         self._on_error = on_error
