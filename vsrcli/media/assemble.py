@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,11 +15,12 @@ from av.container.core import Flags
 from av.stream import Disposition
 
 from vsrcli.errors import OutputError
+from vsrcli.media.avi import moved, shift_to_zero
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
-from vsrcli.media.feeds import begin_of, chapters_of, opened_segment, other_packets, video_packets
+from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
-from vsrcli.media.probe import MediaInfo, StreamInfo
+from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan, plan_streams
@@ -78,7 +78,10 @@ def assemble(
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
     if muxer == "avi" and start is None:
-        cut = replace(cut, shift=_to_zero(timing, info, plan, note))
+        shift = shift_to_zero(timing.dts[0] * timing.base, info, _all_sound(plan))
+        if shift:
+            note(moved(shift))
+        cut = replace(cut, shift=shift)
     job = _Job(segments, timing, info, plan, muxer, cut, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         counts, left_out = _write(partial, job)
@@ -118,29 +121,9 @@ def _cut(
     return Cut(None, limit)
 
 
-def _to_zero(
-    timing: Timing, info: MediaInfo, plan: StreamPlan, note: Callable[[str], None]
-) -> Fraction:
-    """How far all is moved so that the earliest packet lies at 0: AVI holds no time before it.
-
-    The first frame comes to lie at a place of the constant rate.
-    """
-    first = timing.dts[0] * timing.base
-    sound = [stream.index for stream in _all_sound(plan)]
-    begin = None if info.sequence else begin_of(info.path, info.video_index, sound)
-    begin = first if begin is None else min(first, begin)
-    if begin <= 0:  # the muxer moves all to 0 by itself
-        return Fraction(0)
-    rate = info.nominal_rate
-    place = math.floor((first - begin) * rate + Fraction(1, 2)) / rate
-    if place != first:
-        note(f"all times are {float(first - place):.5g} s earlier: AVI begins at 0")
-    return place - first
-
-
-def _all_sound(plan: StreamPlan) -> list[StreamInfo]:
+def _all_sound(plan: StreamPlan) -> list[int]:
     converted = (stream for stream, _ in plan.converted)
-    return [stream for stream in (*plan.kept, *converted) if stream.type == "audio"]
+    return [stream.index for stream in (*plan.kept, *converted) if stream.type == "audio"]
 
 
 def _write(partial: Path, job: _Job) -> tuple[list[tuple[str, int]], int]:
