@@ -87,6 +87,20 @@ def remake(
     return output
 
 
+def later(path: Path, target: Path, seconds: int | Fraction, kinds: str = "video audio") -> Path:
+    """Copy a file with the packets of some kinds of stream so many seconds later."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as output:
+        made = [output.add_stream_from_template(s, opaque=True) for s in source.streams]
+        for packet in (packet for packet in source.demux() if packet.size):
+            if packet.stream.type in kinds.split():
+                move = round(seconds / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts + move
+                packet.dts = None if packet.dts is None else packet.dts + move
+            packet.stream = made[packet.stream_index]
+            output.mux(packet)
+    return target
+
+
 def packets(path: Path, kind: str, number: int = 0) -> list[tuple[int | None, int | None, bytes]]:
     """PTS, duration and content of the packets of the n-th stream of a kind, covers apart."""
     with av.open(str(path)) as container:
@@ -105,6 +119,7 @@ def decode(path: Path) -> list[av.VideoFrame]:
 __all__ = [
     "decode",
     "frames_at",
+    "later",
     "packets",
     "planar_equivalent",
     "remake",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typer.testing import CliRunner, Result
 from tests.conftest import MakeClip
 from tests.jobs import ROOT, SEGMENT, do, job_of, options
 from tests.networks.tiny import TINY
+from tests.segments import packets
 from vsrcli import upscale
 from vsrcli.cli import app
 from vsrcli.errors import (
@@ -259,6 +261,51 @@ def test_damage_is_told_by_the_exit_status(damaged: Path, tmp_path: Path, policy
         assert "concealed" in result.stderr and lost.concealed and count + lost.left_out == FRAMES
     else:
         assert "left out" in result.stderr and lost.left_out and count + lost.left_out == FRAMES
+
+
+def sound_headers(path: Path) -> list[int]:
+    """Where the headers of the AAC packets in a transport stream lie that come whole."""
+    data = path.read_bytes()
+    found = (match.start() for match in re.finditer(rb"\xff[\xf0\xf1]\x4c\x80", data))
+    return [place for place in found if place % 188 < 180]
+
+
+@pytest.mark.parametrize(
+    "flips",
+    [{1: 0xF0}, {1: 0x01, 6: 0x03}],
+    ids=["no header at all", "a header as FFmpeg does not support it"],
+)
+def test_damaged_sound_is_left_out_where_the_container_does_not_take_it(
+    make_clip: MakeClip, tmp_path: Path, flips: dict[int, int]
+) -> None:
+    clip = make_clip("in.ts", frames=FRAMES, audio=("aac",))
+    whole = len(packets(clip, "audio"))
+    data, place = bytearray(clip.read_bytes()), sound_headers(clip)[20]
+    for byte, bits in flips.items():
+        data[place + byte] ^= bits
+    clip.write_bytes(data)
+    output = tmp_path / "out.mp4"
+    result = vsr(clip, output)
+    assert result.exit_code == ExitStatus.DAMAGED, result.stderr
+    note = "audio stream 1: 1 damaged packet was left out, which MP4 does not take"
+    assert note in result.stderr and "1 packet of damaged sound" in result.stderr
+    assert len(packets(output, "audio")) == whole - 1
+    assert len(packets(output, "video")) == FRAMES
+    lost = upscale(clip, output, options(overwrite=True))
+    assert (lost.packets_left_out, lost.left_out, lost.damaged) == (1, 0, True)
+
+
+def test_sound_of_which_nothing_can_be_copied_is_named(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.ts", frames=FRAMES, audio=("aac",))
+    data = bytearray(clip.read_bytes())
+    for place in sound_headers(clip)[10:]:
+        data[place + 1] ^= 0x01
+        data[place + 6] ^= 0x03
+    clip.write_bytes(data)
+    result = vsr(clip, tmp_path / "out.mp4", "--start", "1")
+    assert result.exit_code == ExitStatus.OUTPUT
+    assert "audio stream 1 cannot be copied (MP4 takes none of its packets)" in result.stderr
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_a_truncated_file_is_told_by_the_exit_status(make_clip: MakeClip, tmp_path: Path) -> None:

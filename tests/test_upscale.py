@@ -16,6 +16,7 @@ from tests.clips import detailed, make_frame
 from tests.conftest import MakeClip
 from tests.lossless import write_frames
 from tests.networks.tiny import TINY
+from tests.segments import later
 from vsrcli import DegradeOptions, UpscaleOptions, degrade, psnr, upscale
 from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
@@ -178,6 +179,22 @@ def test_uneven_times_are_told_before_the_work(
     assert told in job.told
     part = replace(strict, end=Fraction(1, 10))  # whose frames are not known yet
     prepare(clip, output, part, note=print)
+
+
+@pytest.mark.parametrize("audio", [True, False])
+def test_that_an_avi_begins_earlier_is_told_before_the_work(
+    make_clip: MakeClip, tmp_path: Path, audio: bool
+) -> None:
+    clip = make_clip("in.mkv", frames=7, audio=("pcm_s16le",))
+    late, output = later(clip, tmp_path / "late.mkv", 2), tmp_path / "out.avi"
+    options = UpscaleOptions(model=str(TINY), device="cpu", audio=audio)
+    with pytest.raises(CheckError, match="all times are 2 s earlier"):
+        prepare(late, output, replace(options, strict=True), note=print)
+    notes: list[str] = []
+    upscale(late, output, options, note=notes.append)
+    assert [note for note in notes if "earlier" in note] == [
+        "all times are 2 s earlier: AVI begins at 0"
+    ]
 
 
 def shapes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:

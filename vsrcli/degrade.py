@@ -98,13 +98,16 @@ class DegradeResult:
     """Frames lost to damage and replaced by the one before."""
     left_out: int
     """Pictures lost to damage and not replaced."""
+    packets_left_out: int
+    """Damaged packets of copied streams that the output's container did not take."""
     truncated: bool
-    """Whether the source ends early."""
+    """Whether the source ends early, or lacks parts nobody could count."""
 
     @property
     def damaged(self) -> bool:
         """Whether the output lacks anything because the source was damaged."""
-        return bool(self.concealed or self.left_out or self.truncated)
+        lost = self.concealed or self.left_out or self.packets_left_out
+        return bool(lost or self.truncated)
 
 
 def degrade(
@@ -231,6 +234,7 @@ class _Work:
             dropped=streams.notes,
             concealed=read.concealed,
             left_out=read.left_out,
+            packets_left_out=read.packets_left_out,
             truncated=read.truncated,
         )
 
@@ -243,6 +247,7 @@ class _Read:
     concealed: int
     left_out: int
     truncated: bool
+    packets_left_out: int = 0
 
 
 def _into_video(work: _Work) -> DegradeResult:
@@ -259,7 +264,7 @@ def _into_video(work: _Work) -> DegradeResult:
         segment = Path(folder) / "segment"
         with SegmentWriter(segment, described, size, settings, layout, work.note) as writer:
             read = work.reduce(writer.write)
-        assemble(
+        lost = assemble(
             [segment],
             info,
             output,
@@ -269,6 +274,7 @@ def _into_video(work: _Work) -> DegradeResult:
             overwrite=options.overwrite,
             note=work.note,
         )
+    read = replace(read, packets_left_out=lost)
     return work.result(read, size, settings, [output], streams)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vsrcli.media.animation import GIF_ROUNDS, GIF_TICK, animation_losses, kind_of
+from vsrcli.media.avi import moved, shift_to_zero
 from vsrcli.media.cadence import (
     AVI_ROUNDS,
     Y4M_DROPS,
@@ -82,6 +83,7 @@ def lost_in_frames(
     else:
         lines += encoding_losses(info, size, settings, layout)
         lines += alpha_losses(output, settings, layout)
+        lines += _late_begin(info, output, options)
     for line in lines:
         yield Loss(line, f"{output}: {line}; leave out --strict to accept that")
 
@@ -103,6 +105,15 @@ def uneven_times(
     if to_y4m:
         return [Y4M_DROPS] if uneven(times, info.time_base, info.nominal_rate) else []
     return [AVI_ROUNDS] if off_grid(times, info.time_base, info.nominal_rate) else []
+
+
+def _late_begin(info: MediaInfo, output: Path, options: UpscaleOptions) -> list[str]:
+    """A line if an AVI has all times earlier; of a part it is told in the course of the work."""
+    if options.trimmed or muxer_of(output) != "avi":
+        return []
+    sound = [stream.index for stream in info.streams if stream.type == "audio" and options.audio]
+    shift = shift_to_zero((info.start_pts or 0) * info.time_base, info, sound)
+    return [moved(shift)] if shift else []
 
 
 def missing_numbers(source: Path) -> str | None:

@@ -40,13 +40,14 @@ takes longer than the encoder, and the luma of one takes 127 MiB at 7680x4320.""
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading the source has shown so far."""
+    """What reading the source has shown so far, and copying what is not video from it."""
 
     first: int | None = None
     """Index in the source of the first frame; None if no frame was in the range."""
     concealed: int = 0
     left_out: int = 0
     truncated: bool = False
+    packets_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ class UpscaleResult:
     """Damaged frames that were replaced by the last good one."""
     left_out: int
     """Damaged frames that were not replaced."""
+    packets_left_out: int
+    """Damaged packets of copied streams that the output's container did not take."""
     truncated: bool
     """Whether the source ended before it said it would, or lacks parts nobody could count."""
     seconds: float
@@ -64,7 +66,8 @@ class UpscaleResult:
     @property
     def damaged(self) -> bool:
         """Whether the output lacks anything because the source was damaged."""
-        return bool(self.concealed or self.left_out or self.truncated)
+        lost = self.concealed or self.left_out or self.packets_left_out
+        return bool(lost or self.truncated)
 
 
 def upscale(
@@ -111,6 +114,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
         skipped=reading.first or 0,
         concealed=reading.concealed,
         left_out=reading.left_out,
+        packets_left_out=reading.packets_left_out,
         truncated=reading.truncated,
         seconds=round(time.monotonic() - started, 3),
         model=job.model.name,
@@ -135,16 +139,16 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
             )
         join = _join_animation if job.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
-        join(job, segments, overwrite, note, folder.publishing)
+        lost = join(job, segments, overwrite, note, folder.publishing)
         folder.remove()
-    return made[-1].reading
+    return replace(made[-1].reading, packets_left_out=lost)
 
 
 def _join_video(
     job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
-) -> None:
+) -> int:
     options = job.options
-    assemble(
+    return assemble(
         segments,
         job.info,
         job.output,
@@ -160,7 +164,7 @@ def _join_video(
 
 def _join_animation(
     job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
-) -> None:
+) -> int:
     animate(
         segments,
         job.info,
@@ -170,6 +174,7 @@ def _join_animation(
         note=note,
         publishing=publishing,
     )
+    return 0
 
 
 def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:

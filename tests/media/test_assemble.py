@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import MakeClip
-from tests.segments import decode, frames_at, packets, remake, settings, write_segment
+from tests.segments import decode, frames_at, later, packets, remake, settings, write_segment
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media import assemble as assemble_module
 from vsrcli.media.assemble import assemble, check_output
@@ -140,6 +140,47 @@ def test_variable_rate_in_avi_is_said(tmp_path: Path, vfr: MediaInfo) -> None:
     notes: list[str] = []
     remake(vfr, tmp_path / "o.avi", settings("mpeg4"), note=notes.append)
     assert notes == ["AVI has a constant frame rate: the times of this variable one were rounded"]
+
+
+def places(path: Path) -> list[int]:
+    """Where in an AVI the pictures are, counted in frames."""
+    with av.open(str(path)) as container:
+        return [packet.dts for packet in container.demux(video=0) if packet.size]
+
+
+@pytest.mark.parametrize("seconds", [2, 3000])
+def test_avi_begins_at_0(make_clip: MakeClip, tmp_path: Path, seconds: int) -> None:
+    clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
+    info = probe(later(clip, tmp_path / "late.mkv", seconds))
+    notes: list[str] = []
+    output = remake(info, tmp_path / "o.avi", settings("libx264", bf="0"), note=notes.append)
+    assert places(output) == list(range(25))
+    assert [p[2] for p in packets(output, "audio")][:5] == [p[2] for p in packets(clip, "audio")][
+        :5
+    ]
+    assert notes == [f"all times are {seconds} s earlier: AVI begins at 0"]
+
+
+def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
+    late = later(clip, tmp_path / "late.mkv", Fraction(4, 5), "video")
+    info = probe(later(late, tmp_path / "later.mkv", 2))
+    notes: list[str] = []
+    output = remake(info, tmp_path / "o.avi", settings("libx264", bf="0"), note=notes.append)
+    assert places(output) == [0, *range(21, 45)]  # the first is shown from the beginning
+    assert notes == ["all times are 2 s earlier: AVI begins at 0"]
+
+
+@pytest.mark.parametrize(("late", "told"), [("0.7", True), ("0.04", False)])
+def test_sound_that_begins_too_late_for_avi_is_said(
+    make_clip: MakeClip, tmp_path: Path, late: str, told: bool
+) -> None:
+    clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
+    info = probe(later(clip, tmp_path / "late.mkv", Fraction(late), "audio"))
+    notes: list[str] = []
+    output = remake(info, tmp_path / "o.avi", settings("libx264", bf="0"), note=notes.append)
+    assert places(output) == list(range(25))
+    assert notes == ["audio stream 1 plays 0.7 s early: sound begins at 0 in AVI"] * told
 
 
 def test_joining_changes_no_sample(tmp_path: Path, vfr: MediaInfo) -> None:

@@ -250,6 +250,20 @@ def test_lost_pictures_repeat_the_last_good_one(
     assert notes == [f"w.mov: {reader.concealed} damaged frames were replaced by the frame before"]
 
 
+def test_a_jump_of_the_clock_at_damage_is_not_called_the_end(make_clip: MakeClip) -> None:
+    times = [*range(850), *range(1120, 1170)]  # mostly even: the rate is a mean
+    path = wiped(make_clip("j.mov", pts=times, frames=900, options={"g": "1", "bf": "0"}), {849})
+    frames, reader, notes = read(path)
+    assert [frame.pts * frame.time_base * 25 for frame in frames] == times
+    assert reader.truncated and reader.concealed == 1
+    assert notes == [
+        "j.mov: 1 damaged frame was replaced by the frame before",
+        "j.mov: it is damaged where its clock jumps by 10.84 s; frames may be missing",
+    ]
+    with pytest.raises(InputError, match="is damaged at"):
+        read(path, on_error="stop")
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [

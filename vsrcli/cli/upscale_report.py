@@ -47,7 +47,12 @@ def result_text(result: UpscaleResult) -> str:
         text += f", {result.concealed} damaged frames concealed"
     if result.left_out:
         text += f", {result.left_out} damaged frames left out"
-    return text + (", the source ended early" if result.truncated else "")
+    if result.packets_left_out:
+        packets = (
+            "1 packet" if result.packets_left_out == 1 else f"{result.packets_left_out} packets"
+        )
+        text += f", {packets} of damaged sound or text left out"
+    return text + (", the source is not complete" if result.truncated else "")
 
 
 def batch_text(result: BatchResult) -> str:

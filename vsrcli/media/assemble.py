@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import av
 from av.container.core import Flags
 from av.stream import Disposition
 
+from vsrcli.errors import OutputError
+from vsrcli.media.avi import moved, shift_to_zero
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
@@ -29,6 +31,9 @@ from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack
 from vsrcli.media.verify import verify
 
 __all__ = ["StreamPlan", "assemble", "check_output", "plan_streams"]
+
+_HEARD = Fraction(45, 1000)
+"""Seconds that sound may be early without being noticed (ITU-R BT.1359)."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def assemble(
     overwrite: bool = False,
     note: Callable[[str], None] = lambda message: None,
     publishing: Callable[[Path], None] = lambda finished: None,
-) -> None:
+) -> int:
     """Join `segments` and everything of the source that `plan` keeps into `output`.
 
     Nothing is encoded again but what the plan converts, and all times are those of the source.
@@ -65,7 +70,8 @@ def assemble(
     after it or after the last frame, whichever is later: 0 ends everything with the last frame.
     `tags` are those the segments were given; None: those of the source.
 
-    The output is written beside its name, read again and checked, and only then renamed;
+    Returns how many packets of copied streams were left out, for damage that the muxer does not
+    take. The output is written beside its name, read again and checked, and only then renamed;
     `publishing` is told of the file just before that. Raises
     UsageError and OutputError as `check_output`, and OutputError if a segment is damaged, the disk
     is full, or the check fails; nothing is left behind then, and an older output is untouched.
@@ -74,13 +80,19 @@ def assemble(
     muxer = muxer_of(output)
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
+    if muxer == "avi" and start is None:
+        shift = shift_to_zero(timing.dts[0] * timing.base, info, _all_sound(plan))
+        if shift:
+            note(moved(shift))
+        cut = replace(cut, shift=shift)
     job = _Job(segments, timing, info, plan, muxer, cut, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
-        counts = _write(partial, job)
+        counts, left_out = _write(partial, job)
         if muxer in EBML and info.sar not in (None, 1):
             set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
         move = round(cut.shift / timing.base)
         verify(partial, output, timing, move, counts, info, plan, tags or info.tags, note)
+    return left_out
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
@@ -112,8 +124,17 @@ def _cut(
     return Cut(None, limit)
 
 
-def _write(partial: Path, job: _Job) -> list[tuple[str, int]]:
-    """Write the file; return the type and the number of packets of each stream beside the video."""
+def _all_sound(plan: StreamPlan) -> list[int]:
+    converted = (stream for stream, _ in plan.converted)
+    return [stream.index for stream in (*plan.kept, *converted) if stream.type == "audio"]
+
+
+def _write(partial: Path, job: _Job) -> tuple[list[tuple[str, int]], int]:
+    """Write the file.
+
+    Returns the type and the number of packets of each stream beside the video, and how many more
+    had to be left out.
+    """
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(opened_segment(job.segments[0]))
         source = None if job.info.sequence else stack.enter_context(opened(job.info.path))
@@ -225,7 +246,7 @@ def _mux(
     covers: dict[int, tuple[Any, bytes]],
     source: Any,
     job: _Job,
-) -> list[tuple[str, int]]:
+) -> tuple[list[tuple[str, int]], int]:
     ordered = Ordered(output, job.muxer)
     for stream, picture in covers.values():
         if picture:
@@ -235,17 +256,48 @@ def _mux(
             ordered.mux(packet, stream)
     feeds = [video_packets(job.segments, job.timing, job.cut.shift, job.muxer)]
     if tracks:
-        feeds.append(other_packets(source, tracks, job.cut, job.note))
+        feeds.append(other_packets(source, job.info.video_index, tracks, job.cut, job.note))
     for _, packet, track in heapq.merge(*feeds, key=lambda moment: moment[0]):
         if track is None:
             ordered.mux(packet, video)
         else:
+            write = ordered.copy if isinstance(track, CopiedTrack) else ordered.mux
             for made in track.send(packet):
-                ordered.mux(made, track.stream)
+                write(made, track.stream)
     for track in tracks.values():
         for made in track.finish():
             ordered.mux(made, track.stream)
-    return [(t.stream.type, ordered.counts[t.stream.index]) for t in tracks.values()]
+    if job.muxer == "avi":
+        _tell_of_late_sound(ordered, tracks, job)
+    _tell_of_left_out(ordered, tracks, job)
+    counts = [(t.stream.type, ordered.counts[t.stream.index]) for t in tracks.values()]
+    return counts, ordered.left_out.total()
+
+
+def _tell_of_left_out(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> None:
+    """Note how many packets of which stream were left out; OutputError if it was all of them."""
+    for index, track in tracks.items():
+        number, stream = track.stream.index, f"{track.stream.type} stream {index}"
+        count = ordered.left_out[number]
+        if count and not ordered.counts[number]:
+            why = f"{NAMES[job.muxer]} takes none of its packets"
+            raise OutputError(f"{stream} cannot be copied ({why}); use .mkv or --no-audio")
+        if count:
+            packets = "1 damaged packet was" if count == 1 else f"{count} damaged packets were"
+            job.note(f"{stream}: {packets} left out, which {NAMES[job.muxer]} does not take")
+
+
+def _tell_of_late_sound(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> None:
+    """Note which sound begins audibly too late for AVI, which has it begin at 0.
+
+    Pictures may begin later: an empty place is where none is.
+    """
+    zero = min(ordered.begins.values(), default=Fraction(0))
+    for index, track in tracks.items():
+        late = ordered.begins.get(track.stream.index, zero) - min(zero, Fraction(0))
+        if track.stream.type == "audio" and late > _HEARD:
+            seconds = f"{float(late):.3g} s"
+            job.note(f"audio stream {index} plays {seconds} early: sound begins at 0 in AVI")
 
 
 def _size(segment: Path) -> tuple[int, int]:

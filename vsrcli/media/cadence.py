@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import av
 
+from vsrcli.media.clock import Clock
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import opened
 
@@ -26,8 +27,9 @@ def times_of(info: MediaInfo) -> tuple[int, ...]:
         return ()
     try:
         with opened(info.path) as container:
-            packets = container.demux(container.streams[info.video_index])
-            times = [packet.pts for packet in packets if packet.size]
+            packets = Clock(container, info.video_index).joined(container.demux())
+            own = (packet for packet in packets if packet.stream_index == info.video_index)
+            times = [packet.pts for packet in own if packet.size]
     except av.FFmpegError:  # damaged: the work will say so
         return ()
     known = sorted(time for time in times if time is not None)

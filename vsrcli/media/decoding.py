@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .clock import Clock, Jump
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
@@ -73,8 +74,10 @@ class Decoder:
     """Pictures replaced so far."""
     left_out: int
     """Pictures lost and not replaced so far."""
-    truncated: bool
-    """Whether the file lacks more than was counted, mostly its end; known after the last frame."""
+    ends_early: bool
+    """Whether the file lacks its end; known after the last frame."""
+    leap: Fraction
+    """Seconds that the clock jumps by at damage, and nobody knows what was there; else 0."""
 
     def __init__(
         self,
@@ -96,13 +99,15 @@ class Decoder:
         """
         self.concealed = 0
         self.left_out = 0
-        self.truncated = False
+        self.ends_early = False
+        self.leap = Fraction(0)
         self._whole = owed is None
         self._container = container
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
         self._length = Length(container, stream, nominal * self._base, owed)
         self._holes = Holes(container)
+        self._clock = Clock(container, stream.index)
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
@@ -119,6 +124,16 @@ class Decoder:
         self._first_key: int | None = None  # PTS of the first packet a decoder can begin with
         self._wanted = wanted
         self._again_at: int | None = None  # PTS that decoding begins again with
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file lacks more than was counted; known after the last frame."""
+        return self.ends_early or self.leap > 0
+
+    @property
+    def jumps(self) -> Sequence[Jump]:
+        """Where the file's clock has jumped so far: the frames go on there without a gap."""
+        return self._clock.jumps
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
@@ -139,8 +154,8 @@ class Decoder:
             raise InputError(
                 f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
             )
-        self.truncated |= self._length.falls_short() or self._holes.at_end()
-        if self.truncated and self._on_error == "stop":
+        self.ends_early |= self._length.falls_short() or self._holes.at_end()
+        if self.ends_early and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
         if not self.truncated:
             yield from self._lost(last, None)
@@ -221,7 +236,7 @@ class Decoder:
     def _demuxed(self) -> Iterator[Packet | None]:
         """Yield the packets of the stream, then None."""
         try:
-            for packet in self._container.demux():
+            for packet in self._clock.joined(self._container.demux()):
                 if not packet.size:
                     continue
                 self._length.add(packet)
@@ -231,7 +246,7 @@ class Decoder:
                     self._packets += 1
                     yield packet
         except av.FFmpegError:
-            self.truncated = self._container.format.name not in _ENDS_IN_AN_ERROR
+            self.ends_early = self._container.format.name not in _ENDS_IN_AN_ERROR
         yield None
 
     def _await(self, packet: Packet) -> None:
@@ -281,7 +296,8 @@ class Decoder:
         if not recent or pts is None:
             return range(0)
         if (pts - shown) * self._base > _LONGEST_GAP_S:
-            self.truncated = True  # nobody knows by how much
+            self._stop_at(pts)
+            self.leap = max(self.leap, (pts - shown) * self._base)
             return range(0)
         return range(shown + step, pts + 1 + -step * 3 // 4, step)
 

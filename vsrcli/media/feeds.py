@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from av.stream import Discard
 
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.bitstream import InBandHeaders
+from vsrcli.media.clock import Clock, may_jump
 from vsrcli.media.sources import opened
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import Cut, Track
@@ -20,7 +21,7 @@ from vsrcli.media.tracks import Cut, Track
 Moment = tuple[Fraction, Any, Track | None]
 """Decoding time in the output in seconds, the packet, and its track (None for the video)."""
 _PATIENCE = 10
-"""Seconds a source may be interleaved out of order beyond the end of a cut."""
+"""Seconds a source may be interleaved out of order: at its begin, and beyond the end of a cut."""
 
 
 def video_packets(
@@ -54,18 +55,20 @@ def video_packets(
 
 
 def other_packets(
-    source: Any, tracks: dict[int, Track], cut: Cut, note: Callable[[str], None]
+    source: Any, video: int, tracks: dict[int, Track], cut: Cut, note: Callable[[str], None]
 ) -> Iterator[Moment]:
     """Give the source's packets for the tracks, placed in the output, in the file's order.
 
-    `tracks` are found by the stream's index in the source. `note` is told if the file is damaged.
+    `tracks` are found by the stream's index in the source, and so is its `video`. `note` is told if
+    the file is damaged.
     """
     for stream in source.streams:
-        if stream.index not in tracks:
+        # Where the clock jumps is seen as in reading the video: by the packets of all streams.
+        if stream.index not in tracks and not may_jump(source):
             stream.discard = Discard.all
     moment = Fraction(0)
     try:
-        for packet in source.demux():
+        for packet in Clock(source, video).joined(source.demux()):
             track = tracks.get(packet.stream_index)
             if track is None or not packet.size:
                 continue
@@ -78,6 +81,25 @@ def other_packets(
                 yield moment, packet, track
     except av.FFmpegError:
         note("the source is damaged: its other streams were copied up to the damage")
+
+
+def begin_of(path: Path, video: int, streams: Collection[int]) -> Fraction | None:
+    """When the first packet of any of the `streams` (indices) is decoded, in seconds.
+
+    None if there is none near the beginning. `video` is the index of the video.
+    """
+    first = begin = None
+    with contextlib.suppress(av.FFmpegError), opened(path) as source:
+        for packet in Clock(source, video).joined(source.demux()):
+            if packet.dts is None or not packet.size:
+                continue
+            time = packet.dts * Fraction(packet.time_base or 0)
+            first = time if first is None else first
+            if time > first + _PATIENCE:
+                break
+            if packet.stream_index in streams:
+                begin = time if begin is None else min(begin, time)
+    return begin
 
 
 def chapters_of(source: Any, cut: Cut) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -15,6 +15,7 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from ..errors import InputError
+from .clock import Jump
 from .conform import Conform, deinterlaced
 from .decoding import Decoder, OnError, Wanted
 from .integrity import is_whole
@@ -46,7 +47,7 @@ class Reader:
     left_out: int
     """Pictures lost to damage and not replaced, so far."""
     truncated: bool
-    """Whether the file turned out to end early; known after the last frame."""
+    """Whether the file lacks its end, or parts nobody could count; known after the last frame."""
 
     def __init__(
         self,
@@ -223,7 +224,14 @@ class Reader:
         if self.left_out:
             frames = "frame was" if self.left_out == 1 else "frames were"
             self._once("gaps", f"{self.left_out} damaged {frames} left out")
-        if self.truncated:
+        if decoder.jumps:
+            self._once("clock", _jumped(decoder.jumps))
+        if decoder.leap:
+            by = f"{float(decoder.leap):.5g} s"
+            self._once(
+                "leap", f"it is damaged where its clock jumps by {by}; frames may be missing"
+            )
+        if decoder.ends_early:
             where = "ends early" if self.info.duration else "is damaged, and may lack a part"
             self._once("end", f"the file {where}; what there is of it was read")
 
@@ -231,6 +239,13 @@ class Reader:
         if kind not in self._noted:
             self._noted.add(kind)
             self._note(f"{self._source.path.name}: {text}")
+
+
+def _jumped(jumps: Sequence[Jump]) -> str:
+    """What to say of a clock that jumps."""
+    first = f"by {jumps[0].by:+.5g} s at {jumps[0].at:.3f} s"
+    how = first if len(jumps) == 1 else f"{len(jumps)} times, first {first}"
+    return f"its clock jumps {how}; what follows goes on from there, in sync"
 
 
 def refused_fields(name: str) -> InputError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from av.video.stream import VideoStream
 
 from ..errors import InputError
 from ..turning import turning_of
+from .clock import Jump
 from .decoding import OnError
 from .exif import display_matrix, orientation_of
 from .planes import from_video_frame, to_video_frame
@@ -32,7 +34,9 @@ class PictureDecoder:
     def __init__(self, pictures: tuple[Path, ...], on_error: OnError = "conceal") -> None:
         self.concealed = 0
         self.left_out = 0
-        self.truncated = False
+        self.truncated = self.ends_early = False
+        self.leap = Fraction(0)
+        self.jumps: Sequence[Jump] = ()
         self._pictures = pictures
         self._on_error = on_error
 

@@ -169,10 +169,22 @@ class Ordered:
 
     def __init__(self, output: Any, muxer: str) -> None:
         self._output = output
-        self._least = 0 if muxer in (*EBML, "mpegts", "flv") else 1
+        self._muxer = muxer
         self._last: dict[int, int] = {}
         self.counts: Counter[int] = Counter()
         """Packets by the index of the output stream."""
+        self.left_out: Counter[int] = Counter()
+        """Packets that `copy` had to leave out, by the same."""
+        self.begins: dict[int, Fraction] = {}
+        """Decoding time of the first, in seconds, by the same."""
+
+    def copy(self, packet: Any, stream: Any) -> None:
+        """Write a packet of the source, or leave it out if the muxer finds that it is damaged."""
+        try:
+            self.mux(packet, stream)
+        except (av.error.InvalidDataError, av.error.PatchWelcomeError):
+            self.counts[stream.index] -= 1
+            self.left_out[stream.index] += 1
 
     def mux(self, packet: Any, stream: Any) -> None:
         """Write a packet; times that run backwards in the source are moved just after the last."""
@@ -182,15 +194,23 @@ class Ordered:
         if dts is not None and pts is not None:
             dts, pts = _rescaled(dts, old / base), _rescaled(pts, old / base)
             floor = self._last.get(stream.index)
-            if floor is not None and dts < floor + self._least:
-                dts = floor + self._least
+            if floor is not None:
+                dts = max(dts, floor + self._least(stream))
             packet.pts, packet.dts = max(pts, dts), dts
             packet.duration = _rescaled(packet.duration or 0, old / base)
             packet.time_base = base
             self._last[stream.index] = dts
+            self.begins.setdefault(stream.index, dts * base)
         packet.stream = stream
         self.counts[stream.index] += 1
         self._output.mux(packet)
+
+    def _least(self, stream: Any) -> int:
+        """Ticks that the decoding times of two packets are apart, at the least."""
+        if self._muxer in (*EBML, "flv"):
+            return 0
+        # The pictures of a caption come in several packets of one time.
+        return int(self._muxer != "mpegts" or stream.type in ("audio", "video"))
 
 
 def _rescaled(value: int, factor: Fraction) -> int:
