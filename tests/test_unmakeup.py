@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,17 @@ from PIL.TiffImagePlugin import IFDRational
 
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.picture_tags import read_tags
+from vsrcli.networks.crn import Found
 from vsrcli.portraits import colour
 from vsrcli.portraits.batch import pictures_in, unmakeup_folder
+from vsrcli.portraits.curve import ToneCurve
 from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
-from vsrcli.portraits.pictures import read_still, words_lost, write_still
+from vsrcli.portraits.pictures import Still, read_still, words_lost, write_still
 from vsrcli.portraits.plan import plan
+from vsrcli.portraits.reversal import Prediction, Weights, apply, predict
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window, resized
 from vsrcli.unmakeup import UnmakeupResult, unmakeup
@@ -63,6 +67,22 @@ def load(path: Path | str) -> NDArray[np.int64]:
 def astronaut() -> Image.Image:
     with resources.as_file(resources.files("skimage") / "data" / "astronaut.png") as path:
         return Image.open(path).convert("RGB")
+
+
+ALL = Window(0.0, 0.0, 1.0, (64, 64))
+"""Over all of `a_still`, pixel by pixel."""
+
+
+def a_still(levels: tuple[int, int, int], icc: bytes | None = None) -> Still:
+    """A flat picture of 64 x 64."""
+    pixels = np.full((64, 64, 3), levels, np.uint8)
+    return Still(pixels, None, "PNG", Image.Exif(), icc, None, False)
+
+
+def a_reverter(parts: NDArray[np.float32], tone: int) -> Any:
+    """A network that says PARTS [groups, 64, 64, 3] of any picture, the first TONE of them tone."""
+    card = SimpleNamespace(tone=tone, detector=(0.0,) * 11)
+    return SimpleNamespace(card=card, predict=lambda picture: Found(parts.copy(), 0.0))
 
 
 @pytest.fixture
@@ -117,19 +137,33 @@ def test_the_photos_own_pixels_are_not_resampled(tmp_path: Path) -> None:
 
 
 def test_every_face_is_treated(tmp_path: Path) -> None:
-    one = astronaut().crop((145, 20, 305, 300)).resize((320, 560), Image.Resampling.BICUBIC)
-    both = Image.new("RGB", (640, 560))
+    one = astronaut().crop((165, 20, 285, 300)).resize((240, 560), Image.Resampling.BICUBIC)
+    both = Image.new("RGB", (480, 560))
     both.paste(one, (0, 0))
-    both.paste(one, (320, 0))
+    both.paste(one, (240, 0))
     both.save(tmp_path / "two.png")
     result = run(tmp_path / "two.png", tmp_path / "out.png", box=None, texture=0.0)
     assert len(result.faces) == 2
-    change = load(tmp_path / "out.png") - np.asarray(both)
+    before = np.asarray(both).astype(np.int64)
+    change = load(tmp_path / "out.png") - before
     for left, top, width, height in result.faces:
         spot = (slice(top + height // 3, top + 2 * height // 3), slice(left, left + width))
         assert change[spot].mean() < -5
     # Where both windows reach, the change is not added twice: white by 25.5 levels at most.
-    assert change[200:300, 310:330].mean() < -1 and change.min() >= -26
+    seam = slice(200, 300), slice(230, 250)
+    assert change[seam].mean() == pytest.approx(-0.1 * before[seam].mean(), abs=0.5)
+    assert change.min() >= -26
+
+
+def test_windows_over_one_place_share_the_change() -> None:
+    still = a_still((100, 100, 100))
+    change = np.full((1, 64, 64, 3), 10 / 255, np.float32)
+    one = Prediction(ALL, np.zeros((64, 64, 3), np.float32), change, 0.0, (0.0,), 1.0)
+    weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
+    for count in (1, 2, 3):
+        assert (apply(still, [one] * count, weights) == 110).all()
+    other = replace(one, found=3 * change)
+    assert (apply(still, [one, other], weights) == 120).all()
 
 
 def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:
@@ -202,6 +236,17 @@ def test_with_a_pair_texture_still_comes_from_the_network(tmp_path: Path) -> Non
     run(photo, tmp_path / "texture.png", tone=0.0)
     known, texture = (load(tmp_path / f"{name}.png") for name in ("known", "texture"))
     assert np.abs(known - texture).max() <= 1 and np.abs(known - load(photo)).max() > 20
+
+
+def test_a_pair_replaces_all_of_the_networks_tone() -> None:
+    still = a_still((180, 140, 110))
+    parts = np.random.default_rng(0).normal(0, 0.1, (5, 64, 64, 3)).astype(np.float32)
+    curve = ToneCurve(3)
+    curve.learn(still.rgb(), np.full((64, 64, 3), -0.1, np.float32))
+    found = predict(a_reverter(parts, tone=3), still, ALL, [], curve).found
+    assert found[0] == pytest.approx(-0.1, abs=1e-3)
+    assert not found[1:3].any()
+    np.testing.assert_array_equal(found[3:], parts[3:])
 
 
 def test_a_pair_has_nothing_left_alone(tmp_path: Path) -> None:
@@ -623,9 +668,27 @@ def test_a_part_is_resized_as_the_whole_picture_would_be(
     assert np.abs(resized(picture, size, box)[..., 0] - np.asarray(expected)).max() < 0.01
 
 
+P3 = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
+
+
+def test_the_network_sees_srgb_and_its_change_is_taken_back() -> None:
+    icc, levels = profile(P3), (200, 120, 90)
+    matrix = colour.to_srgb(icc)
+    assert matrix is not None
+    still, less_red = a_still(levels, icc), np.array([-0.2, 0, 0], np.float32)
+    parts = np.broadcast_to(less_red, (1, 64, 64, 3))
+    said = predict(a_reverter(parts, tone=1), still, ALL, [])
+    seen = colour.convert(np.array(levels, np.float32) / 255, matrix)
+    assert np.abs(said.canvas - seen).max() < 1e-3 < 0.01 < seen[0] - 200 / 255
+    weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
+    found = apply(still, [said], weights).astype(np.float64)
+    wanted = 255 * colour.convert(seen + less_red, np.linalg.inv(matrix))
+    assert np.abs(found - wanted).max() <= 0.51
+    assert np.abs(wanted - (levels + 255 * less_red)).max() > 3  # which is not that in P3
+
+
 def test_wide_gamuts_are_taken_to_srgb_and_back() -> None:
-    p3 = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
-    matrix = colour.to_srgb(profile(p3))
+    matrix = colour.to_srgb(profile(P3))
     assert matrix is not None
     pure = colour.convert(np.array([0.9175, 0.2003, 0.1386], np.float32), matrix)
     assert pure == pytest.approx((1, 0, 0), abs=0.01)  # sRGB's red, as Display P3 writes it
