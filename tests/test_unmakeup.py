@@ -820,3 +820,117 @@ def test_transparency_that_sixteen_bits_of_grey_lose_is_told(tmp_path: Path) -> 
     samples = np.full((64, 64), 900, np.uint16)
     Image.fromarray(samples).save(tmp_path / "g.png", transparency=900)
     assert any("transparency is left out" in note for note in read_still(tmp_path / "g.png").notes)
+
+
+# Stills of every kind.
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_every_kind_of_pixels_is_written_without_loss(
+    tmp_path: Path, mode: str, suffix: str
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, len(mode)), np.uint8)
+    if mode[-1] == "A":
+        pixels[:10, :, -1] = 0  # whose colours are kept all the same
+    alpha = pixels[..., -1] if mode[-1] == "A" else None
+    colours = pixels if alpha is None else pixels[..., :-1]
+    still = replace(a_still((0, 0, 0)), pixels=colours, alpha=alpha)
+    write_still(still, tmp_path / f"a{suffix}", overwrite=False, mark="vsr")
+    found = read_still(tmp_path / f"a{suffix}")
+    grey_webp = suffix == ".webp" and mode[0] == "L"  # which the format has not
+    wanted = np.repeat(colours, 3, axis=2) if grey_webp else colours
+    np.testing.assert_array_equal(found.pixels, wanted)
+    assert (found.alpha is None) == (alpha is None)
+    assert alpha is None or (found.alpha == alpha).all()
+
+
+def test_bits_and_transparent_levels_are_unpacked(tmp_path: Path) -> None:
+    checks = np.indices((20, 20)).sum(axis=0) % 2 == 0
+    Image.fromarray(checks).save(tmp_path / "bits.png")
+    found = read_still(tmp_path / "bits.png")
+    assert (found.pixels[..., 0] == 255 * checks).all() and found.alpha is None
+    levels = np.where(checks, 90, 200).astype(np.uint8)
+    Image.fromarray(levels).save(tmp_path / "grey.png", transparency=90)
+    Image.fromarray(np.dstack([levels] * 3)).save(tmp_path / "rgb.png", transparency=(90, 90, 90))
+    for name, channels in (("grey.png", 1), ("rgb.png", 3)):
+        found = read_still(tmp_path / name)
+        assert found.pixels.shape[2] == channels and (found.pixels == levels[..., None]).all()
+        assert found.alpha is not None and (found.alpha == np.where(checks, 0, 255)).all()
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_sixteen_bits_are_turned_upright(tmp_path: Path, orientation: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 1 << 16, (20, 30, 3)).astype(np.uint16)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    write_png(tmp_path / "deep.png", pixels, pixels[..., 0], exif=exif, icc=None, dpi=None)
+    found, quarters = read_still(tmp_path / "deep.png"), {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
+    np.testing.assert_array_equal(found.pixels, np.rot90(pixels, quarters))
+    np.testing.assert_array_equal(found.alpha, np.rot90(pixels[..., 0], quarters))
+    assert ORIENTATION not in found.exif
+
+
+def test_transparency_that_is_multiplied_into_sixteen_bits_is_refused(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "deep.tif", np.full((20, 30, 3), 20_000, np.uint16)
+    write_tiff(path, pixels, pixels[..., 0], exif=Image.Exif(), icc=None, dpi=None)
+    assert (read_still(path).alpha == 20_000).all()
+    entry = struct.pack("<HHI", 338, 3, 1)  # of one short: which kind of transparency
+    data = path.read_bytes()
+    assert data.count(entry + b"\2\0") == 1
+    path.write_bytes(data.replace(entry + b"\2\0", entry + b"\1\0"))
+    with pytest.raises(InputError, match=r"deep\.tif: its transparency is multiplied into"):
+        read_still(path)
+
+
+def test_sizes_that_are_no_portrait_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (15, 40)).save(tmp_path / "small.png")
+    with pytest.raises(InputError, match=r"small\.png: 15x40 is too small"):
+        read_still(tmp_path / "small.png")
+    Image.new("RGB", (16, 40)).save(tmp_path / "least.png")
+    assert read_still(tmp_path / "least.png").extent == (40, 16)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    with pytest.raises(InputError, match=r"least\.png: too many pixels"):
+        read_still(tmp_path / "least.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_sixteen_bits_are_refused_where_there_are_eight(tmp_path: Path, suffix: str) -> None:
+    deep = replace(a_still((0, 0, 0)), pixels=noise(peak=65535))
+    with pytest.raises(OutputError, match="holds 8 bits"):
+        write_still(deep, tmp_path / f"a{suffix}", overwrite=False, mark="vsr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_comment_of_a_phones_photo_is_kept(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (64, 64), "grey")
+    picture.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[picture], comment=b"mine")
+    still = read_still(tmp_path / "a.jpg")
+    assert (still.format, still.comment) == ("JPEG", b"mine")
+    write_still(still, tmp_path / "b.jpg", overwrite=False, mark="vsr")
+    assert read_still(tmp_path / "b.jpg").comment == b"mine"
+
+
+# The tone as a curve.
+
+
+def test_a_curve_is_the_mean_change_of_every_level() -> None:
+    curve = ToneCurve(1)
+    levels = np.linspace(0, 1, 64 * 40, dtype=np.float32).reshape(64, 40, 1)
+    curve.learn(levels, 0.8 * levels - 0.3)
+    curve.learn(levels, 0.8 * levels - 0.5)  # of a second picture: the mean counts
+    off = np.abs(curve(levels) - (0.8 * levels - 0.4))
+    assert off[3:-3].max() < 0.003 and off.max() < 0.02  # the ends are evened out
+
+
+def test_a_curve_does_not_believe_a_few_pixels() -> None:
+    curve = ToneCurve(1)
+    curve.learn(np.full((20, 20, 1), 0.4, np.float32), np.full((20, 20, 1), -0.1, np.float32))
+    curve.learn(np.full((3, 5, 1), 0.8, np.float32), np.full((3, 5, 1), 0.5, np.float32))
+    levels = np.linspace(0, 1, 60, dtype=np.float32).reshape(6, 10, 1)
+    assert np.abs(curve(levels) + 0.1).max() < 1e-6  # up to the ends, where no level was seen
+    few = ToneCurve(1)
+    few.learn(np.full((3, 5, 1), 0.8, np.float32), np.full((3, 5, 1), 0.5, np.float32))
+    assert np.abs(few(levels) - 0.5).max() < 1e-6  # but there is nothing else
