@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from vsrcli.batch import upscale_folder
 from vsrcli.comparison import compare
 from vsrcli.errors import CheckError, OutputError, UsageError
 from vsrcli.job import prepare
-from vsrcli.media.animation import Moments, _muxing
+from vsrcli.media import animation
+from vsrcli.media.animation import Moments, _muxing, _turned, animation_losses
 from vsrcli.media.folder import JobFolder
+from vsrcli.media.formats import layout_of
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.pairing import find_clips
+from vsrcli.turning import Turning
 
 TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 Rgba = NDArray[np.uint8]
@@ -181,6 +185,50 @@ def test_how_long_the_last_frame_is_fits_into_the_file() -> None:
         assert float(delay) == pytest.approx(float(last * base), abs=3e-5)  # half of 3/65535
 
 
+def test_a_gif_shows_its_last_frame_for_eleven_minutes_at_most() -> None:
+    for last, delay in ((300, "300"), (65535, "65535"), (65536, "65535")):
+        assert _muxing("gif", Moments(Fraction(1, 100), (0,), last), 0)["final_delay"] == delay
+
+
+def test_what_each_kind_cannot_keep(make_clip: MakeClip) -> None:
+    info = probe(make_clip(frames=1, sar=Fraction(1)))
+    for kind, pix_fmt, count in (
+        ("apng", "yuv420p", 0),
+        ("apng", "yuva420p", 0),
+        ("gif", "yuv420p", 1),  # 256 colours
+        ("gif", "yuva420p", 2),  # and half transparency
+        ("gif", "yuva420p10le", 3),
+    ):
+        assert len(animation_losses(info, kind, layout_of(pix_fmt))) == count
+    (lost,) = animation_losses(replace(info, sar=Fraction(4, 3)), "apng", layout_of("yuv420p"))
+    assert "aspect ratio of 4/3" in lost
+
+
+def test_transparency_is_turned_with_its_picture(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 6, 4), np.uint8)
+    pixels[0, 1], pixels[3, 5] = (10, 20, 30, 255), (40, 50, 60, 128)
+    picture = av.VideoFrame.from_ndarray(pixels, format="bgra")
+    turning = Turning(transposed=True, mirrored=True)
+    turned = _turned(picture, turning)
+    assert turned.format.name == "bgra"
+    np.testing.assert_array_equal(turned.to_ndarray(), turning.of(pixels))
+
+
+def test_other_times_in_the_file_are_seen(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write: Callable[..., None] = animation._write
+
+    def late(path: Path, kind: str, pictures: Any, moments: Moments, plays: int) -> None:
+        times = (*moments.times[:3], *(time + 9 for time in moments.times[3:]))
+        write(path, kind, pictures, replace(moments, times=times), plays)
+
+    monkeypatch.setattr(animation, "_write", late)
+    with pytest.raises(OutputError, match=r"out\.gif: .*its frames have other times"):
+        do(make_clip(frames=6), tmp_path / "out.gif")
+    assert not (tmp_path / "out.gif").exists()
+
+
 def test_uneven_times_and_a_part_of_a_video(make_clip: MakeClip, tmp_path: Path) -> None:
     pts = [0, 50, 150, 160, 700, 760]
     source = make_clip("in.mkv", frames=6, pts=pts, time_base=Fraction(1, 1000))
@@ -223,8 +271,6 @@ def test_an_interrupted_one_goes_on_to_the_same_bytes(
 def test_a_damaged_segment_and_a_lost_frame_are_seen(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vsrcli.media import animation
-
     source, output = make_clip(frames=6), tmp_path / "out.apng"
     write: Callable[..., None] = animation._write
 

@@ -28,6 +28,7 @@ from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import ColourTags, Frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
+from vsrcli.media.resample import gaussian_matrix, resample
 from vsrcli.psnr import psnr
 from vsrcli.scores import Protocol
 from vsrcli.turning import turning_of
@@ -110,6 +111,16 @@ def test_bd_is_the_centred_gaussian() -> None:
     ]
     (found,) = degrade_planes([plane], layout_of("gray"), kind="bd")
     assert np.abs(found - np.array(expected)).max() <= 0.501
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_the_blur_of_bd_grows_with_the_scale(scale: int) -> None:
+    plane = make_frame("gray", 48, 60).planes[0]
+    matrices = (gaussian_matrix(n, n // scale, sigma=1.6 * scale / 4) for n in (60, 48))
+    expected = resample(plane.astype(np.float32), *matrices)
+    (found,) = degrade_planes([plane], layout_of("gray"), scale=scale, kind="bd")
+    assert found.shape == (60 // scale, 48 // scale)
+    assert np.abs(found - expected).max() <= 0.501
 
 
 @pytest.mark.parametrize("kind", ["bi", "bd"])

@@ -18,7 +18,7 @@ from tests.lossless import noisy
 from vsrcli.errors import InputError
 from vsrcli.media.planes import ColourTags, Frame, layout_of, to_video_frame
 from vsrcli.media.swscale import RgbConverter, RgbPicture
-from vsrcli.metrics import Distortion, FrameComparer, FrameScore, luma_of_rgb, ssim
+from vsrcli.metrics import Distortion, FrameComparer, FrameScore, luma_of_rgb, squared_error, ssim
 
 BT709 = ColourTags(matrix=1, range=1)
 
@@ -215,6 +215,48 @@ def test_missing_matrix_is_taken_from_the_other_clip() -> None:
     assert any("BT.601" in note and "BT.709" in note for note in comparer.notes)
 
 
+@pytest.mark.parametrize(("one", "other"), [(5, 6), (6, 2), (2, 5)])
+def test_two_numbers_of_one_matrix_are_the_same(one: int, other: int) -> None:
+    frame = make_frame("yuv420p", 48, 32)
+    first, second = (replace(frame, tags=ColourTags(matrix=matrix)) for matrix in (one, other))
+    comparer = FrameComparer(first, second)
+    assert comparer.compare(first, second).psnr("yuv") == math.inf
+    assert comparer.notes == []
+
+
+def test_grey_has_the_luma_of_video_of_any_matrix() -> None:
+    video = make_frame("yuv420p", 48, 32, tags=BT709)
+    tags = ColourTags(matrix=5, range=1)
+    grey = replace(video, planes=video.planes[:1], layout=layout_of("gray"), tags=tags)
+    result = score(video, grey)
+    assert result.psnr("y") == math.inf and result.psnr("u") is None
+
+
+def test_rgb_needs_no_matrix_and_nothing_is_said_of_one() -> None:
+    picture, video = make_frame("gbrp", 48, 32), make_frame("yuv444p", 48, 32, tags=BT709)
+    (note,) = FrameComparer(picture, video).notes
+    assert "one clip is RGB" in note
+
+
+def test_a_matrix_that_cannot_be_converted_cannot_be_compared_with_rgb() -> None:
+    video = make_frame("yuv444p", 48, 32, tags=ColourTags(matrix=14))
+    with pytest.raises(InputError, match="matrix 14"):
+        FrameComparer(make_frame("gbrp", 48, 32), video)
+
+
+@pytest.mark.parametrize("component", ["rgb", "y", "u", "v"])
+def test_one_component_that_differs_is_not_identical(component: str) -> None:
+    same, other = Distortion(0.0, 100), Distortion(1e-9, 100)
+    whole = FrameScore(index=0, output_index=0, rgb=same, y=same, u=same, v=same, ssim=1.0)
+    assert whole.identical
+    assert not replace(whole, **{component: other}).identical
+
+
+def test_very_wide_pictures_are_summed_exactly() -> None:
+    black, white = np.zeros((2, 40_000), np.uint8), np.full((2, 40_000), 255, np.uint8)
+    assert squared_error(black, white) == 2 * 40_000 * 255**2
+
+
 def test_other_subsampling_has_no_chroma_figures() -> None:
     reference, output = make_frame("yuv420p", 48, 32), make_frame("yuv444p", 48, 32)
     comparer = FrameComparer(reference, output)
@@ -238,6 +280,8 @@ def test_too_small_for_ssim_is_said() -> None:
     comparer = FrameComparer(frame, frame)
     assert comparer.compare(frame, frame).ssim is None
     assert any("16x10" in note for note in comparer.notes)
+    least = make_frame("yuv420p", 16, 11)
+    assert score(least, least).ssim == 1.0
     plane = make_frame("gray", 11, 11).planes[0]
     assert ssim(plane, plane, 255) == 1.0
 
@@ -246,3 +290,5 @@ def test_frames_of_another_size_are_refused() -> None:
     first = make_frame("yuv420p", 48, 32)
     with pytest.raises(InputError, match="frame 7 is 46x32.* 48x32"):
         score(first, make_frame("yuv420p", 46, 32, index=7))
+    with pytest.raises(InputError, match="frame 7 is 48x30.* 48x32"):
+        score(first, make_frame("yuv420p", 48, 30, index=7))

@@ -23,9 +23,10 @@ from vsrcli.media.reader import Reader
 from vsrcli.media.resample import PlanesResampler
 from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.swscale import RgbConverter
+from vsrcli.metrics import Channel, Distortion, FrameScore
 from vsrcli.pairing import find_clips, natural_key
 from vsrcli.psnr import psnr
-from vsrcli.scores import OutputScore, Protocol
+from vsrcli.scores import ClipScore, OutputScore, Protocol
 from vsrcli.turning import turning_of
 
 SIZE = (48, 32)
@@ -311,6 +312,8 @@ def test_missing_files_are_refused(tmp_path: Path, make_clip: MakeClip) -> None:
 def test_values_out_of_range_are_refused() -> None:
     with pytest.raises(UsageError, match="negative"):
         Protocol(crop=-1)
+    with pytest.raises(UsageError, match="negative"):
+        Protocol(skip_ends=-1)
     with pytest.raises(UsageError, match="--max-frames"):
         Protocol(max_frames=0)
 
@@ -348,3 +351,40 @@ def test_a_folder_of_videos_is_one_whoever_reads_it(tmp_path: Path, suffix: str)
     (folder / f"clip{suffix}").touch()
     assert is_batch(folder, tmp_path / "out")
     assert [clip.name for clip in find_clips(folder)] == ["clip"]
+
+
+def frame_score(index: int, y: float, v: float | None, ssim: float | None) -> FrameScore:
+    """A frame of 100 samples with these PSNRs (of RGB and U as well: of V's)."""
+    luma = Distortion(100 * 10 ** (-y / 10), 100)
+    chroma = None if v is None else Distortion(100 * 10 ** (-v / 10), 100)
+    return FrameScore(index, index, rgb=chroma, y=luma, u=chroma, v=chroma, ssim=ssim)
+
+
+def output_score(channel: Channel, *clips: Sequence[FrameScore]) -> OutputScore:
+    """A row of clips of these frames."""
+    scores = (
+        ClipScore(str(number), "ref", "out", tuple(frames), ())
+        for number, frames in enumerate(clips)
+    )
+    return OutputScore("o", "o", False, channel, tuple(scores), ())
+
+
+def test_clips_count_alike_however_long_they_are() -> None:
+    short, long = [frame_score(0, 20, 20, 0.5)], [frame_score(i, 40, 40, 0.9) for i in range(3)]
+    row = output_score("y", short, long)
+    assert row.psnr_mean == pytest.approx(30) and row.psnr_clips == pytest.approx(30)
+    assert row.ssim == pytest.approx(0.7) and row.frames == 4
+    assert row.psnr_pooled == pytest.approx(decibels((1e-2 + 3 * 1e-4) / 4))  # samples count alike
+
+
+def test_the_worst_frame_is_that_of_the_channel_asked_for() -> None:
+    frames = [frame_score(0, 20, 40, None), frame_score(1, 40, 20, None)]
+    assert output_score("y", frames).worst[1].index == 0
+    assert output_score("rgb", frames).worst[1].index == 1
+
+
+def test_what_some_frames_lack_has_no_figure() -> None:
+    """The mean over the others would be taken for that of all."""
+    row = output_score("y", [frame_score(0, 30, 30, 0.9)], [frame_score(0, 30, None, None)])
+    assert row.pooled("v") is None and row.mean("v") is None and row.ssim is None
+    assert row.pooled("y") == pytest.approx(30) and row.clips[0].pooled("v") == pytest.approx(30)

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,18 @@ from PIL.TiffImagePlugin import IFDRational
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.picture_tags import read_tags
 from vsrcli.media.picture_text import png_chunks
+from vsrcli.networks.crn import Found
 from vsrcli.portraits import colour
 from vsrcli.portraits.batch import pictures_in, unmakeup_folder
+from vsrcli.portraits.curve import ToneCurve
 from vsrcli.portraits.deep import LAYOUT, read_deep, write_png, write_tiff
 from vsrcli.portraits.faces import find_faces
 from vsrcli.portraits.holding import words_lost
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
-from vsrcli.portraits.pictures import read_still
+from vsrcli.portraits.pictures import Still, read_still
 from vsrcli.portraits.plan import plan
+from vsrcli.portraits.reversal import Prediction, Weights, apply, predict
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window, resized
 from vsrcli.portraits.written import write_still
@@ -67,6 +71,22 @@ def load(path: Path | str) -> NDArray[np.int64]:
 def astronaut() -> Image.Image:
     with resources.as_file(resources.files("skimage") / "data" / "astronaut.png") as path:
         return Image.open(path).convert("RGB")
+
+
+ALL = Window(0.0, 0.0, 1.0, (64, 64))
+"""Over all of `a_still`, pixel by pixel."""
+
+
+def a_still(levels: tuple[int, int, int], icc: bytes | None = None) -> Still:
+    """A flat picture of 64 x 64."""
+    pixels = np.full((64, 64, 3), levels, np.uint8)
+    return Still(pixels, None, "PNG", Image.Exif(), icc, None, False)
+
+
+def a_reverter(parts: NDArray[np.float32], tone: int) -> Any:
+    """A network that says PARTS [groups, 64, 64, 3] of any picture, the first TONE of them tone."""
+    card = SimpleNamespace(tone=tone, detector=(0.0,) * 11)
+    return SimpleNamespace(card=card, predict=lambda picture: Found(parts.copy(), 0.0))
 
 
 @pytest.fixture
@@ -121,19 +141,34 @@ def test_the_photos_own_pixels_are_not_resampled(tmp_path: Path) -> None:
 
 
 def test_every_face_is_treated(tmp_path: Path) -> None:
-    one = astronaut().crop((145, 20, 305, 300)).resize((320, 560), Image.Resampling.BICUBIC)
-    both = Image.new("RGB", (640, 560))
+    one = astronaut().crop((165, 20, 285, 300)).resize((240, 560), Image.Resampling.BICUBIC)
+    both = Image.new("RGB", (480, 560))
     both.paste(one, (0, 0))
-    both.paste(one, (320, 0))
+    both.paste(one, (240, 0))
     both.save(tmp_path / "two.png")
     result = run(tmp_path / "two.png", tmp_path / "out.png", box=None, texture=0.0)
     assert len(result.faces) == 2
-    change = load(tmp_path / "out.png") - np.asarray(both)
+    before = np.asarray(both).astype(np.int64)
+    change = load(tmp_path / "out.png") - before
     for left, top, width, height in result.faces:
         spot = (slice(top + height // 3, top + 2 * height // 3), slice(left, left + width))
         assert change[spot].mean() < -5
     # Where both windows reach, the change is not added twice: white by 25.5 levels at most.
-    assert change[200:300, 310:330].mean() < -1 and change.min() >= -26
+    seam = slice(200, 300), slice(230, 250)
+    assert change[seam].mean() == pytest.approx(-0.1 * before[seam].mean(), abs=0.5)
+    assert change.min() >= -26
+
+
+def test_windows_over_one_place_share_the_change() -> None:
+    still = a_still((100, 100, 100))
+    change = np.full((1, 64, 64, 3), 10 / 255, np.float32)
+    canvas, oval = np.zeros((64, 64, 3), np.float32), np.ones((64, 64), np.bool_)
+    one = Prediction(ALL, canvas, change, 0.0, (0.0,), 1.0, oval)
+    weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
+    for count in (1, 2, 3):
+        assert (apply(still, [one] * count, weights) == 110).all()
+    other = replace(one, found=3 * change)
+    assert (apply(still, [one, other], weights) == 120).all()
 
 
 def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:
@@ -206,6 +241,17 @@ def test_with_a_pair_texture_still_comes_from_the_network(tmp_path: Path) -> Non
     run(photo, tmp_path / "texture.png", tone=0.0)
     known, texture = (load(tmp_path / f"{name}.png") for name in ("known", "texture"))
     assert np.abs(known - texture).max() <= 1 and np.abs(known - load(photo)).max() > 20
+
+
+def test_a_pair_replaces_all_of_the_networks_tone() -> None:
+    still = a_still((180, 140, 110))
+    parts = np.random.default_rng(0).normal(0, 0.1, (5, 64, 64, 3)).astype(np.float32)
+    curve = ToneCurve(3)
+    curve.learn(still.rgb(), np.full((64, 64, 3), -0.1, np.float32))
+    found = predict(a_reverter(parts, tone=3), still, ALL, [], curve).found
+    assert found[0] == pytest.approx(-0.1, abs=1e-3)
+    assert not found[1:3].any()
+    np.testing.assert_array_equal(found[3:], parts[3:])
 
 
 def test_a_pair_has_nothing_left_alone(tmp_path: Path) -> None:
@@ -627,9 +673,27 @@ def test_a_part_is_resized_as_the_whole_picture_would_be(
     assert np.abs(resized(picture, size, box)[..., 0] - np.asarray(expected)).max() < 0.01
 
 
+P3 = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
+
+
+def test_the_network_sees_srgb_and_its_change_is_taken_back() -> None:
+    icc, levels = profile(P3), (200, 120, 90)
+    matrix = colour.to_srgb(icc)
+    assert matrix is not None
+    still, less_red = a_still(levels, icc), np.array([-0.2, 0, 0], np.float32)
+    parts = np.broadcast_to(less_red, (1, 64, 64, 3))
+    said = predict(a_reverter(parts, tone=1), still, ALL, [])
+    seen = colour.convert(np.array(levels, np.float32) / 255, matrix)
+    assert np.abs(said.canvas - seen).max() < 1e-3 < 0.01 < seen[0] - 200 / 255
+    weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
+    found = apply(still, [said], weights).astype(np.float64)
+    wanted = 255 * colour.convert(seen + less_red, np.linalg.inv(matrix))
+    assert np.abs(found - wanted).max() <= 0.51
+    assert np.abs(wanted - (levels + 255 * less_red)).max() > 3  # which is not that in P3
+
+
 def test_wide_gamuts_are_taken_to_srgb_and_back() -> None:
-    p3 = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
-    matrix = colour.to_srgb(profile(p3))
+    matrix = colour.to_srgb(profile(P3))
     assert matrix is not None
     pure = colour.convert(np.array([0.9175, 0.2003, 0.1386], np.float32), matrix)
     assert pure == pytest.approx((1, 0, 0), abs=0.01)  # sRGB's red, as Display P3 writes it
@@ -897,3 +961,117 @@ def test_faces_are_told_within_the_picture(source: Path, tmp_path: Path) -> None
     found = run(source, tmp_path / "out.png", box=(0, 20, 16, HEIGHT - 20), force=True)
     ((left, top, width, height),) = found.faces
     assert (left, top, height) == (0, 20, HEIGHT - 20) and left + width <= WIDTH
+
+
+# Stills of every kind.
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_every_kind_of_pixels_is_written_without_loss(
+    tmp_path: Path, mode: str, suffix: str
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, len(mode)), np.uint8)
+    if mode[-1] == "A":
+        pixels[:10, :, -1] = 0  # whose colours are kept all the same
+    alpha = pixels[..., -1] if mode[-1] == "A" else None
+    colours = pixels if alpha is None else pixels[..., :-1]
+    still = replace(a_still((0, 0, 0)), pixels=colours, alpha=alpha)
+    write_still(still, tmp_path / f"a{suffix}", overwrite=False, mark="vsr")
+    found = read_still(tmp_path / f"a{suffix}")
+    grey_webp = suffix == ".webp" and mode[0] == "L"  # which the format has not
+    wanted = np.repeat(colours, 3, axis=2) if grey_webp else colours
+    np.testing.assert_array_equal(found.pixels, wanted)
+    assert (found.alpha is None) == (alpha is None)
+    assert alpha is None or (found.alpha == alpha).all()
+
+
+def test_bits_and_transparent_levels_are_unpacked(tmp_path: Path) -> None:
+    checks = np.indices((20, 20)).sum(axis=0) % 2 == 0
+    Image.fromarray(checks).save(tmp_path / "bits.png")
+    found = read_still(tmp_path / "bits.png")
+    assert (found.pixels[..., 0] == 255 * checks).all() and found.alpha is None
+    levels = np.where(checks, 90, 200).astype(np.uint8)
+    Image.fromarray(levels).save(tmp_path / "grey.png", transparency=90)
+    Image.fromarray(np.dstack([levels] * 3)).save(tmp_path / "rgb.png", transparency=(90, 90, 90))
+    for name, channels in (("grey.png", 1), ("rgb.png", 3)):
+        found = read_still(tmp_path / name)
+        assert found.pixels.shape[2] == channels and (found.pixels == levels[..., None]).all()
+        assert found.alpha is not None and (found.alpha == np.where(checks, 0, 255)).all()
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_sixteen_bits_are_turned_upright(tmp_path: Path, orientation: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 1 << 16, (20, 30, 3)).astype(np.uint16)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    write_png(tmp_path / "deep.png", pixels, pixels[..., 0], exif=exif, icc=None, dpi=None)
+    found, quarters = read_still(tmp_path / "deep.png"), {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
+    np.testing.assert_array_equal(found.pixels, np.rot90(pixels, quarters))
+    np.testing.assert_array_equal(found.alpha, np.rot90(pixels[..., 0], quarters))
+    assert ORIENTATION not in found.exif
+
+
+def test_transparency_that_is_multiplied_into_sixteen_bits_is_refused(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "deep.tif", np.full((20, 30, 3), 20_000, np.uint16)
+    write_tiff(path, pixels, pixels[..., 0], exif=Image.Exif(), icc=None, dpi=None)
+    assert (read_still(path).alpha == 20_000).all()
+    entry = struct.pack("<HHI", 338, 3, 1)  # of one short: which kind of transparency
+    data = path.read_bytes()
+    assert data.count(entry + b"\2\0") == 1
+    path.write_bytes(data.replace(entry + b"\2\0", entry + b"\1\0"))
+    with pytest.raises(InputError, match=r"deep\.tif: its transparency is multiplied into"):
+        read_still(path)
+
+
+def test_sizes_that_are_no_portrait_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (15, 40)).save(tmp_path / "small.png")
+    with pytest.raises(InputError, match=r"small\.png: 15x40 is too small"):
+        read_still(tmp_path / "small.png")
+    Image.new("RGB", (16, 40)).save(tmp_path / "least.png")
+    assert read_still(tmp_path / "least.png").extent == (40, 16)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    with pytest.raises(InputError, match=r"least\.png: too many pixels"):
+        read_still(tmp_path / "least.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_sixteen_bits_are_refused_where_there_are_eight(tmp_path: Path, suffix: str) -> None:
+    deep = replace(a_still((0, 0, 0)), pixels=noise(peak=65535))
+    with pytest.raises(OutputError, match="holds 8 bits"):
+        write_still(deep, tmp_path / f"a{suffix}", overwrite=False, mark="vsr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_comment_of_a_phones_photo_is_kept(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (64, 64), "grey")
+    picture.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[picture], comment=b"mine")
+    still = read_still(tmp_path / "a.jpg")
+    assert (still.format, still.comment) == ("JPEG", b"mine")
+    write_still(still, tmp_path / "b.jpg", overwrite=False, mark="vsr")
+    assert read_still(tmp_path / "b.jpg").comment == b"mine"
+
+
+# The tone as a curve.
+
+
+def test_a_curve_is_the_mean_change_of_every_level() -> None:
+    curve = ToneCurve(1)
+    levels = np.linspace(0, 1, 64 * 40, dtype=np.float32).reshape(64, 40, 1)
+    curve.learn(levels, 0.8 * levels - 0.3)
+    curve.learn(levels, 0.8 * levels - 0.5)  # of a second picture: the mean counts
+    off = np.abs(curve(levels) - (0.8 * levels - 0.4))
+    assert off[3:-3].max() < 0.003 and off.max() < 0.02  # the ends are evened out
+
+
+def test_a_curve_does_not_believe_a_few_pixels() -> None:
+    curve = ToneCurve(1)
+    curve.learn(np.full((20, 20, 1), 0.4, np.float32), np.full((20, 20, 1), -0.1, np.float32))
+    curve.learn(np.full((3, 5, 1), 0.8, np.float32), np.full((3, 5, 1), 0.5, np.float32))
+    levels = np.linspace(0, 1, 60, dtype=np.float32).reshape(6, 10, 1)
+    assert np.abs(curve(levels) + 0.1).max() < 1e-6  # up to the ends, where no level was seen
+    few = ToneCurve(1)
+    few.learn(np.full((3, 5, 1), 0.8, np.float32), np.full((3, 5, 1), 0.5, np.float32))
+    assert np.abs(few(levels) - 0.5).max() < 1e-6  # but there is nothing else

@@ -28,6 +28,7 @@ from vsrcli.media.planes import ColourTags, Frame, Plane, layout_of
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.swscale import RgbConverter
+from vsrcli.options import target_size
 from vsrcli.scores import Protocol
 
 VFR = [0, 3000, 9000, 9001, 20000, 30000, 31000]
@@ -291,6 +292,23 @@ def test_flat_colours_come_back_exactly(tmp_path: Path) -> None:
         assert [set(np.unique(p).tolist()) for p in reduce(frame.planes)] == [{v} for v in colour]
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv444p12le", "gray16le"])
+def test_flat_luma_of_more_than_eight_bits_comes_back(tmp_path: Path, pix_fmt: str) -> None:
+    layout = layout_of(pix_fmt)
+    levels = (235 << (layout.depth - 8), *[1 << (layout.depth - 1)] * 2)
+    shapes = layout.shapes(32, 24)
+    planes = tuple(
+        np.full(shape, level, np.uint16)
+        for shape, level in zip(shapes, levels[: len(shapes)], strict=True)
+    )
+    source = write_frames(tmp_path / "in.mkv", [replace(picture(planes), layout=layout)])
+    upscale(source, tmp_path / "out.mkv", LOSSLESS)
+    (large,) = frames_of(tmp_path / "out.mkv")
+    assert large.layout.depth == layout.depth
+    for plane, level in zip(large.planes, levels[: len(shapes)], strict=True):
+        assert plane.mean() == pytest.approx(level, abs=0.5)
+
+
 def test_chroma_stays_on_its_luma(tmp_path: Path) -> None:
     """A ramp along x, the same in luma and left-sited chroma, is the same ramp after x4."""
     width, height = 64, 32
@@ -358,6 +376,19 @@ def test_rgb_source_stays_rgb(tmp_path: Path) -> None:
     assert large[0].layout.kind == "rgb" and large[0].width == 192
     for plane, original in zip(large[1].planes, frames[1].planes, strict=True):
         assert abs(float(plane.mean()) - float(original.mean())) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "size"), [("yuv420p", (84, 62)), ("yuv422p", (84, 63)), ("yuv444p", (85, 63))]
+)
+def test_inexact_sizes_are_rounded_to_whole_chroma_samples(
+    pix_fmt: str, size: tuple[int, int]
+) -> None:
+    """Of 84.7x62.92; what a scale makes exactly is not rounded."""
+    layout = layout_of(pix_fmt)
+    options = UpscaleOptions(scale=1.21)
+    assert target_size(options, 70, 52, layout, sideways=False) == size
+    assert target_size(UpscaleOptions(scale=1.5), 70, 52, layout, sideways=False) == (105, 78)
 
 
 def test_trims_by_time_and_count(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,10 +22,11 @@ from tests.clips import ClipSpec, make_frame, write_clip
 from tests.conftest import MakeClip
 from tests.jobs import ROOT, SEGMENT, do, job_of, options, start, video
 from tests.lossless import write_frames
-from vsrcli import upscale
+from vsrcli import upscale, workers
 from vsrcli.degradation import Degradation
-from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.errors import CheckError, DeviceError, InputError, OutputError, UsageError
 from vsrcli.job import Job, identity_of
+from vsrcli.making import Made, Notes, Reading
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.reader import Reader
 from vsrcli.media.writer import SegmentWriter
@@ -353,6 +356,88 @@ def test_a_part_in_several_segments(make_clip: MakeClip, tmp_path: Path) -> None
     interrupt(clip, tmp_path / "again.mkv", SEGMENT + 3, **part)
     do(clip, tmp_path / "again.mkv", **part)
     assert (tmp_path / "again.mkv").read_bytes() == (tmp_path / "one.mkv").read_bytes()
+
+
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, job: Job, script: list[int | None]
+) -> tuple[list[int], list[str], list[int], list[int]]:
+    """Make the segments of JOB in processes that do as in SCRIPT: so many frames, or die (None).
+
+    What is found: the segments asked for first, the notes, progress, and threads of a process.
+    """
+    asked: list[int] = []
+    notes: list[str] = []
+    seen: list[int] = []
+    threads: list[int] = []
+
+    class Executor:
+        def __init__(self, number: int, context: Any, initializer: Any, initargs: Any) -> None:
+            threads.append(initargs[1])
+
+        def shutdown(self, **how: Any) -> None:
+            pass
+
+    def gather(executor: Any, make: Any, first: int, at_once: int, poll: Any) -> Iterator[Made]:
+        asked.append(first)
+        while script:
+            frames = script.pop(0)
+            if frames is None:
+                raise BrokenProcessPool
+            poll()
+            yield Made(frames, Reading(), (f"found in {frames}",))
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Executor)
+    monkeypatch.setattr(workers, "gather", gather)
+    monkeypatch.setattr(workers, "usable_cores", lambda: 12)
+    note = Notes(notes.append, strict=False)
+    list(workers.make_in_processes(job, note=note, progress=seen.append))
+    return asked, notes, seen, threads
+
+
+def test_workers_that_die_now_and_then_do_not_end_a_job(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(clip, tmp_path / "out.mkv", workers=4)
+    script = [12, None, None, 13, None, None, 14, None, 0]
+    asked, notes, seen, threads = scripted(monkeypatch, job, script)
+    assert asked == [0, 1, 1, 2, 2, 3]  # each time from the first that is missing on
+    assert seen == [0, 12, 25, 39]  # with what was done before
+    killed = "a process was killed; what it was at is made again"
+    assert notes == ["found in 12", killed, "found in 13", "found in 14", "found in 0"]
+    assert set(threads) == {3}  # the cores are shared out
+    chosen = job_of(clip, tmp_path / "other.mkv", workers=4, threads=5)
+    assert set(scripted(monkeypatch, chosen, [0])[3]) == {5}
+
+
+def test_workers_that_die_again_and_again_end_it(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(clip, tmp_path / "out.mkv", workers=4)
+    with pytest.raises(DeviceError, match="use fewer --workers"):
+        scripted(monkeypatch, job, [12, None, None, None, 0])
+
+
+def test_what_a_process_finds_is_told_with_its_segment_and_ends_a_strict_job(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Maker:
+        def __init__(self, job: Job, *, note: Notes, **more: Any) -> None:
+            self.note = note
+
+        def make(self, number: int) -> Made:
+            self.note(f"lost in {number}")
+            return Made(12, Reading())
+
+    for name in ("_maker", "_notes"):  # as they were, afterwards
+        monkeypatch.setattr(workers, name, None, raising=False)
+    monkeypatch.setattr(workers, "SegmentMaker", Maker)
+    monkeypatch.setattr(workers.signal, "signal", lambda number, action: None)
+    monkeypatch.setattr(workers, "_end_with_parent", lambda: None)
+    workers._begin(job_of(clip, tmp_path / "out.mkv"), 1, None)
+    assert [workers._make(number).notes for number in (3, 5)] == [("lost in 3",), ("lost in 5",)]
+    workers._begin(job_of(clip, tmp_path / "other.mkv", strict=True), 1, None)
+    with pytest.raises(CheckError, match="lost in 3; leave out --strict"):
+        workers._make(3)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")

@@ -80,6 +80,25 @@ def test_dry_run_writes_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "frames"),
+    [
+        ((), 12),
+        (("--start", "0.2"), 7),
+        (("--end", "0.4"), 10),
+        (("--start", "0.2", "--end", "0.4"), 5),
+        (("--start", "0.2", "--end", "9"), 7),
+        (("--start", "0.2", "--max-frames", "3"), 3),
+        (("--start", "0.2", "--max-frames", "30"), 7),
+    ],
+)
+def test_a_plan_counts_the_frames_of_the_part(
+    make_clip: MakeClip, tmp_path: Path, arguments: tuple[str, ...], frames: int
+) -> None:
+    call = ("upscale", make_clip("in.mp4"), tmp_path / "out.mp4", *arguments, "--model", TINY)
+    assert json.loads(vsr(*call, "--dry-run", "--json").stdout)["frames"] == frames
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
         (["missing.mp4", "out.mp4"], ExitStatus.INPUT, "missing.mp4 does not exist"),

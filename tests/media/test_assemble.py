@@ -644,6 +644,27 @@ def test_the_check_finds_what_is_wrong(
     assert not list(tmp_path.glob("*o.mkv*"))
 
 
+def test_the_check_finds_a_last_frame_that_does_not_decode(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = probe(make_clip("in.mkv", frames=12))
+    real = assemble_module.Ordered.mux
+    seen: list[int] = []
+
+    def mux(self: Any, packet: Any, stream: Any) -> None:
+        seen.append(packet.pts)
+        if len(seen) == 12:
+            times = packet.pts, packet.dts, packet.duration, packet.time_base
+            packet = av.Packet(bytes(packet.size))
+            packet.pts, packet.dts, packet.duration, packet.time_base = times
+        real(self, packet, stream)
+
+    monkeypatch.setattr(assemble_module.Ordered, "mux", mux)
+    with pytest.raises(OutputError, match="its last frame does not decode"):
+        remake(info, tmp_path / "o.mkv", settings("libx264", bf="0"), length=12)
+    assert seen == sorted(seen) and not list(tmp_path.glob("*o.mkv*"))
+
+
 def test_pictures_become_a_video(make_clip: MakeClip, tmp_path: Path) -> None:
     make_clip("p/%02d.png", codec="png", pix_fmt="rgb24", frames=6)
     info = probe(tmp_path / "p", rate=Fraction(24000, 1001))

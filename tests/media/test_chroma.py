@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from vsrcli.media import chroma
 from vsrcli.media.chroma import ChromaFromLuma, follows_luma
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import Plane
@@ -115,6 +116,18 @@ def test_odd_sizes_come_out_as_the_layout_says() -> None:
 def test_only_chroma_of_half_the_size_is_changed() -> None:
     kinds = ("yuv420p", "yuva420p", "yuv420p12le", "yuv422p", "yuv444p", "gbrp", "gray")
     assert [follows_luma(layout_of(kind)) for kind in kinds] == [True] * 3 + [False] * 4
+
+
+def test_large_pictures_are_the_same_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    luma = texture(6)
+    _, small = planes_of(luma, 0.6 - 0.4 * luma, "yuv420p", 1)
+    layout = layout_of("yuv420p")
+    resampler = PlanesResampler(layout, (WIDTH, HEIGHT), (4 * WIDTH, 4 * HEIGHT), location=1)
+    whole = ChromaFromLuma(layout, 1, resampler)(small, luma)
+    monkeypatch.setattr(chroma, "_STRIP", 7 * 2 * WIDTH)  # rows, the last strip is shorter
+    for ours, theirs in zip(ChromaFromLuma(layout, 1, resampler)(small, luma), whole, strict=True):
+        off = np.abs(ours.astype(int) - theirs)
+        assert off.max() <= 1 and off.mean() < 0.01
 
 
 def test_large_pictures_take_little_memory() -> None:

@@ -30,6 +30,7 @@ from vsrcli.media.formats import CONVERTED
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
+from vsrcli.media.repack import target_tags
 from vsrcli.media.segment_times import read_times
 from vsrcli.media.sources import has_alpha_beside
 from vsrcli.media.writer import SegmentWriter
@@ -257,6 +258,23 @@ def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:
     frame = from_video_frame(got)
     assert [int(p[32, 32]) for p in frame.planes] == pytest.approx([63, 102, 240], abs=1)
     assert (frame.tags.matrix, frame.tags.range, frame.tags.primaries) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray", "gray10le"])
+@pytest.mark.parametrize("span", [0, 2])
+def test_grey_of_no_stated_range_is_full_range_as_video(
+    tmp_path: Path, info: MediaInfo, pix_fmt: str, span: int
+) -> None:
+    """Its samples are kept, so that 255 must not be shown as more than white."""
+    tags = ColourTags(range=span)
+    assert target_tags(tags, layout_of(pix_fmt), "yuv420p").range == 2
+    assert target_tags(tags, layout_of("yuv444p"), "yuv420p").range == span
+    white = make_frame(pix_fmt, 64, 64, time_base=BASE)
+    white.planes[0][...] = (1 << white.layout.depth) - 1
+    source = replace(info, tags=tags, pix_fmt=pix_fmt)
+    encoder = replace(settings("libx264", qp="0"), pix_fmt="yuv420p")
+    made = from_video_frame(decode(write_segment(tmp_path / "a", source, [white], encoder))[0])
+    assert made.tags.range == 2 and (made.planes[0] >= 254).all()
 
 
 def test_limited_video_becomes_full_range_in_mjpeg(tmp_path: Path, info: MediaInfo) -> None:

@@ -56,6 +56,21 @@ class Cut(SpmcUpscaler):
         return super().look(luma, cut=cut)
 
 
+def test_the_first_view_alone_decides_where_scenes_begin() -> None:
+    told: list[list[bool | None]] = []
+
+    class Listening(SpmcUpscaler):
+        def look(self, luma, *, cut=None):  # type: ignore[no-untyped-def]
+            told[-1].append(cut)
+            return super().look(luma, cut=len(told) == 3 if cut is None else cut)
+
+    ensemble = Ensemble(Listening(tiny_model(), frames=3), 4)
+    for value in (0.3, 0.4, 0.5, 0.6):
+        told.append([])
+        ensemble.fuse(ensemble.look(flat(value)))
+    assert told == [[None, index == 2, index == 2, index == 2] for index in range(4)]
+
+
 def test_other_numbers_of_views_are_refused() -> None:
     with pytest.raises(ValueError, match="not 9"):
         Ensemble(SpmcUpscaler(tiny_model()), 9)

@@ -101,6 +101,47 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         open_session(path)
 
 
+@pytest.mark.parametrize(
+    ("device", "reason", "error", "words"),
+    [
+        (CPU, "Failed to allocate memory", OutOfMemoryError, "cpu has too little memory"),
+        (Device("cuda", 1), "out of memory", OutOfMemoryError, "cuda:1 has too little memory"),
+        (Device("cuda", 1), "no kernel image", DeviceError, "does not start on cuda:1"),
+        (CPU, "Protobuf parsing failed", ModelError, "is damaged or no ONNX file"),
+    ],
+)
+def test_why_a_graph_does_not_open_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+    device: Device,
+    reason: str,
+    error: type[Exception],
+    words: str,
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise module.ort_errors.Fail(reason)
+
+    monkeypatch.setattr(module, "_create", fail)
+    with pytest.raises(error, match=words):
+        open_session(COMPOSE, device)
+
+
+def test_as_many_threads_as_asked_for_or_as_there_are_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda process: {1, 4, 5}, raising=False)
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 64)
+    for asked, threads in ((1, 1), (2, 2), (0, 3)):
+        opened = open_session(COMPOSE, CPU, threads=asked)._session
+        assert opened.get_session_options().intra_op_num_threads == threads
+
+
+def test_arrays_need_not_lie_in_one_piece() -> None:
+    session = open_session(COMPOSE, CPU, threads=1)
+    wide = np.random.default_rng(0).random((1, 2, 6, 10), np.float32)
+    found = session.run({"first": wide[..., ::2, 1::2], "second": wide[..., ::2, 1::2]})
+    np.testing.assert_allclose(found["flow"], 2 * wide[..., ::2, 1::2], rtol=1e-6)
+
+
 def test_a_failing_graph_is_named() -> None:
     session = open_session(COMPOSE, CPU, threads=1)
     wrong = {"first": np.zeros((1, 2, 4, 4), np.float32)}

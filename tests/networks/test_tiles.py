@@ -110,6 +110,13 @@ def test_coarse_outputs_take_less_between_runs(steps: int, kind: type) -> None:
     assert seen == {np.dtype(np.float32)}
 
 
+def test_what_bytes_cannot_hold_stays_at_their_ends() -> None:
+    values = np.linspace(-5, 5, 90 * 124, dtype=np.float32).reshape(1, 1, 90, 124)
+    tiles = plan_tiles(90, 124, 60, CARD)
+    found = run_tiled(lambda inputs: inputs, {"flow": values}, tiles, coarse={"flow": 64})["flow"]
+    np.testing.assert_array_equal(found, np.clip(np.rint(64 * values), -128, 127))
+
+
 def test_frames_apart_are_run_one_by_one_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "array_of", lambda value: value)
     plane = np.random.default_rng(0).random((2, 1, 90, 124), np.float32)

@@ -51,8 +51,6 @@ class Still:
     """Orientation already applied and reset."""
     icc: bytes | None
     dpi: tuple[float, float] | None
-    turned: bool
-    """Whether the orientation tag asked for a turn, which the pixels now have."""
     xmp: bytes | None = None
     comment: bytes | None = None
     """A JPEG's."""
@@ -120,7 +118,7 @@ def read_still(path: Path) -> Still:
             dpi = image.info.get("dpi")
             if kind == "TIFF" and _RESOLUTION not in exif:
                 dpi = None  # Pillow says 1 for none
-            turned = exif.pop(ORIENTATION, 1) != 1
+            exif.pop(ORIENTATION, None)
             if kind == "TIFF":
                 forget_layout(exif)
                 exif.pop(XMP, None)
@@ -131,7 +129,6 @@ def read_still(path: Path) -> Still:
                 exif=exif,
                 icc=image.info.get("icc_profile"),
                 dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
-                turned=turned,
                 xmp=own_xmp(xmp),
                 comment=image.info.get("comment") if kind in ("JPEG", "MPO") else None,
                 text=text,
