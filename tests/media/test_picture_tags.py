@@ -14,7 +14,7 @@ from vsrcli import UpscaleOptions, upscale
 from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames
-from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags
+from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags, without_room
 from vsrcli.media.picture_text import own_xmp
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
@@ -164,6 +164,25 @@ def test_a_png_keeps_its_texts_and_others_say_they_cannot(tmp_path: Path) -> Non
     assert not any("texts" in note for note in notes)
     upscale(tmp_path / "in.png", tmp_path / "out.jpg", CPU, note=notes.append)
     assert any("only a PNG keeps the texts" in note for note in notes)
+
+
+def test_a_jpeg_keeps_its_iptc_and_others_say_they_cannot(tmp_path: Path) -> None:
+    words, notes = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\0", []
+    data = photo(tmp_path / "plain.jpg").read_bytes()
+    segment = b"\xff\xed" + (len(words) + 2).to_bytes(2, "big") + words
+    (tmp_path / "in.jpg").write_bytes(data[:2] + segment + data[2:])
+    upscale(tmp_path / "in.jpg", tmp_path / "out.jpg", CPU, note=notes.append)
+    assert segment in (tmp_path / "out.jpg").read_bytes()
+    assert not any("IPTC" in note for note in notes)
+    upscale(tmp_path / "in.jpg", tmp_path / "out.png", CPU, note=notes.append)
+    assert any("in.jpg: only a JPEG keeps the IPTC" in note for note in notes)
+
+
+def test_words_that_are_too_long_for_a_jpeg_are_told() -> None:
+    long, short = PictureTags(exif=b"x" * 70_000, xmp=b"x" * 70_000), PictureTags(exif=b"x")
+    assert ["EXIF" in line for line in without_room(long, "mjpeg")] == [True, False]
+    assert without_room(long, "png") == without_room(short, "mjpeg") == []
+    assert len(with_tags(b"\xff\xd8\xff\xd9", "mjpeg", long, colour=True)) == 4
 
 
 def test_xmp_about_other_parts_of_a_file_is_not_carried_on() -> None:
