@@ -103,6 +103,20 @@ def test_standard_streams_that_are_none_end_in_one_sentence(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    "arguments", [("psnr", "clip.mp4", "clip.mp4"), ("degrade", "clip.mp4", "out.mp4")]
+)
+def test_a_closed_stdout_is_seen_before_the_work(
+    make_clip: MakeClip, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    make_clip(frames=1)
+    result = typed(tmp_path, ">&-", *arguments)
+    assert result.returncode == ExitStatus.OUTPUT
+    assert result.stderr.startswith("vsr: error: standard output: is closed")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 @pytest.mark.parametrize("more", [TO_JSON, PLAN])
 def test_nobody_reads_the_result(
     make_clip: MakeClip, tmp_path: Path, more: tuple[str, ...]

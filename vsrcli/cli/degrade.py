@@ -14,7 +14,7 @@ from vsrcli.cli.options import (
     TracebackOption,
     VerboseOption,
 )
-from vsrcli.console import note, print_json, print_result, progress_bar
+from vsrcli.console import check_stdout, note, print_json, print_result, progress_bar
 from vsrcli.errors import ExitStatus
 
 
@@ -44,6 +44,8 @@ def degrade_command(
     """
     from vsrcli.degrade import DegradeOptions, degrade
 
+    if not quiet:
+        check_stdout()
     options = DegradeOptions(
         kind=kind,
         scale=scale,

@@ -15,7 +15,7 @@ from vsrcli.cli.options import (
     TracebackOption,
     VerboseOption,
 )
-from vsrcli.console import note, print_json, print_result, progress_bar
+from vsrcli.console import check_stdout, note, print_json, print_result, progress_bar
 from vsrcli.errors import CheckError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def psnr_command(
 
     Frames are paired by number, whatever their timestamps.
     """
+    check_stdout()
     for path in filter(None, (csv, plot)):
         _check_file(path, [reference, *(outputs or []), *filter(None, [baseline])], overwrite)
     if csv is not None and plot is not None and csv.resolve() == plot.resolve():
