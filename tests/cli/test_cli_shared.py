@@ -138,7 +138,8 @@ def typed(
 ) -> subprocess.CompletedProcess[str]:
     """`vsr COMMAND` in FOLDER by a shell that redirects its STREAMS, which are then buffered."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    python = [sys.executable, "-m", "vsrcli", command, *arguments, "--model", str(TINY)]
+    model = ["--model", str(TINY)] if command == "upscale" else []
+    python = [sys.executable, "-m", "vsrcli", command, *arguments, *model]
     return subprocess.run(
         ["sh", "-c", f'"$@" {streams}', "sh", *python],
         cwd=folder,
