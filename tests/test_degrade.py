@@ -390,6 +390,16 @@ def test_pictures_of_turned_video_are_upright(make_clip: MakeClip, tmp_path: Pat
     assert notes == ["audio stream 1 (aac): only frames are written"] == list(result.dropped)
 
 
+def test_the_matrix_of_vp8_with_alpha_is_seen_to_be_kept(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source = make_clip("a.webm", codec="libvpx-vp9", pix_fmt="yuva420p", frames=3)
+    notes: list[str] = []
+    degrade(source, tmp_path / "b.webm", DegradeOptions(codec="libvpx"), note=notes.append)
+    assert probe(tmp_path / "b.webm").tags.matrix == 6  # BT.601, which VP8 alone has
+    assert not any("did not keep" in note for note in notes)
+
+
 def photo(path: Path, orientation: int = 1, size: tuple[int, int] = (64, 48)) -> Path:
     """A picture that shows the same whatever the ORIENTATION it is held in."""
     y, x = np.mgrid[: size[1], : size[0]]

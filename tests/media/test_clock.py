@@ -111,6 +111,15 @@ def test_one_stream_may_pause_while_another_goes_on(index: int) -> None:
     assert [pictures, sounds] == wanted and not clock.jumps
 
 
+@pytest.mark.parametrize("heard", [0, 1])
+def test_pictures_that_are_alone_may_be_shown_for_long(heard: int) -> None:
+    """Without sound, and with sound that ended long before."""
+    times = [*evenly(0, FRAME, 250), *evenly(60 * 90_000, FRAME, 25)]
+    given = [*(each for each in both(0) if each.stream_index == 1 and heard), *map(picture, times)]
+    pictures, sounds, clock = joined(given)
+    assert pictures == times and len(sounds) == 46 * heard and not clock.jumps
+
+
 def test_a_gap_that_is_no_jump_stays() -> None:
     pictures, sounds, clock = joined([*both(0), *both(9 * 90_000)])
     assert pictures == evenly(0, FRAME, 25) + evenly(9 * 90_000, FRAME, 25)

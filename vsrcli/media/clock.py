@@ -15,6 +15,8 @@ _BACK = 0.5
 """Seconds a decoding time may lie before it is due: no stream runs backwards but by damage."""
 _AHEAD = 10
 """Seconds it may lie behind all that came before it, as with FFmpeg's -dts_delta_threshold."""
+_BESIDE = 3
+"""Seconds between streams that go on side by side."""
 _APART = 2
 """Seconds between decoding and showing a picture: beyond that one of the times is damaged."""
 _MOST_HELD = 500
@@ -52,8 +54,8 @@ class Clock:
     All streams are moved by the same amount, so that they stay in sync. What is found depends on
     the packets of all streams alone: whoever reads all of a file finds the same. Formats whose
     clock may not jump (FFmpeg: AVFMT_TS_DISCONT; it may in MPEG-TS, MPEG-PS and Ogg) stay as they
-    are, and so does a pause of one stream while others go on. A time that damage has taken far off
-    the other one of its packet is taken away.
+    are, and so does a pause of one stream that is alone or while others go on. A time that damage
+    has taken far off the other one of its packet is taken away.
     """
 
     jumps: list[Jump]
@@ -185,7 +187,10 @@ class Clock:
         """Whether a time on the one clock cannot be the next of a stream."""
         if time - place.due < -_BACK:
             return True
-        return all(time - other.due > _AHEAD for other in self._places.values())
+        # A picture may be shown for long: without another stream that has come as far, it is.
+        others = (other for other in self._places.values() if other is not place)
+        beside = any(abs(other.due - place.due) <= _BESIDE for other in others)
+        return beside and all(time - each.due > _AHEAD for each in self._places.values())
 
     def _count(self, place: _Place, part: int, time: float) -> None:
         if part == place.left:

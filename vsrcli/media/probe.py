@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from .formats import PixelLayout, layout_of
 from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
 from .picture_tags import read_tags
-from .planes import ColourTags, tags_of
-from .sources import Source, find_source, main_video, opened
+from .planes import UNSPECIFIED, ColourTags, tags_of
+from .sources import Source, find_source, has_alpha_beside, main_video, opened
 from .stills import first_frame
 
 DEFAULT_RATE = Fraction(25)
@@ -162,7 +162,7 @@ def _describe(
         start_pts=frame.pts,
         duration=duration,
         frames=_frame_count(container, stream, duration, rate),
-        tags=tags_of(frame, chroma_location),
+        tags=_tags(frame, stream, chroma_location),
         sar=_fraction(stream.sample_aspect_ratio),
         extras=_extras(frame, stream.codec_context.codec.canonical_name),
         display_matrix=matrix,
@@ -176,6 +176,27 @@ def _describe(
         sequence=False,
         opaque=container.format.name == "gif" and gif_opaque(source.path, frame),
     )
+
+
+def _tags(frame: av.VideoFrame, stream: VideoStream, chroma_location: int) -> ColourTags:
+    """The tags of a frame.
+
+    The decoders that read alpha beside pictures say nothing of a VP8's colours, the container does.
+    """
+    tags = tags_of(frame, chroma_location)
+    if not has_alpha_beside(stream):
+        return tags
+    own: Any = stream.codec_context
+    return replace(
+        tags,
+        matrix=_stated(tags.matrix, own.colorspace),
+        primaries=_stated(tags.primaries, own.color_primaries),
+        transfer=_stated(tags.transfer, own.color_trc),
+    )
+
+
+def _stated(tag: int, container: int) -> int:
+    return int(container) if tag == UNSPECIFIED and container else tag
 
 
 def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
