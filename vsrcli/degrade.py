@@ -10,12 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsrcli.degradation import Degradation, Kind
+from vsrcli.degrade_coding import encoder_settings
 from vsrcli.errors import InputError, UsageError
 from vsrcli.losses import missing_numbers
 from vsrcli.media.assemble import assemble, check_output
-from vsrcli.media.containers import muxer_of
-from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
-from vsrcli.media.formats import PixelLayout
+from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.picture_files import PictureNames, apart, check_pictures, picture_names
 from vsrcli.media.planes import Frame
@@ -30,17 +29,6 @@ from vsrcli.turning import Turning
 
 Progress = Callable[[int, int | None], None]
 Note = Callable[[str], None]
-
-CONTEST_CRF, CONTEST_PRESET = 21.0, "slow"
-_X26X = ("libx264", "libx264rgb", "libx265")
-_LOSSLESS: dict[str, tuple[tuple[str, str], ...]] = {
-    "ffv1": (),
-    "libx264": (("qp", "0"), ("preset", "medium")),
-    "libx264rgb": (("qp", "0"), ("preset", "medium")),
-    "libx265": (("x265-params", "lossless=1:log-level=none"),),
-    "libvpx-vp9": (("lossless", "1"),),
-}
-"""Options that make an encoder lossless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +241,7 @@ class _Read:
 def _into_video(work: _Work) -> DegradeResult:
     info, output, options = _keep_shape(work.info, work.reduction.size), work.output, work.options
     layout = info.layout
-    settings = _encoder_settings(output, options, layout)
+    settings = encoder_settings(output, options, layout)
     streams = plan_streams(info, output)
     for line in streams.notes:
         work.note(line)
@@ -329,37 +317,3 @@ def _note_size(info: MediaInfo, size: tuple[int, int], scale: float, note: Note)
             f"{info.width}x{info.height} at 1/{scale:g} is no whole size for {info.pix_fmt}: "
             f"reduced to {size[0]}x{size[1]}, rounded down"
         )
-
-
-def _encoder_settings(
-    output: Path, options: DegradeOptions, layout: PixelLayout
-) -> EncoderSettings:
-    """The encoder with the contest's options, or lossless unless a rate factor is given."""
-    codec = choose_codec(output, options.codec or _default_codec(output, options, layout))
-    check_crf(codec, options.crf)
-    chosen: dict[str, str] = {}
-    if options.kind != "contest" and options.crf is None:
-        if codec not in _LOSSLESS:
-            known = ", ".join(_LOSSLESS)
-            raise UsageError(
-                f"--codec {codec}: not known to be lossless; give --crf or use {known}"
-            )
-        chosen = dict(_LOSSLESS[codec])
-    elif codec in _X26X:
-        crf = CONTEST_CRF if options.crf is None else options.crf
-        chosen = {"preset": CONTEST_PRESET, "crf": f"{crf:g}"}
-    elif options.crf is not None:
-        chosen = {"crf": f"{options.crf:g}"}
-    if options.preset is not None:
-        chosen["preset"] = options.preset
-    return fit_container(EncoderSettings(codec, tuple(chosen.items())), output)
-
-
-def _default_codec(output: Path, options: DegradeOptions, layout: PixelLayout) -> str:
-    muxer = muxer_of(output)
-    lossless = options.kind != "contest" and options.crf is None
-    if lossless and muxer in ("matroska", "avi", "mov", "nut"):
-        return "ffv1"
-    if muxer == "webm":
-        return "libvpx-vp9"
-    return "libx264rgb" if lossless and layout.kind == "rgb" else "libx264"

@@ -133,9 +133,11 @@ def _score_frames(
     """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
     scores: list[FrameScore] = []
     compare: Callable[[Frame, Frame], FrameScore] | None = None
-    if not _held_alike(reference.info, output.info):
+    upright = not _held_alike(reference.info, output.info)
+    if upright:
         notes.append(f"{output.info.path}: held otherwise than its reference: both turned upright")
-    for number, (first, second) in enumerate(_pairs(reference, output, protocol)):
+    pairs = _pairs(reference, output, protocol, upright=upright)
+    for number, (first, second) in enumerate(pairs):
         if compare is None:
             compare = _comparison(first, second, kernel, protocol, notes, output.info.path)
         if number >= protocol.skip_ends:
@@ -209,13 +211,15 @@ def _turning(info: MediaInfo) -> Turning:
     return turning_for(info.display_matrix, info.layout) or Turning()
 
 
-def _pairs(reference: Reader, output: Reader, protocol: Protocol) -> Iterator[tuple[Frame, Frame]]:
-    """Frame i of the reference with frame i + offset of the output; upright if held otherwise.
+def _pairs(
+    reference: Reader, output: Reader, protocol: Protocol, *, upright: bool
+) -> Iterator[tuple[Frame, Frame]]:
+    """Frame i of the reference with frame i + offset of the output, as stored or UPRIGHT.
 
     Raises InputError when one clip ends before the other, unless told to stop there.
     """
     first, second = iter(reference), iter(output)
-    if not _held_alike(reference.info, output.info):
+    if upright:
         turnings = [_turning(reader.info) for reader in (reference, output)]
         first = (turned(frame, turnings[0]) for frame in first)
         second = (turned(frame, turnings[1]) for frame in second)

@@ -93,21 +93,10 @@ def read_still(path: Path) -> Still:
             exif, depth = read_exif(image), _depth(path, image)
             kind, damaged = image.format or "", exif is None
             exif = Image.Exif() if exif is None else exif
-            notes: tuple[str, ...] = ()
-            pixels: Samples
-            alpha: Samples | None
-            if depth == 16 and exif.get(_EXTRA_SAMPLES) in (1, (1,)):
-                raise InputError(
-                    f"{path}: its transparency is multiplied into its 16 bits; save it otherwise"
-                )
-            if depth == 16 and image.mode not in _SIXTEEN_BITS_GREY:
-                pixels, alpha = read_deep(path, exif.get(ORIENTATION, 1))
+            if depth == 16:
+                pixels, alpha, notes = _sixteen_bits(path, image, exif)
             else:
                 pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
-                if depth == 16 and kind == "TIFF" and exif.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-                    pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
-                if depth == 16 and "transparency" in image.info:
-                    notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
             xmp, text = read_words(path, image, TEXT + COLOUR)
             if (coded := _coded(text)) and coded[1] in _HDR:
                 raise InputError(
@@ -180,6 +169,24 @@ def _depth(path: Path, image: Image.Image) -> int:
         bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
         return int(max(bits) if isinstance(bits, tuple) else bits)
     return 16 if image.mode in _SIXTEEN_BITS_GREY else 8
+
+
+def _sixteen_bits(
+    path: Path, image: Image.Image, exif: Image.Exif
+) -> tuple[Samples, Samples | None, tuple[str, ...]]:
+    """Pixels [h, w, c], alpha and notes, upright, of a picture of 16 bits a sample."""
+    if exif.get(_EXTRA_SAMPLES) in (1, (1,)):
+        raise InputError(
+            f"{path}: its transparency is multiplied into its 16 bits; save it otherwise"
+        )
+    if image.mode not in _SIXTEEN_BITS_GREY:
+        return *read_deep(path, exif.get(ORIENTATION, 1)), ()
+    pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
+    if image.format == "TIFF" and exif.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
+    if "transparency" in image.info:
+        notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
+    return pixels, alpha, notes
 
 
 def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, ...]]:

@@ -1,0 +1,57 @@
+"""How `vsr degrade` codes a reduced video: as the contest does, or without loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vsrcli.errors import UsageError
+from vsrcli.media.containers import muxer_of
+from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
+from vsrcli.media.formats import PixelLayout
+
+if TYPE_CHECKING:
+    from vsrcli.degrade import DegradeOptions
+
+_CONTEST_CRF, _CONTEST_PRESET = 21.0, "slow"
+_X26X = ("libx264", "libx264rgb", "libx265")
+_LOSSLESS: dict[str, tuple[tuple[str, str], ...]] = {
+    "ffv1": (),
+    "libx264": (("qp", "0"), ("preset", "medium")),
+    "libx264rgb": (("qp", "0"), ("preset", "medium")),
+    "libx265": (("x265-params", "lossless=1:log-level=none"),),
+    "libvpx-vp9": (("lossless", "1"),),
+}
+"""Options that make an encoder lossless."""
+
+
+def encoder_settings(output: Path, options: DegradeOptions, layout: PixelLayout) -> EncoderSettings:
+    """The encoder with the contest's options, or lossless unless a rate factor is given."""
+    codec = choose_codec(output, options.codec or _default_codec(output, options, layout))
+    check_crf(codec, options.crf)
+    chosen: dict[str, str] = {}
+    if options.kind != "contest" and options.crf is None:
+        if codec not in _LOSSLESS:
+            known = ", ".join(_LOSSLESS)
+            raise UsageError(
+                f"--codec {codec}: not known to be lossless; give --crf or use {known}"
+            )
+        chosen = dict(_LOSSLESS[codec])
+    elif codec in _X26X:
+        crf = _CONTEST_CRF if options.crf is None else options.crf
+        chosen = {"preset": _CONTEST_PRESET, "crf": f"{crf:g}"}
+    elif options.crf is not None:
+        chosen = {"crf": f"{options.crf:g}"}
+    if options.preset is not None:
+        chosen["preset"] = options.preset
+    return fit_container(EncoderSettings(codec, tuple(chosen.items())), output)
+
+
+def _default_codec(output: Path, options: DegradeOptions, layout: PixelLayout) -> str:
+    muxer = muxer_of(output)
+    lossless = options.kind != "contest" and options.crf is None
+    if lossless and muxer in ("matroska", "avi", "mov", "nut"):
+        return "ffv1"
+    if muxer == "webm":
+        return "libvpx-vp9"
+    return "libx264rgb" if lossless and layout.kind == "rgb" else "libx264"
