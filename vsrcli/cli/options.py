@@ -60,5 +60,5 @@ OverwriteOption = Annotated[
 ]
 JsonOption = Annotated[
     bool,
-    typer.Option("--json", callback=_check_json, help="Print one JSON object on stdout."),
+    typer.Option("--json", callback=_check_json, help="Print one JSON document on stdout."),
 ]

@@ -36,7 +36,8 @@ _OPTIONS = {
 }
 # At quality 20, which is effort here, it takes a third of the time of the usual 75.
 _LOSSLESS_WEBP = {"lossless": "1", "quality": "20"}
-"""With loss it is always 4:2:0. So it has about three quarters of a PNG's bytes, 4 to 6 times those of 95."""
+"""With loss it is always 4:2:0. So it has about three quarters of a PNG's bytes, 4 to 6 times those
+of quality 95."""
 
 
 class ImageWriter:
