@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from .clips import ClipSpec, write_clip
+
+# A shell lets what it runs in the background ignore Ctrl-C, and so would the jobs of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class MakeClip(Protocol):
