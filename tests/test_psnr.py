@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.clips import make_frame
@@ -388,3 +389,15 @@ def test_what_some_frames_lack_has_no_figure() -> None:
     row = output_score("y", [frame_score(0, 30, 30, 0.9)], [frame_score(0, 30, None, None)])
     assert row.pooled("v") is None and row.mean("v") is None and row.ssim is None
     assert row.pooled("y") == pytest.approx(30) and row.clips[0].pooled("v") == pytest.approx(30)
+
+
+def test_a_tiff_in_tiles_is_refused(tmp_path: Path) -> None:
+    """FFmpeg takes tiles for rows: every sample would be somewhere else."""
+    picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    strips, tiles = tmp_path / "strips.tif", tmp_path / "tiles.tif"
+    tifffile.imwrite(strips, picture, photometric="rgb")
+    assert psnr(strips, strips).outputs[0].identical
+    for order in "<>":
+        tifffile.imwrite(tiles, picture, photometric="rgb", tile=(64, 64), byteorder=order)
+        with pytest.raises(InputError, match="is a TIFF in tiles"):
+            psnr(strips, tiles)
