@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 from PIL.TiffImagePlugin import IFDRational
@@ -1075,3 +1076,47 @@ def test_a_curve_does_not_believe_a_few_pixels() -> None:
     few = ToneCurve(1)
     few.learn(np.full((3, 5, 1), 0.8, np.float32), np.full((3, 5, 1), 0.5, np.float32))
     assert np.abs(few(levels) - 0.5).max() < 1e-6  # but there is nothing else
+
+
+@pytest.mark.parametrize(("suffix", "size"), [(".webp", (16, 16384)), (".jpg", (65501, 16))])
+def test_sizes_that_a_format_does_not_hold_are_refused_before_the_work(
+    tmp_path: Path, suffix: str, size: tuple[int, int]
+) -> None:
+    source = tmp_path / "face.png"
+    Image.new("RGB", size).save(source)
+    with pytest.raises(OutputError, match="pixels a side; use .png or .tif"):
+        plan(source, tmp_path / f"out{suffix}", options(box=(0, 0, 16, 16)))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("resolution", [(0, 0), (1, 0), (2**32 - 1, 1)])
+def test_a_resolution_that_can_be_none_is_no_obstacle(
+    tmp_path: Path, suffix: str, resolution: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x011A] = exif[0x011B] = IFDRational(*resolution)
+    exif[0x0128] = 2
+    source = save(tmp_path / "face.tif", noise(), exif=exif)
+    assert read_still(source).dpi is None
+    run(source, tmp_path / f"out{suffix}")
+    assert load(tmp_path / f"out{suffix}").shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize("peak", [255, 65535])
+def test_a_further_channel_that_is_no_transparency_is_left_out(tmp_path: Path, peak: int) -> None:
+    pixels = noise(4, peak)
+    source = tmp_path / "face.tif"
+    tifffile.imwrite(source, pixels, photometric="rgb", extrasamples=["unspecified"])
+    still = read_still(source)
+    assert still.alpha is None
+    np.testing.assert_array_equal(still.pixels, pixels[..., :3])
+    assert any("further channel" in note for note in still.notes)
+
+
+def test_sixteen_bits_in_tiles_are_refused_and_eight_read(tmp_path: Path) -> None:
+    source, pixels = tmp_path / "face.tif", noise()
+    tifffile.imwrite(source, pixels, photometric="rgb", tile=(64, 64))
+    np.testing.assert_array_equal(read_still(source).pixels, pixels)
+    tifffile.imwrite(source, noise(3, 65535), photometric="rgb", tile=(64, 64))
+    with pytest.raises(InputError, match="in tiles"):
+        read_still(source)

@@ -16,6 +16,8 @@ from vsrcli.portraits.pictures import FORMATS, Still
 _DEEP_FORMATS = ("PNG", "TIFF")
 CODECS = {"JPEG": "mjpeg", "PNG": "png", "WEBP": "libwebp"}
 """FFmpeg's names of formats whose words are put in after the pixels."""
+_MOST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+"""Pixels of width and height that these are written with."""
 _USUAL_GAMMA, _USUAL_PRIMARIES = 0.45455, 1
 """What a PNG says that means no more than sRGB; primaries by ITU-T H.273."""
 _MAKER_NOTE, _PHOTOSHOP = 0x927C, 34377
@@ -35,12 +37,15 @@ def format_of(path: Path) -> str:
 
 
 def check_holds(still: Still, path: Path) -> str:
-    """The format of PATH's suffix; OutputError if it cannot hold STILL's bits or transparency."""
+    """The format of PATH's suffix; OutputError if it cannot hold STILL's bits, alpha or size."""
     kind = format_of(path)
     if still.pixels.dtype == np.uint16 and kind not in _DEEP_FORMATS:
         raise OutputError(f"{path}: {kind} holds 8 bits, the picture has 16; use .png or .tif")
     if still.alpha is not None and kind == "JPEG":
         raise OutputError(f"{path}: JPEG has no transparency; use .png, .webp or .tif")
+    most = _MOST_SIDE.get(kind)
+    if most is not None and max(still.extent) > most:
+        raise OutputError(f"{path}: {kind} holds up to {most} pixels a side; use .png or .tif")
     return kind
 
 

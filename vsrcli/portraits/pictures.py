@@ -27,9 +27,13 @@ FORMATS = {
 """What is read and written, by suffix."""
 _RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
 _WHITE_IS_ZERO = 0
+_MOST_DPI = 65535
+"""What the head of a JPEG has room for."""
 _HDR = (16, 18)
 """Transfers of ITU-T H.273: PQ and HLG."""
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
+_NO_ALPHA = (0, (0,))
+"""What a TIFF says of a further channel, such as a saved selection, that is no transparency."""
 _PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
 """Modes that are unpacked, and to what."""
 
@@ -104,9 +108,9 @@ def read_still(path: Path) -> Still:
                     "save it as sRGB"
                 )
             notes += lost_words(image, xmp, damaged=damaged)
-            dpi = image.info.get("dpi")
-            if kind == "TIFF" and _RESOLUTION not in exif:
-                dpi = None  # Pillow says 1 for none
+            if kind == "TIFF" and exif.get(_EXTRA_SAMPLES) in _NO_ALPHA:
+                notes += ("its further channel, which is no transparency, is not kept",)
+            dpi = _resolution(image, exif)
             exif.pop(ORIENTATION, None)
             if kind == "TIFF":
                 forget_layout(exif)
@@ -117,7 +121,7 @@ def read_still(path: Path) -> Still:
                 format="JPEG" if kind == "MPO" else kind,
                 exif=exif,
                 icc=image.info.get("icc_profile"),
-                dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
+                dpi=dpi,
                 xmp=own_xmp(xmp),
                 comment=image.info.get("comment") if kind in ("JPEG", "MPO") else None,
                 text=text,
@@ -133,6 +137,16 @@ def read_still(path: Path) -> Still:
     except (OSError, SyntaxError, ValueError) as failure:
         raise InputError(f"{path}: cannot be read ({failure}); is it damaged?") from None
     return found
+
+
+def _resolution(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
+    """Dots per inch across and down; None if the file does not say, or says what none can be."""
+    dpi = image.info.get("dpi")
+    if dpi is None or (image.format == "TIFF" and _RESOLUTION not in exif):
+        return None  # of a TIFF Pillow says 1 for none
+    across, down = float(dpi[0]), float(dpi[1])
+    # Not a number where EXIF divides by zero.
+    return (across, down) if 0 < across <= _MOST_DPI and 0 < down <= _MOST_DPI else None
 
 
 def _coded(text: tuple[Chunk, ...]) -> bytes | None:
@@ -180,7 +194,9 @@ def _sixteen_bits(
             f"{path}: its transparency is multiplied into its 16 bits; save it otherwise"
         )
     if image.mode not in _SIXTEEN_BITS_GREY:
-        return *read_deep(path, exif.get(ORIENTATION, 1)), ()
+        pixels, alpha = read_deep(path, exif.get(ORIENTATION, 1))
+        # To FFmpeg any fourth channel is alpha.
+        return pixels, None if exif.get(_EXTRA_SAMPLES) in _NO_ALPHA else alpha, ()
     pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
     if image.format == "TIFF" and exif.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
