@@ -1120,3 +1120,58 @@ def test_sixteen_bits_in_tiles_are_refused_and_eight_read(tmp_path: Path) -> Non
     tifffile.imwrite(source, noise(3, 65535), photometric="rgb", tile=(64, 64))
     with pytest.raises(InputError, match="in tiles"):
         read_still(source)
+
+
+def exif_with(*entries: tuple[int, int, bytes]) -> bytes:
+    """EXIF of tags with type and four bytes, one value each."""
+    rows = [struct.pack("<HHI4s", tag, kind, 1, value) for tag, kind, value in entries]
+    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(rows))
+    return head + b"".join(rows) + b"\0" * 4
+
+
+@pytest.mark.parametrize(
+    "entry", [(MAKE, 11, b"no\0\0"), (0x0128, 2, b"no\0\0"), (0x011A, 2, b"no\0\0")]
+)
+def test_what_pillow_cannot_write_of_exif_is_no_obstacle(
+    tmp_path: Path, entry: tuple[int, int, bytes]
+) -> None:
+    source = tmp_path / "face.jpg"
+    turned = (ORIENTATION, 3, b"\6\0\0\0")
+    pixels = noise()
+    save(source, pixels, exif=exif_with(*sorted([turned, entry])))
+    assert read_still(source).extent == (WIDTH, HEIGHT)
+    run(source, tmp_path / "out.png")
+
+
+def test_a_damaged_second_picture_of_a_tiff_does_not_end_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    damaged = save(folder / "a.tif", noise())
+    save(folder / "b.png", noise())
+    data = bytearray(damaged.read_bytes())
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * count, len(data))  # a list without any size
+    damaged.write_bytes(data + struct.pack("<HHHIII", 1, 254, 4, 1, 0, 0))
+    result = unmakeup_folder(folder, tmp_path / "out", options(box=None, whole=True))
+    assert [Path(each.source).name for each in result.done] == ["b.png"]
+    assert [Path(each).name for each, _ in result.failed] == ["a.tif"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_exif_tells_the_size_of_the_upright_picture(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif.get_ifd(CAMERA).update({0xA002: WIDTH, 0xA003: HEIGHT})
+    run(save(tmp_path / "face.jpg", noise(), exif=exif), tmp_path / f"out{suffix}")
+    with Image.open(tmp_path / f"out{suffix}") as image:
+        camera = image.getexif().get_ifd(CAMERA)
+        assert (camera[0xA002], camera[0xA003]) == image.size == (HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("letter", ["n", "\u00fc"])
+def test_the_longest_names_are_written(tmp_path: Path, letter: str) -> None:
+    stem = letter * (250 // len(letter.encode()))
+    source = save(tmp_path / "face.png", noise())
+    run(source, tmp_path / f"{stem}.png")
+    assert len(list(tmp_path.iterdir())) == 2

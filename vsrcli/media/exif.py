@@ -50,6 +50,15 @@ def opened_picture(path: Path) -> Iterator[Image.Image]:
             yield image
 
 
+@contextlib.contextmanager
+def damage_told() -> Iterator[None]:
+    """Raise OSError for what Pillow raises else in the block, of some damaged files."""
+    try:
+        yield
+    except (struct.error, KeyError, TypeError, AttributeError) as failure:
+        raise OSError(str(failure)) from None
+
+
 def read_exif(image: Image.Image) -> Image.Exif | None:
     """Return the EXIF of an opened picture with its further lists; None if it is damaged.
 
@@ -64,7 +73,7 @@ def read_exif(image: Image.Image) -> Image.Exif | None:
         if CAMERA in exif and INTEROPERABILITY in exif.get_ifd(CAMERA):
             exif.get_ifd(INTEROPERABILITY)
         exif.tobytes()
-    except (struct.error, OSError, SyntaxError, ValueError, KeyError, TypeError):
+    except (struct.error, OSError, SyntaxError, ValueError, KeyError, TypeError, AttributeError):
         return None
     # Pillow may have failed on it before, when it opened the file, and say that there is nothing.
     return exif if len(exif) or len(image.info.get("exif") or b"") <= _EMPTY else None

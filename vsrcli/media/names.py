@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-_LONGEST = 255
+LONGEST = 255
 """Bytes in a name, on every common file system."""
 
 
@@ -17,11 +17,11 @@ def beside(path: Path, prefix: str, suffix: str) -> Path:
     suffix stays before `suffix`.
     """
     name = prefix + path.name + suffix
-    if len(os.fsencode(name)) <= _LONGEST:
+    if len(os.fsencode(name)) <= LONGEST:
         return path.with_name(name)
     own = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
     mark = "~" + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-    room = _LONGEST - len(os.fsencode(prefix + mark + own + suffix))
+    room = LONGEST - len(os.fsencode(prefix + mark + own + suffix))
     stem = os.fsencode(path.name)[:room].decode(errors="ignore")
     return path.with_name(prefix + stem + mark + own + suffix)
 

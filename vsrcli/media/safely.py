@@ -12,7 +12,10 @@ import av
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.names import beside, sync_folder
+from vsrcli.media.names import LONGEST, beside, sync_folder
+
+_RANDOM = 10
+"""Bytes that `tempfile` makes up in a name, and two points."""
 
 
 def is_one_of(path: Path, read: Iterable[Path]) -> bool:
@@ -76,7 +79,7 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=path.suffix, dir=target.parent
+            prefix=f".{_cut(path)}.", suffix=path.suffix, dir=target.parent
         )
         os.close(handle)
         temporary = Path(name)
@@ -92,6 +95,12 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
     except (OSError, ValueError) as failure:  # the latter of pictures that a format cannot hold
         reason = getattr(failure, "strerror", None) or str(failure)
         raise OutputError(f"{path}: cannot be written ({reason}); check the folder") from None
+
+
+def _cut(path: Path) -> str:
+    """PATH's stem, as long as there is room in a name for what a temporary file's has besides."""
+    room = LONGEST - len(os.fsencode(path.suffix)) - _RANDOM
+    return os.fsencode(path.stem)[: max(0, room)].decode(errors="ignore")
 
 
 @contextlib.contextmanager

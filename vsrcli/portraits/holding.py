@@ -24,6 +24,8 @@ _MAKER_NOTE, _PHOTOSHOP = 0x927C, 34377
 _DPI = (0x011A, 0x011B, 0x0128)
 """EXIF's resolution across and down, and its unit."""
 _INCH = 2
+_SIZE = (0xA002, 0xA003)
+"""EXIF's width and height of the picture."""
 _MOST_EXIF = 65533 - 64
 """Bytes of EXIF in a JPEG, but for the mark."""
 
@@ -75,10 +77,16 @@ def words_lost(still: Still, path: Path) -> list[str]:
 def exif_for(still: Still, kind: str) -> tuple[Image.Exif, str | None]:
     """A copy of STILL's EXIF as a file of KIND holds it, and what is left out of it, if anything.
 
-    A JPEG has room for 64 kB. A WebP has none for the resolution elsewhere.
+    The size it tells is that of the upright picture. A JPEG has room for 64 kB. A WebP has none for
+    the resolution elsewhere.
     """
     exif = Image.Exif()
     exif.load(still.exif.tobytes())
+    if CAMERA in exif:  # its list would be made by asking for it
+        camera, (height, width) = exif.get_ifd(CAMERA), still.extent
+        camera.update(
+            (tag, side) for tag, side in zip(_SIZE, (width, height), strict=True) if tag in camera
+        )
     if kind == "WEBP" and still.dpi is not None:
         for tag, value in zip(_DPI, (*still.dpi, _INCH), strict=True):
             exif.setdefault(tag, value)

@@ -8,10 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from vsrcli.errors import InputError
-from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
+from vsrcli.media.exif import (
+    ORIENTATION,
+    XMP,
+    damage_told,
+    forget_layout,
+    opened_picture,
+    read_exif,
+)
 from vsrcli.media.picture_tags import iptc_of, lost_words
 from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
 from vsrcli.portraits.deep import read_deep
@@ -26,6 +33,16 @@ FORMATS = {
 }
 """What is read and written, by suffix."""
 _RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation."""
 _WHITE_IS_ZERO = 0
 _MOST_DPI = 65535
 """What the head of a JPEG has room for."""
@@ -100,7 +117,7 @@ def read_still(path: Path) -> Still:
             if depth == 16:
                 pixels, alpha, notes = _sixteen_bits(path, image, exif)
             else:
-                pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
+                pixels, alpha, notes = _unpacked(_upright(image))
             xmp, text = read_words(path, image, TEXT + COLOUR)
             if (coded := _coded(text)) and coded[1] in _HDR:
                 raise InputError(
@@ -162,7 +179,9 @@ def _check(path: Path, image: Image.Image) -> None:
     if image.mode == "CMYK":
         raise InputError(f"{path}: CMYK, made for print; convert it to RGB first")
     # A phone's MPO is one photo with a depth map or gain map behind it.
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+    with damage_told():
+        pictures = getattr(image, "n_frames", 1)
+    if pictures > 1 and image.format != "MPO":
         raise InputError(
             f"{path}: more than one picture in it (animated, or pages); save one of them"
         )
@@ -197,12 +216,23 @@ def _sixteen_bits(
         pixels, alpha = read_deep(path, exif.get(ORIENTATION, 1))
         # To FFmpeg any fourth channel is alpha.
         return pixels, None if exif.get(_EXTRA_SAMPLES) in _NO_ALPHA else alpha, ()
-    pixels, alpha, notes = _unpacked(ImageOps.exif_transpose(image))
+    pixels, alpha, notes = _unpacked(_upright(image))
     if image.format == "TIFF" and exif.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         pixels = 65535 - pixels  # Pillow turns 8 bits round, but not 16
     if "transparency" in image.info:
         notes = ("its transparency is left out: no room for it beside 16 bits of grey",)
     return pixels, alpha, notes
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """IMAGE, turned as its EXIF says.
+
+    Pillow's `exif_transpose` writes the EXIF anew besides, which fails where it is damaged.
+    """
+    with damage_told():
+        image.load()  # Pillow turns a TIFF by that, and finds EXIF behind the pixels of a PNG
+        turn = _TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, ...]]:
