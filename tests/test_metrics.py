@@ -232,6 +232,31 @@ def test_grey_has_the_luma_of_video_of_any_matrix() -> None:
     assert result.psnr("y") == math.inf and result.psnr("u") is None
 
 
+@pytest.mark.parametrize("depth", [8, 10])
+def test_limited_grey_is_shown_with_its_black_and_white(depth: int) -> None:
+    bits = "" if depth == 8 else f"{depth}le"
+    luma = make_frame(f"yuv444p{bits}", 48, 32, tags=BT709)
+    neutral = np.full_like(luma.planes[0], 1 << (depth - 1))
+    video = replace(luma, planes=(luma.planes[0], neutral, neutral))
+    grey = replace(luma, planes=luma.planes[:1], layout=layout_of(f"gray{bits}"))
+    assert score(video, grey).psnr("rgb") == math.inf
+    black, white = (flat("gray", level, tags=BT709) for level in (16, 235))
+    shown = [RgbConverter()(frame).planes[0][0, 0] for frame in (black, white)]
+    assert shown == [0, 255]
+
+
+@pytest.mark.parametrize("depth", [10, 16])
+def test_grey_without_a_range_is_full(depth: int) -> None:
+    picture = flat("gray", 200)
+    deep = flat(f"gray{depth}le", round(200 * ((1 << depth) - 1) / 255))
+    assert score(picture, deep).psnr("y") > 20 * math.log10((1 << depth) / 0.5)  # type: ignore[operator]
+    video = flat("yuv420p", 188, 128, 128)  # the same gray in limited range
+    comparer = FrameComparer(video, picture)
+    result = comparer.compare(video, picture)
+    assert result.psnr("rgb") == result.psnr("y") == math.inf
+    assert any("output BT.601 full range" in note for note in comparer.notes)
+
+
 def test_rgb_needs_no_matrix_and_nothing_is_said_of_one() -> None:
     picture, video = make_frame("gbrp", 48, 32), make_frame("yuv444p", 48, 32, tags=BT709)
     (note,) = FrameComparer(picture, video).notes

@@ -335,6 +335,49 @@ def test_what_is_held_otherwise_is_compared_upright(tmp_path: Path, orientation:
     assert only(held, held).identical and not only(held, held).clips[0].notes
 
 
+def test_pictures_that_are_not_alike_are_compared_one_by_one(tmp_path: Path) -> None:
+    rng, errors = np.random.default_rng(0), []
+    shapes = {"a": (32, 48), "b": (40, 24, 3), "c": (24, 64, 3), "d": (32, 48, 3)}
+    for folder in ("hr", "sr", "lr"):
+        (tmp_path / folder).mkdir()
+    for strength, (name, shape) in enumerate(shapes.items(), start=2):
+        picture = rng.integers(50, 200, shape, np.uint8)
+        worse = picture + rng.integers(0, strength, shape, np.uint8)
+        Image.fromarray(picture).save(tmp_path / "hr" / f"{name}.png")
+        Image.fromarray(worse).save(tmp_path / "sr" / f"{name}_x4.png")
+        small = Image.fromarray(picture).resize((shape[1] // 4, shape[0] // 4))
+        small.save(tmp_path / "lr" / f"{name}.png")
+        errors.append(float(np.mean((worse.astype(float) - picture) ** 2)) / 255**2)
+    whole = psnr(
+        tmp_path / "hr",
+        tmp_path / "sr",
+        baseline=tmp_path / "lr",
+        protocol=Protocol(ssim=False),
+    )
+    result, bicubic, _ = whole.outputs
+    frames = result.clips[0].frames
+    assert [frame.psnr("rgb") for frame in frames] == pytest.approx(list(map(decibels, errors)))
+    assert result.psnr_mean == pytest.approx(np.mean(list(map(decibels, errors))))
+    assert [(frame.index, frame.output_index) for frame in frames] == [(n, n) for n in range(4)]
+    assert not any("scaled" in note for note in result.clips[0].notes)
+    alone = psnr(tmp_path / "hr/c.png", baseline=tmp_path / "lr/c.png").outputs[0]
+    assert bicubic.clips[0].frames[2].psnr("rgb") == alone.psnr_pooled
+    part = only(tmp_path / "hr", tmp_path / "sr", Protocol(skip_ends=1, max_frames=3, ssim=False))
+    assert [frame.index for frame in part.clips[0].frames] == [1]
+    with tarfile.open(tmp_path / "results.tar", "w") as tar:
+        tar.add(tmp_path / "sr", "sr")
+    packed = only(tmp_path / "hr", tmp_path / "results.tar", Protocol(ssim=False))
+    assert packed.psnr_pooled == result.psnr_pooled
+    (tmp_path / "sr" / "b_x4.png").unlink()
+    with pytest.raises(InputError, match="sr has 3 frames and its reference .*hr 4"):
+        only(tmp_path / "hr", tmp_path / "sr")
+    with pytest.raises(InputError, match=r"c_x4.png is 64x24 and its reference 24x40"):
+        only(tmp_path / "hr", tmp_path / "sr", Protocol(shortest=True))
+    (tmp_path / "sr" / "b_x4.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"b_x4.png"):
+        only(tmp_path / "hr", tmp_path / "sr")
+
+
 def test_a_lost_rotation_is_no_obstacle(make_clip: MakeClip) -> None:
     quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
     turned = make_clip("turned.mp4", frames=2, display_matrix=quarter)

@@ -16,7 +16,7 @@ from skimage.metrics import structural_similarity
 
 from vsrcli.errors import InputError
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
-from vsrcli.media.swscale import RgbConverter, RgbPicture
+from vsrcli.media.swscale import RgbConverter, RgbPicture, is_full
 
 Channel = Literal["rgb", "y", "yuv"]
 """What a headline figure is of; "yuv" pools all samples of the three planes."""
@@ -215,7 +215,7 @@ class FrameComparer:
             )
             return False
         matrices = _matrix_name(reference.tags), _matrix_name(output.tags)
-        ranges = tuple("full" if f.tags.range == 2 else "limited" for f in (reference, output))
+        ranges = tuple("full" if is_full(f) else "limited" for f in (reference, output))
         if ranges[0] == ranges[1] and (matrices[0] == matrices[1] or "gray" in kinds):
             return True
         self.notes.append(
@@ -285,5 +285,5 @@ class FrameComparer:
 def _deepened(frame: Frame, plane: Samples, depth: int) -> NDArray[np.float32]:
     """Samples on the scale of more bits: limited range by a shift, full range white to white."""
     low = frame.layout.depth
-    gain = ((1 << depth) - 1) / ((1 << low) - 1) if frame.tags.range == 2 else 1 << (depth - low)
+    gain = ((1 << depth) - 1) / ((1 << low) - 1) if is_full(frame) else 1 << (depth - low)
     return plane.astype(np.float32) * np.float32(gain)

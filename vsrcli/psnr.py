@@ -7,12 +7,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice, zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 from vsrcli.errors import InputError, UsageError
+from vsrcli.media.picture_files import are_alike
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import Kernel, PlanesResampler, chroma_location
+from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turning_for
 from vsrcli.metrics import FrameComparer, FrameScore
 from vsrcli.pairing import Clip, find_clips, is_collection, pair_clips
@@ -20,6 +23,7 @@ from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
 from vsrcli.turning import Turning
 
 Progress = Callable[[int, int | None], None]
+Item = TypeVar("Item")
 BASELINES: tuple[Kernel, ...] = ("bicubic", "lanczos")
 
 
@@ -33,7 +37,8 @@ def psnr(
     """Score `outputs` against `reference` and return one row for each.
 
     Each is a video, a folder or printf pattern of pictures, a folder of clips or a tar archive of
-    clips; several clips are paired by file name. `baseline` is the low-resolution clip (or folder
+    clips; several clips are paired by file name. Pictures that differ in size, turning or pixel
+    format are compared one by one, each as it is. `baseline` is the low-resolution clip (or folder
     of clips): upscaled to the reference's size by bicubic and by Lanczos-3 it adds two rows.
     `progress` is called with the frames done and, where known, the number of frames.
 
@@ -114,15 +119,53 @@ def _score_clip(
             return text
 
         try:
-            first, second = (stack.enter_context(Reader(path, note=notes.append)) for path in paths)
-            frames = _score_frames(first, second, kernel, protocol, notes, counter)
+            score = _score_pictures if _are_apart(paths) else _score_frames
+            frames = score(paths[0], paths[1], kernel, protocol, notes, counter)
         except InputError as failure:
             raise InputError(named(str(failure))) from failure
     found = tuple(dict.fromkeys(map(named, notes)))
     return ClipScore(reference.name, reference.label, output.label, tuple(frames), found)
 
 
+def _are_apart(paths: Sequence[Path]) -> bool:
+    """Whether both clips are pictures, and those of either are not alike."""
+    pictures = [find_source(path).pictures for path in paths]
+    return all(pictures) and not all(are_alike(each, lossless=True) for each in pictures)
+
+
+def _score_pictures(
+    reference: Path,
+    output: Path,
+    kernel: Kernel | None,
+    protocol: Protocol,
+    notes: list[str],
+    counter: _Counter,
+) -> list[FrameScore]:
+    """Score every pair of pictures by itself: brought to one form they would be others."""
+    first, second = (iter(enumerate(find_source(path).pictures)) for path in (reference, output))
+    pairs = list(_paired(first, second, protocol, reference, output))
+    alone = replace(protocol, offset=0, skip_ends=0, max_frames=1)
+    scores = []
+    for (number, a), (other, b) in pairs[protocol.skip_ends : len(pairs) - protocol.skip_ends]:
+        (score,) = _score_frames(a, b, kernel, alone, notes, counter)
+        scores.append(replace(score, index=number, output_index=other))
+    return _left(scores, reference, output)
+
+
 def _score_frames(
+    reference: Path,
+    output: Path,
+    kernel: Kernel | None,
+    protocol: Protocol,
+    notes: list[str],
+    counter: _Counter,
+) -> list[FrameScore]:
+    """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
+    with Reader(reference, note=notes.append) as first, Reader(output, note=notes.append) as second:
+        return _score_read(first, second, kernel, protocol, notes, counter)
+
+
+def _score_read(
     reference: Reader,
     output: Reader,
     kernel: Kernel | None,
@@ -130,7 +173,6 @@ def _score_frames(
     notes: list[str],
     counter: _Counter,
 ) -> list[FrameScore]:
-    """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
     scores: list[FrameScore] = []
     compare: Callable[[Frame, Frame], FrameScore] | None = None
     upright = not _held_alike(reference.info, output.info)
@@ -144,9 +186,14 @@ def _score_frames(
             scores.append(compare(first, second))
         counter()
     del scores[max(0, len(scores) - protocol.skip_ends) :]
+    return _left(scores, reference.info.path, output.info.path)
+
+
+def _left(scores: list[FrameScore], reference: Path, output: Path) -> list[FrameScore]:
+    """The scores. Raises InputError if there are none."""
     if not scores:
         raise InputError(
-            f"no frame of {output.info.path} is left to compare with {reference.info.path}: "
+            f"no frame of {output} is left to compare with {reference}: "
             "mind --offset and --skip-ends"
         )
     return scores
@@ -214,15 +261,22 @@ def _turning(info: MediaInfo) -> Turning:
 def _pairs(
     reference: Reader, output: Reader, protocol: Protocol, *, upright: bool
 ) -> Iterator[tuple[Frame, Frame]]:
-    """Frame i of the reference with frame i + offset of the output, as stored or UPRIGHT.
-
-    Raises InputError when one clip ends before the other, unless told to stop there.
-    """
+    """Frame i of the reference with frame i + offset of the output, as stored or UPRIGHT."""
     first, second = iter(reference), iter(output)
     if upright:
         turnings = [_turning(reader.info) for reader in (reference, output)]
         first = (turned(frame, turnings[0]) for frame in first)
         second = (turned(frame, turnings[1]) for frame in second)
+    return _paired(first, second, protocol, reference.info.path, output.info.path)
+
+
+def _paired(
+    first: Iterator[Item], second: Iterator[Item], protocol: Protocol, reference: Path, output: Path
+) -> Iterator[tuple[Item, Item]]:
+    """Item i of the first with item i + offset of the second.
+
+    Raises InputError when one ends before the other, unless told to stop there.
+    """
     skipped = [
         sum(1 for _ in islice(frames, max(0, count)))
         for frames, count in ((first, -protocol.offset), (second, protocol.offset))
@@ -238,8 +292,8 @@ def _pairs(
             frames[0 if b is None else 1] += rest
             offset = f" and --offset is {protocol.offset}" if protocol.offset else ""
             raise InputError(
-                f"{output.info.path} has {frames[1]} frames and its reference "
-                f"{reference.info.path} {frames[0]}{offset}: "
+                f"{output} has {frames[1]} frames and its reference "
+                f"{reference} {frames[0]}{offset}: "
                 "pass --offset if it starts later or --shortest to ignore the rest"
             )
         yield a, b

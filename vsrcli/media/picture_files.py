@@ -116,12 +116,17 @@ def apart(
     if names is None or not names.kept or not source.is_dir():
         return []
     pictures, folder = find_source(source).pictures, names.folder
-    forms = {form if lossless else form[:-1] for each in pictures if (form := _form(each))}
-    if len(forms) < 2:
+    if are_alike(pictures, lossless=lossless):
         return []
     return [
         (each, folder / f"{each.stem}{kept_ending(each, lossless=lossless)}") for each in pictures
     ]
+
+
+def are_alike(pictures: Iterable[Path], *, lossless: bool = False) -> bool:
+    """Whether `pictures` may be frames of one video, see `apart`."""
+    forms = {form if lossless else form[:-1] for each in pictures if (form := _form(each))}
+    return len(forms) < 2
 
 
 @cache

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
+import numpy as np
 from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vsrcli.errors import InputError
-from vsrcli.media.formats import PixelLayout
-from vsrcli.media.planes import ColourTags, Frame, Plane, from_video_frame, to_video_frame
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.planes import (
+    FULL_RANGE,
+    UNSPECIFIED,
+    ColourTags,
+    Frame,
+    Plane,
+    from_video_frame,
+    to_video_frame,
+)
 
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
@@ -62,7 +71,8 @@ class RgbConverter:
     """Converts frames to RGB of the same size and depth.
 
     Y'CbCr goes through swscale at its best quality (bicubic chroma, accurate rounding), with the
-    matrix and range of the frame's tags; untagged video is BT.601 limited, as for ffmpeg.
+    matrix and range of the frame's tags; untagged video is BT.601 limited, as for ffmpeg, and
+    untagged gray full.
     """
 
     def __init__(self) -> None:
@@ -74,6 +84,9 @@ class RgbConverter:
         if frame.layout.kind == "rgb":
             green, blue, red = frame.planes[:3]
             return RgbPicture((red, green, blue), (1 << depth) - 1)
+        gray = frame.layout.kind == "gray" and is_full(frame)
+        if frame.layout.kind == "gray" and not gray:
+            frame = _coloured(frame)
         target = "gbrp" if depth == 8 else f"gbrp{depth}le"
         try:
             converted = self._reformatter.reformat(
@@ -85,7 +98,21 @@ class RgbConverter:
                 "cannot be converted to RGB; compare --channel y"
             ) from failure
         green, blue, red = from_video_frame(converted).planes[:3]
-        # swscale's white is 255 shifted left, not all ones; its gray is copied as it is.
-        gray = frame.layout.kind == "gray"
+        # swscale's white is 255 shifted left, not all ones; full-range gray is copied as it is.
         white = (1 << depth) - 1 if gray else 255 << (depth - 8)
         return RgbPicture((red, green, blue), white)
+
+
+def is_full(frame: Frame) -> bool:
+    """Whether samples are full range. Where nothing says so, gray and RGB are, Y'CbCr is not."""
+    return frame.tags.range == FULL_RANGE or not (frame.tags.range or frame.layout.kind == "yuv")
+
+
+def _coloured(frame: Frame) -> Frame:
+    """Gray as Y'CbCr without colour: swscale takes all gray for full range."""
+    depth = frame.layout.depth
+    layout = layout_of("yuv444p" if depth == 8 else f"yuv444p{depth}le")
+    middle = np.full_like(frame.planes[0], 1 << (depth - 1))
+    # The matrix is no matter to gray, and a PNG's, which is that of RGB, could not be converted.
+    tags = replace(frame.tags, matrix=UNSPECIFIED)
+    return replace(frame, planes=(frame.planes[0], middle, middle), layout=layout, tags=tags)
