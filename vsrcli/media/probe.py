@@ -25,6 +25,7 @@ from .picture_tags import read_tags
 from .planes import UNSPECIFIED, ColourTags, tags_of
 from .sources import Source, find_source, has_alpha_beside, main_video, opened
 from .stills import first_frame
+from .tags import stream_title
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of what does not say its own, pictures above all, as FFmpeg assumes."""
@@ -333,7 +334,7 @@ def _stream_info(stream: Any) -> StreamInfo:
         type=stream.type if known else "data",
         codec=codec or "unknown",
         language=stream.language,
-        title=stream.metadata.get("title"),
+        title=stream_title(stream.metadata),
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
     )
 
