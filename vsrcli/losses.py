@@ -49,6 +49,9 @@ def lost_streams(info: MediaInfo, streams: StreamPlan, output: Path) -> Iterator
         if extra in IN_FRAMES:
             line = f"{EXTRAS[extra]} cannot be kept"
             yield Loss(line, f"{output}: {line}; leave out --strict")
+    if info.crop is not None:
+        line = f"what players cut off is left out ({info.crop})"
+        yield Loss(line, f"{output}: {line}; leave out --strict")
 
 
 def lost_in_frames(

@@ -291,6 +291,26 @@ def test_order_of_streams_and_dispositions(make_clip: MakeClip, tmp_path: Path) 
         assert container.streams[2].metadata["title"] == "Kommentar"
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+def test_the_title_of_a_stream_of_mp4_is_kept(
+    make_clip: MakeClip, tmp_path: Path, suffix: str
+) -> None:
+    titled = tmp_path / "titled.mp4"
+    with av.open(str(make_clip(audio=("aac",)))) as source, av.open(str(titled), "w") as output:
+        made: list[Any] = [output.add_stream_from_template(s, opaque=True) for s in source.streams]
+        made[1].metadata["title"] = "Commentary"
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = made[packet.stream_index]
+                output.mux(packet)
+    assert probe(titled).streams[1].title == "Commentary"
+    path = remake(probe(titled), tmp_path / f"o.{suffix}", settings("libx264"))
+    assert probe(path).streams[1].title == "Commentary"
+    if suffix == "mkv":
+        with av.open(str(path)) as container:
+            assert container.streams[1].metadata["title"] == "Commentary"
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_a_mirrored_display_matrix(make_clip: MakeClip, tmp_path: Path, suffix: str) -> None:
     info = probe(make_clip(f"in.{suffix}", display_matrix=FLIPPED if suffix == "mp4" else TURNED))

@@ -1,4 +1,5 @@
 import csv
+import struct
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -504,6 +505,49 @@ REFUSED = {
     "sample_mpegh_bl_configchange_cont",
 }
 """Encrypted; damaged from the first packet; without a picture; without a video codec."""
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "gray"])
+@pytest.mark.parametrize("edges", [(6, 2, 4, 8), (3, 0, 1, 0)])
+def test_what_the_container_has_players_cut_off_is_left_out(
+    make_clip: MakeClip, pix_fmt: str, edges: tuple[int, int, int, int]
+) -> None:
+    path = make_clip(size=(64, 48), frames=3, pix_fmt=pix_fmt)
+    whole, _, _ = read(path)
+    left, right, top, bottom = edges
+    width, height = 64 - left - right, 48 - top - bottom
+    with_clean_aperture(path, edges, (64, 48))
+    found, reader, _ = read(path)
+    assert (reader.info.width, reader.info.height) == (width, height)
+    assert len(found) == len(whole)
+    for frame, full in zip(found, whole, strict=True):
+        across, down = full.layout.log2_chroma
+        assert np.array_equal(frame.planes[0], full.planes[0][top:, left:][:height, :width])
+        for plane, other in zip(frame.planes[1:], full.planes[1:], strict=True):
+            rows, columns = -(-height >> down), -(-width >> across)
+            part = other[top >> down :, left >> across :][:rows, :columns]
+            assert np.array_equal(plane, part)
+
+
+def with_clean_aperture(
+    path: Path, edges: tuple[int, int, int, int], size: tuple[int, int]
+) -> None:
+    """Write a clap box (ISO/IEC 14496-12, 12.1.4) into an MP4 of H.264 that has no sound."""
+    left, right, top, bottom = edges
+    width, height = size[0] - left - right, size[1] - top - bottom
+    # How far the centre of what is shown lies beside that of the picture, in halves.
+    box = struct.pack(
+        ">I4sIIIIiIiI", 40, b"clap", width, 1, height, 1, left - right, 2, top - bottom, 2
+    )
+    data = path.read_bytes()
+    assert data.index(b"mdat") < data.index(b"moov")  # else the offsets of the packets were wrong
+    place = data.index(b"avcC") - 4
+    data = data[:place] + box + data[place:]
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        at = data.index(name, data.index(b"stsd" if name == b"avc1" else b"moov")) - 4
+        grown = int.from_bytes(data[at : at + 4], "big") + len(box)
+        data = data[:at] + grown.to_bytes(4, "big") + data[at + 4 :]
+    path.write_bytes(data)
 
 
 def test_texture_moves_by_its_velocity() -> None:

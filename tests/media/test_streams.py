@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -60,6 +61,27 @@ def test_every_container_keeps_what_it_can(
 ) -> None:
     plan = plan_streams(probe(matroska), Path(f"out.{suffix}"))
     assert fates(plan) == (kept.split(), converted.split(), dropped.split())
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "fate"),
+    [
+        ("truehd", "ts", "truehd>aac"),
+        ("truehd", "m2ts", "truehd"),
+        ("eac3", "avi", "eac3>aac"),
+        ("eac3", "ts", "eac3"),
+        ("dts", "avi", "dts>aac"),
+        ("vorbis", "avi", "vorbis>aac"),
+    ],
+)
+def test_sound_that_would_be_misread_is_converted(
+    make_clip: MakeClip, codec: str, suffix: str, fate: str
+) -> None:
+    info = probe(make_clip("in.mkv", audio=("eac3",)))  # PyAV has no encoder for some of them
+    video, sound = info.streams
+    info = replace(info, streams=(video, replace(sound, codec=codec)))
+    kept, converted, _ = fates(plan_streams(info, Path(f"out.{suffix}")))
+    assert [*kept, *converted] == [fate]
 
 
 def test_every_loss_is_one_line(matroska: Path) -> None:

@@ -51,6 +51,11 @@ TRANSPORT_STREAM = frozenset(
         *("dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle", "klv", "timed_id3", "scte_35"),
     }
 )
+MISREAD = {
+    ".ts": frozenset({"truehd"}),  # it has a type of stream on Blu-ray alone
+    ".avi": frozenset({"dts", "eac3", "vorbis"}),  # the length of their packets is not known
+}
+"""Sound that a kind of file is written with, but not read: as another coding, or at wrong times."""
 
 METADATA: dict[str, Any] = (
     {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}

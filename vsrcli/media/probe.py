@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from .cropping import Crop, crop_in
 from .exif import display_matrix
 from .formats import PixelLayout, layout_of
 from .length import own_duration
@@ -24,6 +25,7 @@ from .picture_tags import read_tags
 from .planes import UNSPECIFIED, ColourTags, tags_of
 from .sources import Source, find_source, has_alpha_beside, main_video, opened
 from .stills import first_frame
+from .tags import stream_title
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of what does not say its own, pictures above all, as FFmpeg assumes."""
@@ -73,7 +75,7 @@ class MediaInfo:
     codec: str
     width: int
     height: int
-    """Of the first decoded frame, in pixels, before rotation."""
+    """Of the first decoded frame, in pixels, as far as it is shown, before rotation."""
     pix_fmt: str
     """Of the first decoded frame, as the decoder gives it."""
     depth: int
@@ -109,6 +111,8 @@ class MediaInfo:
     """Whether the frames are picture files."""
     opaque: bool = False
     """Whether alpha, which the pixel format has, is known to be full everywhere."""
+    crop: Crop | None = None
+    """What the container has players cut off the decoded frames."""
 
     @property
     def layout(self) -> PixelLayout:
@@ -133,9 +137,9 @@ def probe(path: str | Path, *, rate: Fraction | None = None) -> MediaInfo:
         return _probe_pictures(source, rate or DEFAULT_RATE)
     with opened(source.path) as container:
         stream = main_video(container, source.name)
-        chroma_location = _chroma_location(container, stream.index)
+        description = _description(container, stream.index)
         frame = first_frame(container, stream, source.name)
-        return _describe(source, container, stream, frame, chroma_location)
+        return _describe(source, container, stream, frame, description)
 
 
 def _describe(
@@ -143,18 +147,20 @@ def _describe(
     container: InputContainer,
     stream: VideoStream,
     frame: av.VideoFrame,
-    chroma_location: int,
+    description: str,
 ) -> MediaInfo:
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
     duration = _duration(container, stream)
     rate = _rate(stream, duration)
     matrix = _display_matrix(frame, stream.codec_context.codec.canonical_name)
+    crop = crop_in(description, (frame.width, frame.height))
+    width, height = (crop or Crop(0, 0, 0, 0)).of(frame.width, frame.height)
     return MediaInfo(
         path=source.path,
         format=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
-        width=frame.width,
-        height=frame.height,
+        width=width,
+        height=height,
         pix_fmt=frame.format.name,
         depth=layout_of(frame.format.name).depth,
         rate=rate,
@@ -162,7 +168,7 @@ def _describe(
         start_pts=frame.pts,
         duration=duration,
         frames=_frame_count(container, stream, duration, rate),
-        tags=_tags(frame, stream, chroma_location),
+        tags=_tags(frame, stream, _chroma_location(description)),
         sar=_fraction(stream.sample_aspect_ratio),
         extras=_extras(frame, stream.codec_context.codec.canonical_name),
         display_matrix=matrix,
@@ -175,6 +181,7 @@ def _describe(
         metadata=dict(container.metadata),
         sequence=False,
         opaque=container.format.name == "gif" and gif_opaque(source.path, frame),
+        crop=crop,
     )
 
 
@@ -203,7 +210,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
     first = source.pictures[0]
     with opened(first) as container:
         stream = main_video(container, str(first))
-        chroma_location = _chroma_location(container, stream.index)
+        chroma_location = _chroma_location(_description(container, stream.index))
         frame = first_frame(container, stream, str(first))
         codec = stream.codec_context.codec.canonical_name
         matrix = _picture_matrix(first, frame, codec)
@@ -327,15 +334,15 @@ def _stream_info(stream: Any) -> StreamInfo:
         type=stream.type if known else "data",
         codec=codec or "unknown",
         language=stream.language,
-        title=stream.metadata.get("title"),
+        title=stream_title(stream.metadata),
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
     )
 
 
-def _chroma_location(container: InputContainer, index: int) -> int:
-    """Return AVCHROMA_LOC_* of a stream, 0 if unspecified.
+def _description(container: InputContainer, index: int) -> str:
+    """Return FFmpeg's description of a stream and its side data, at debug level.
 
-    PyAV has no property for it, but FFmpeg's description of a stream names it at debug level.
+    It names what PyAV has no property for.
     """
     before = av.logging.get_level()
     av.logging.set_level(av.logging.DEBUG)
@@ -345,7 +352,13 @@ def _chroma_location(container: InputContainer, index: int) -> int:
     finally:
         av.logging.set_libav_level(av.logging.INFO)
         av.logging.set_level(before)
-    line = re.search(rf"Stream #0:{index}\b.*Video: (.*)", description)
+    streams = re.split(r"^(?=  Stream #0:)", description, flags=re.MULTILINE)
+    return next((s for s in streams if re.match(rf"  Stream #0:{index}\b", s)), "")
+
+
+def _chroma_location(description: str) -> int:
+    """Return AVCHROMA_LOC_* of a stream as FFmpeg describes it, 0 if unspecified."""
+    line = re.match(r"  Stream #0:.*Video: (.*)", description)
     # As "yuv422p10le(tv, top first, left)": "top first" is the order of fields.
     words = [word.strip() for word in re.split(r"[,()]", line[1])] if line else []
     return next((n for n, w in enumerate(_CHROMA_LOCATIONS, 1) if w in words), 0)

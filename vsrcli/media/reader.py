@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 from ..errors import InputError
 from .clock import Jump
 from .conform import Conform, deinterlaced
+from .cropping import cropped
 from .decoding import Decoder, OnError, Wanted
 from .integrity import is_whole
 from .passing import NotCleanError, can_pass_over
@@ -203,6 +204,8 @@ class Reader:
             chroma_location=self.info.tags.chroma_location,
             reformatter=reformatter,
         )
+        if self.info.crop is not None:
+            frame = cropped(frame, self.info.crop)
         return self._without_alpha(frame) if self.info.opaque and frame.layout.alpha else frame
 
     def _without_alpha(self, frame: Frame) -> Frame:

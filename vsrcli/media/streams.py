@@ -12,6 +12,7 @@ from av.stream import Discard, Disposition
 
 from vsrcli.media.containers import (
     EBML,
+    MISREAD,
     NAMES,
     QUICKTIME,
     TRANSPORT_STREAM,
@@ -75,7 +76,7 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
             if stream.index == info.video_index or (stream.type == "audio" and not audio):
                 continue
             real = source.streams[stream.index]
-            fate, detail = _fate(muxer, stream, real, copied, timecode)
+            fate, detail = _fate(output, stream, real, copied, timecode)
             if fate == "keep":
                 kept.append(stream)
                 copied.append(real)
@@ -99,9 +100,10 @@ def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[s
 
 
 def _fate(
-    muxer: str, info: StreamInfo, real: Any, before: list[Any], timecode: bool
+    output: Path, info: StreamInfo, real: Any, before: list[Any], timecode: bool
 ) -> tuple[Fate, str]:
     """Decide about one stream, given the ones already to be copied."""
+    muxer = muxer_of(output)
     name = NAMES[muxer]
     if info.attached_picture:
         held = info.codec in _COVER_CODECS.get(muxer, ())
@@ -116,10 +118,11 @@ def _fate(
             return "remade", ""
     if info.type == "audio" and _headless(real):
         return "drop", "its header is missing or damaged"
-    if _fits(muxer, [*before, real]):
+    misread = info.codec in MISREAD.get(output.suffix.lower(), ())
+    if not misread and _fits(muxer, [*before, real]):
         return "keep", ""
     reason = f"{name} cannot hold {info.codec}"
-    if _fits(muxer, [real]):
+    if not misread and _fits(muxer, [real]):
         reason = f"{name} cannot hold so many streams"
     elif real.codec_context is None or info.type in ("video", "data"):
         return "drop", reason

@@ -35,6 +35,11 @@ def container_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in tags.items() if k.lower() not in _REWRITTEN and k not in _BRANDS}
 
 
+def stream_title(tags: Mapping[str, str]) -> str | None:
+    """Return the title of a stream. FFmpeg writes it into MP4 as a name and reads it as that."""
+    return tags.get("title") or tags.get("name")
+
+
 def stream_tags(tags: Mapping[str, str], muxer: str, *, fresh: bool) -> dict[str, str]:
     """Return the tags of a stream; `fresh` says that its packets are not those of the source."""
     kept = {}
@@ -46,7 +51,7 @@ def stream_tags(tags: Mapping[str, str], muxer: str, *, fresh: bool) -> dict[str
             continue
         if name == "handler_name" and muxer not in QUICKTIME and value in _DEFAULT_HANDLERS:
             continue
-        kept[key] = value
+        kept["title" if key == "name" and "title" not in tags else key] = value
     return kept
 
 
