@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.spmc.inputs import luma_plane, rgb_of
 from models.spmc.reduction import Clip, reduce
+from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
+from vsrcli.media.resample import to_samples
+from vsrcli.media.swscale import RgbConverter
 
 CUT = 28.0
 """Mean absolute difference of successive thumbnails, in levels, that means a scene cut."""
@@ -49,10 +53,11 @@ def stretches(frames: Reader, length: int, stride: int, columns: int | None) -> 
     """Luma of every STRIDE-th stretch of LENGTH frames that holds no scene cut."""
     pending: list[NDArray[np.uint8]] = []
     last: NDArray[np.int64] | None = None
+    converter = RgbConverter()
     for frame in frames:
         if (frame.index // length) % stride and not pending:
             continue
-        luma = frame.planes[0][:, :columns]
+        luma = luma_of(frame, converter)[:, :columns]
         thumbnail = luma[::8, ::8].astype(int)
         if last is not None and pending and np.abs(thumbnail - last).mean() > CUT:
             pending = []
@@ -61,6 +66,17 @@ def stretches(frames: Reader, length: int, stride: int, columns: int | None) -> 
         if len(pending) == length:
             yield np.stack(pending)
             pending = []
+
+
+def luma_of(frame: Frame, converter: RgbConverter) -> NDArray[np.uint8]:
+    """Luma [H, W] of FRAME in 8 bits: videos of more bits, and of RGB, teach the same."""
+    if frame.layout.kind == "rgb":
+        return luma_plane(rgb_of(frame, converter))
+    plane, gain = frame.planes[0], 2.0 ** (8 - frame.layout.depth)
+    # Not to be told from 8 bits later: an array of more would be trained on as if it were one.
+    deep = frame.layout.depth > 8
+    luma = to_samples(plane.astype(np.float32), 8, gain) if deep else plane
+    return luma.astype(np.uint8, copy=False)
 
 
 def crops(folder: Path) -> dict[str, int]:
