@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.spmc.inputs import luma_plane, rgb_of
 from models.spmc.reduction import Clip, reduce
+from vsrcli.errors import InputError
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import to_samples
@@ -80,11 +81,17 @@ def luma_of(frame: Frame, converter: RgbConverter) -> NDArray[np.uint8]:
 
 
 def crops(folder: Path) -> dict[str, int]:
-    """Columns to keep, by file name, as the folder's manifest says."""
+    """Columns to keep, by file name, as the folder's manifest says.
+
+    Raises InputError if it has no column of files.
+    """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         return {}
     with manifest.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+        reader = csv.DictReader(stream)
+        if "file" not in (reader.fieldnames or ()):
+            raise InputError(f"{manifest} has no column called file")
+        rows = list(reader)
     found = {row["file"]: re.search(r"left half.*w=(\d+)", row.get("crop") or "") for row in rows}
     return {name: int(match.group(1)) for name, match in found.items() if match}
