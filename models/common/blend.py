@@ -12,23 +12,31 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
 from torch import Tensor
+
+from models.common.command import told
+from models.common.weights import save, weights_in
+from vsrcli.errors import InputError
 
 
 def part(text: str) -> tuple[dict[str, Tensor], float]:
     """The weights and the share that FILE:SHARE names."""
     path, _, share = text.rpartition(":")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    return stored.get("average", stored), float(share)
+    try:
+        counted = float(share)
+    except ValueError:
+        counted = 0.0
+    if not path or not counted > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FILE.pt:SHARE, a share above 0")
+    return weights_in(Path(path)), counted
 
 
 def blend(parts: list[tuple[dict[str, Tensor], float]]) -> dict[str, Tensor]:
-    """The mean of PARTS, weights and their share; ValueError if they are of different networks."""
+    """The mean of PARTS, weights and their share; InputError if they are of different networks."""
     first, total = parts[0][0], sum(share for _, share in parts)
     shapes = {name: value.shape for name, value in first.items()}
     if any({n: v.shape for n, v in weights.items()} != shapes for weights, _ in parts):
-        raise ValueError("these are weights of different networks")
+        raise InputError("these are weights of different networks")
     # In double precision, so that equal weights stay what they are.
     summed = {
         name: sum(weights[name].double() * (share / total) for weights, share in parts)
@@ -37,6 +45,7 @@ def blend(parts: list[tuple[dict[str, Tensor], float]]) -> dict[str, Tensor]:
     return {name: value.to(first[name].dtype).contiguous() for name, value in summed.items()}
 
 
+@told
 def main() -> None:
     """Write the mean."""
     parser = argparse.ArgumentParser(
@@ -47,7 +56,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT.pt")
     parser.add_argument("parts", nargs="+", type=part, metavar="FILE.pt:SHARE")
     given = parser.parse_args()
-    torch.save(blend(given.parts), given.out)
+    save(blend(given.parts), given.out)
 
 
 if __name__ == "__main__":

@@ -15,32 +15,50 @@ from __future__ import annotations
 
 import argparse
 import random
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.spmc.filming import SIDE, moving_photo, photo_luma
+from models.common.command import say, told
+from models.spmc.filming import SIDE, moving_photo, photo_luma, photographs
 from models.spmc.reduction import Clip, compress_luma, degrade_luma
 from models.spmc.shots import crops, shots
 from vsrcli.degradation import Kind
+from vsrcli.errors import InputError
 
 CRFS = (18, 21, 21, 24, 28)
 KINDS: tuple[Kind, ...] = ("bi", "contest", "bd")
 FACTORS = (4, 3, 2)
 """How many times smaller, each way, the inputs are that there are of every clip."""
+INPUTS = {f"{kind}_x{factor}": (kind, factor) for factor in FACTORS for kind in KINDS}
+"""What they are called: how they are made, and how many times smaller they are."""
 
 
 def store(clip: Clip, path: Path) -> None:
     """Write CLIP with its degraded inputs."""
     crf = random.choice(CRFS)
-    inputs = {
-        f"{kind}_x{factor}": degraded(clip, factor, kind, crf)
-        for factor in FACTORS
-        for kind in KINDS
-    }
-    np.savez(path, hr=clip, **inputs)
+    inputs = {name: degraded(clip, factor, kind, crf) for name, (kind, factor) in INPUTS.items()}
+    with path.open("wb") as file:
+        np.savez(file, hr=clip, **inputs)
+
+
+def keep(clips: Iterable[Clip], cache: Path, name: str) -> int:
+    """Cache CLIPS as NAME_000.npz and so on; how many there were.
+
+    The first appears last: where it is there, all are, and what was interrupted is made anew.
+    """
+    parts: list[Path] = []
+    for clip in clips:
+        parts.append(cache / f"{name}_{len(parts):03d}.part")
+        store(clip, parts[-1])
+    for part in reversed(parts):
+        part.replace(part.with_suffix(".npz"))
+    return len(parts)
 
 
 def degraded(clip: Clip, factor: int, kind: Kind, crf: int) -> Clip:
@@ -51,41 +69,77 @@ def degraded(clip: Clip, factor: int, kind: Kind, crf: int) -> Clip:
 
 
 def prepare_videos(folder: Path, cache: Path, length: int, most: int) -> None:
-    """Cache clips of every video of FOLDER that has none yet."""
-    keep = crops(folder)
+    """Cache clips of every video of FOLDER that has none yet; what is no video is named."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder")
+    columns = crops(folder)
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".csv", ".md") or (cache / f"{path.name}_000.npz").exists():
+        if not path.is_file() or path.suffix in (".csv", ".md"):
             continue
-        made = 0
-        for clip in shots(path, length, most, keep.get(path.name)):
-            store(clip, cache / f"{path.name}_{made:03d}.npz")
-            made += 1
+        if (cache / f"{path.name}_000.npz").exists():
+            continue
+        try:
+            made = keep(shots(path, length, most, columns.get(path.name)), cache, path.name)
+        except InputError as error:
+            say(f"left out: {error}")
+            continue
         print(f"{made:4d} clips  {path.name}", flush=True)
 
 
 def prepare_photos(folder: Path, cache: Path, length: int, each: int) -> None:
     """Cache EACH clips of every photograph of FOLDER that has none yet."""
     last: NDArray[np.uint8] | None = None
-    for path in sorted(folder.glob("*.jpg")) + sorted(folder.glob("*.png")):
-        if (cache / f"{path.stem}_photo_000.npz").exists():
+    named: dict[str, Path] = {}
+    for path in photographs(folder):
+        name = f"{path.stem}_photo"
+        if named.setdefault(name, path) is not path:
+            say(f"left out: {path}: {named[name].name} goes by the same name; rename one of them")
             continue
-        luma = photo_luma(path)
+        if (cache / f"{name}_000.npz").exists():
+            continue
+        try:
+            luma = photo_luma(path)
+        except InputError as error:
+            say(f"left out: {error}")
+            continue
         if min(luma.shape) < SIDE * 1.3:
+            say(f"left out: {path}: its sides must be {round(SIDE * 1.3)} pixels or more")
             continue
         clips = (moving_photo(luma, last, length) for _ in range(each))
-        for number, clip in enumerate(clip for clip in clips if clip is not None):
-            store(clip, cache / f"{path.stem}_photo_{number:03d}.npz")
+        keep((clip for clip in clips if clip is not None), cache, name)
         last = luma
     print(f"{len(list(cache.glob('*_photo_*.npz')))} clips of photographs", flush=True)
 
 
 def load(cache: Path) -> list[dict[str, Clip]]:
-    """Every clip of a cache, by the names it is stored under."""
-    clips = []
-    for path in sorted(cache.glob("*.npz")):
+    """Every clip of a cache, by the names it is stored under.
+
+    Raises InputError if there is none, or one is damaged.
+    """
+    return [read(path) for path in cached(cache)]
+
+
+def cached(cache: Path) -> list[Path]:
+    """The files of a cache. Raises InputError if there are none."""
+    paths = sorted(cache.glob("*.npz"))
+    if not paths:
+        raise InputError(f"{cache} holds no clips; python -m models.spmc.data makes them")
+    return paths
+
+
+def read(path: Path) -> dict[str, Clip]:
+    """One clip of a cache. Raises InputError if it is damaged, or not what `store` writes."""
+    try:
         with np.load(path) as stored:
-            clips.append(dict(stored))
-    return clips
+            clip = dict(stored)
+    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path} is damaged; delete it and let models.spmc.data make it again"
+        ) from error
+    lacking = [name for name in ("hr", *INPUTS) if name not in clip]
+    if lacking:
+        raise InputError(f"{path} has no {lacking[0]}: it is no clip of this models.spmc.data")
+    return clip
 
 
 class Clips:
@@ -94,7 +148,10 @@ class Clips:
     def __init__(
         self, clips: list[dict[str, Clip]], length: int, patch: int, mixture: dict[str, float]
     ) -> None:
-        """Sequences of LENGTH frames, PATCH x PATCH LR pixels; MIXTURE: share of each kind."""
+        """Sequences of LENGTH frames, PATCH x PATCH LR pixels; MIXTURE: share of each kind.
+
+        Raises InputError if no clip is large enough.
+        """
         self.length, self.patch = length, patch
         self.kinds, self.shares = list(mixture), list(mixture.values())
         self.clips = [
@@ -102,6 +159,11 @@ class Clips:
             for clip in clips
             if len(clip["hr"]) >= length and min(clip["bi_x4"].shape[1:]) >= patch
         ]
+        if not self.clips:
+            raise InputError(
+                f"none of {len(clips)} clips has {length} frames and {4 * patch} pixels each way; "
+                "train on a smaller length or patch"
+            )
         # Large clips hold more to see, though less than their area says.
         self.weights = [float(np.prod(clip["hr"].shape[1:])) ** 0.5 for clip in self.clips]
 
@@ -143,6 +205,7 @@ def augment(high: Clip, low: Clip) -> tuple[Clip, Clip]:
     return np.ascontiguousarray(high), np.ascontiguousarray(low)
 
 
+@told
 def main() -> None:
     """Prepare a cache."""
     parser = argparse.ArgumentParser(prog="python -m models.spmc.data", description=__doc__)
@@ -154,6 +217,8 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=16, help="frames of a clip")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    if not given.videos and not given.photos:
+        parser.error("nothing to make clips of: give --videos, --photos or both")
     random.seed(given.seed), np.random.seed(given.seed), torch.manual_seed(given.seed)
     torch.set_num_threads(1)
     given.cache.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.spmc.reduction import Clip, reduce
+from vsrcli.errors import InputError
 
+PHOTOS = (".jpg", ".jpeg", ".png")
+"""How the names of photographs end."""
 SIDE = 320
 """Side of a clip made from a photograph, in HR pixels."""
 LEAST_DETAIL = 3.0
@@ -65,11 +68,27 @@ def film(photo: torch.Tensor, centre: tuple[float, float], path: Path2d) -> torc
     return torch.stack(frames)
 
 
+def photographs(folder: Path) -> list[Path]:
+    """The photographs of FOLDER, by name. Raises InputError if there are none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTOS)
+    if not found:
+        raise InputError(f"{folder} holds no photographs ({', '.join(PHOTOS)})")
+    return found
+
+
 def photo_luma(path: Path) -> NDArray[np.uint8]:
-    """Luma of a photograph, reduced by a whole factor to a short side of 900 to 1400 pixels."""
-    with Image.open(path) as image:
-        image.draft("L", (2200, 2200))
-        luma = np.asarray(image.convert("L"))
+    """Luma of a photograph, reduced by a whole factor to a short side of 900 to 1400 pixels.
+
+    Raises InputError if it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            image.draft("L", (2200, 2200))
+            luma = np.asarray(image.convert("L"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} is no picture, or is damaged") from error
     factor = max(1, round(min(luma.shape) / random.choice([900, 1100, 1400])))
     return reduce(luma[None], factor)[0]
 

@@ -74,11 +74,12 @@ def load_truths(folder: Path, most: int | None = None) -> list[Truth]:
     for clip in find_clips(folder):
         with clip.opened() as path, Reader(path, max_frames=most) as reader:
             converter = RgbConverter()
-            truths.append(Truth(clip.name, [_rgb(frame, converter) for frame in reader]))
+            truths.append(Truth(clip.name, [rgb_of(frame, converter) for frame in reader]))
     return truths
 
 
-def _rgb(frame: Frame, converter: RgbConverter) -> Rgb:
+def rgb_of(frame: Frame, converter: RgbConverter) -> Rgb:
+    """FRAME as 8-bit RGB, whatever its depth and colours."""
     picture = converter(frame)
     to_byte = np.float32(255 / picture.peak)
     planes = [to_samples(plane.astype(np.float32) * to_byte, 8) for plane in picture.planes]

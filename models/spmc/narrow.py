@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.spmc.network import Residual, Spmc, SpmcConfig
+from models.common.command import told
+from models.common.weights import save
+from models.spmc.network import Residual, Spmc, load
 from models.spmc.quantise import load_clips
+from vsrcli.errors import InputError
 
 TAPS = 9
 """Places a 3x3 convolution reads."""
-FRAMES, SIDE, PIXELS = 8, 96, 60
-"""Of every clip: frames, their LR height and width, and the places looked at in each."""
+FRAMES, PIXELS = 8, 60
+"""Of every clip: frames, and the places looked at in each."""
 RIDGE = 1e-6
 """What is added to every variance, as a share of the mean one: dead channels have none."""
 
@@ -139,6 +142,7 @@ def _bias(convolution: nn.Conv2d) -> Tensor:
     return convolution.bias
 
 
+@told
 def main() -> None:
     """Write the weights of a narrower network."""
     parser = argparse.ArgumentParser(
@@ -148,17 +152,20 @@ def main() -> None:
     )
     parser.add_argument("--weights", type=Path, required=True, help="of the wider network")
     parser.add_argument("--clips", type=Path, required=True, help="a cache of models.spmc.data")
-    parser.add_argument("--inner", required=True, help="channels of every block, such as 32,48")
+    parser.add_argument(
+        "--inner", required=True, type=counts, help="channels of every block, such as 32,48"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=48, help="clips to look at")
     given = parser.parse_args()
     torch.manual_seed(0)
-    weights = torch.load(given.weights, weights_only=True, map_location="cpu")
-    network = Spmc(config_of(weights)).eval()
-    network.load_state_dict(weights)
-    inner = [int(count) for count in given.inner.split(",")]
+    network = load(given.weights)
+    inner = given.inner
+    widths = network.config.inner
+    if len(inner) != len(widths) or any(a > b for a, b in zip(inner, widths, strict=True)):
+        raise InputError(f"--inner: the blocks of {given.weights} have {widths} channels at most")
     clips = [
-        torch.from_numpy(clip[:FRAMES, :SIDE, :SIDE]).float().unsqueeze(0) / 255
+        torch.from_numpy(clip[:FRAMES]).float().unsqueeze(0) / 255
         for clip in load_clips(given.clips, given.count)
     ]
     seen = watch(network, clips)
@@ -168,15 +175,15 @@ def main() -> None:
         kept = each.chosen(count)
         network.fusion.body[number] = narrowed(block, each, kept)
         print(f"block {number}: {count} channels, {each.error(kept):.4f} of its energy lost")
-    torch.save(network.state_dict(), given.out)
+    save(network.state_dict(), given.out)
 
 
-def config_of(weights: dict[str, Tensor]) -> SpmcConfig:
-    """The shipped network's sizes, with the blocks that WEIGHTS have."""
-    firsts = (f"fusion.body.{number}.first.bias" for number in range(len(weights)))
-    return replace(
-        SpmcConfig(), inner=tuple(len(weights[first]) for first in firsts if first in weights)
-    )
+def counts(text: str) -> list[int]:
+    """Reads numbers of channels separated by commas."""
+    found = [int(part) for part in text.split(",")]
+    if min(found) < 1:
+        raise argparse.ArgumentTypeError("a block has at least one channel")
+    return found
 
 
 if __name__ == "__main__":

@@ -22,12 +22,16 @@ HIDDEN is the recurrent state.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.common.weights import fill, weights_in
 from models.spmc.geometry import (
     LIMIT,
     PHASES,
@@ -45,6 +49,7 @@ from models.spmc.geometry import (
     splat,
 )
 from models.spmc.motion import AROUND, BLOCK, Motion, conv
+from vsrcli.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,37 @@ class SpmcConfig:
         seen = sum((5 * look + 4) * 2**level for level, look in enumerate(looks))
         settled = BLOCK * (AROUND // 2 + 2) - 1
         return seen + 2 ** (len(looks) - 1) - 1 + settled
+
+
+def config_of(weights: Mapping[str, Tensor]) -> SpmcConfig:
+    """The sizes of the network that WEIGHTS are of. Raises KeyError if they are of no such one."""
+    inner, motion = (
+        tuple(len(weights[each]) for each in _numbered(weights, name))
+        for name in ("fusion.body.{}.first.bias", "motion.levels.{}.0.bias")
+    )
+    channels, state, score = (
+        len(weights[f"fusion.{name}.bias"]) for name in ("merge", "project", "scorer.0")
+    )
+    return SpmcConfig(channels, inner, state, score, motion)
+
+
+def _numbered(weights: Mapping[str, Tensor], name: str) -> list[str]:
+    names = (name.format(number) for number in range(len(weights)))
+    return list(takewhile(weights.__contains__, names))
+
+
+def load(path: Path) -> Spmc:
+    """The network of the weights or checkpoint PATH, whatever its sizes, for inference.
+
+    Raises InputError if it is missing, damaged or of another kind of network.
+    """
+    weights = weights_in(path)
+    try:
+        network = Spmc(config_of(weights)).eval()
+    except KeyError as error:
+        raise InputError(f"{path} holds the weights of another network: no {error} in it") from None
+    fill(network, weights, path)
+    return network
 
 
 def activity(picture: Tensor) -> Tensor:

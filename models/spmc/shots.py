@@ -10,8 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.spmc.inputs import luma_plane, rgb_of
 from models.spmc.reduction import Clip, reduce
+from vsrcli.errors import InputError
+from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
+from vsrcli.media.resample import to_samples
+from vsrcli.media.swscale import RgbConverter
 
 CUT = 28.0
 """Mean absolute difference of successive thumbnails, in levels, that means a scene cut."""
@@ -49,10 +54,11 @@ def stretches(frames: Reader, length: int, stride: int, columns: int | None) -> 
     """Luma of every STRIDE-th stretch of LENGTH frames that holds no scene cut."""
     pending: list[NDArray[np.uint8]] = []
     last: NDArray[np.int64] | None = None
+    converter = RgbConverter()
     for frame in frames:
         if (frame.index // length) % stride and not pending:
             continue
-        luma = frame.planes[0][:, :columns]
+        luma = luma_of(frame, converter)[:, :columns]
         thumbnail = luma[::8, ::8].astype(int)
         if last is not None and pending and np.abs(thumbnail - last).mean() > CUT:
             pending = []
@@ -63,12 +69,29 @@ def stretches(frames: Reader, length: int, stride: int, columns: int | None) -> 
             pending = []
 
 
+def luma_of(frame: Frame, converter: RgbConverter) -> NDArray[np.uint8]:
+    """Luma [H, W] of FRAME in 8 bits: videos of more bits, and of RGB, teach the same."""
+    if frame.layout.kind == "rgb":
+        return luma_plane(rgb_of(frame, converter))
+    plane, gain = frame.planes[0], 2.0 ** (8 - frame.layout.depth)
+    # Not to be told from 8 bits later: an array of more would be trained on as if it were one.
+    deep = frame.layout.depth > 8
+    luma = to_samples(plane.astype(np.float32), 8, gain) if deep else plane
+    return luma.astype(np.uint8, copy=False)
+
+
 def crops(folder: Path) -> dict[str, int]:
-    """Columns to keep, by file name, as the folder's manifest says."""
+    """Columns to keep, by file name, as the folder's manifest says.
+
+    Raises InputError if it has no column of files.
+    """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         return {}
     with manifest.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+        reader = csv.DictReader(stream)
+        if "file" not in (reader.fieldnames or ()):
+            raise InputError(f"{manifest} has no column called file")
+        rows = list(reader)
     found = {row["file"]: re.search(r"left half.*w=(\d+)", row.get("crop") or "") for row in rows}
     return {name: int(match.group(1)) for name, match in found.items() if match}

@@ -28,10 +28,13 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.spmc.data import Clips, load
+from models.common.command import say, told
+from models.common.weights import checkpoint_in, difference, fill, weights_in
+from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
 from models.spmc.muon import Muon
 from models.spmc.network import Spmc, SpmcConfig
+from vsrcli.errors import InputError, UsageError
 
 AVERAGE = 0.999
 """Decay of the averaged weights, reached in the course of the first steps."""
@@ -39,13 +42,18 @@ CLIP_NORM = 0.5
 LEAST_REST, REST, STILL_FRAMES = 8, 48, 4
 """Frames that a still shot stands, at least and at most, before it is learnt from, and frames that
 are learnt from."""
+NEEDED = ("steps", "rate", "batch", "length", "patch")
+"""What every stage of a recipe says."""
 RADII = (0, 1, 2, 2, 2, 3)
 """How far windows reach to each side; every step draws one, so that one model serves any window."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training run, as its config file says."""
+    """A training run, as its config file says.
+
+    Raises UsageError if a part of it would fail, some hours later.
+    """
 
     network: dict[str, object]
     """Fields of SpmcConfig."""
@@ -64,6 +72,43 @@ class Recipe:
     """Share of steps in which clips stand still, a while before anything is learnt from them: the
     state must settle there, and neither drift nor go on changing."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise UsageError("there are no stages")
+        for stage in self.stages:
+            _check_stage(stage)
+        factors = [str(factor) for factor in FACTORS]
+        for name, shares, known in (
+            ("mixture", self.mixture, KINDS),
+            ("factors", self.factors, factors),
+        ):
+            if any(each not in known for each in shares) or not sum(shares.values()) > 0:
+                raise UsageError(f"{name} are shares of {', '.join(known)}, not {shares}")
+
+
+def _check_stage(stage: dict[str, float]) -> None:
+    for name in NEEDED:
+        if not float(stage.get(name, 0)) > 0:
+            raise UsageError(f"a stage needs {name}, above 0")
+    for name in stage:
+        if name not in (*NEEDED, "loss", "motion"):
+            raise UsageError(f"{name!r} is nothing that a stage has")
+    if stage.get("loss", "charbonnier") not in LOSSES:
+        raise UsageError(f"loss {stage['loss']!r} is none of {', '.join(LOSSES)}")
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in the config file PATH. Raises UsageError if it is none."""
+    try:
+        recipe = Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))
+        multiple = SpmcConfig(**recipe.network).multiple_of
+    except (UsageError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is no recipe of a training: {error}") from None
+    for stage in recipe.stages:
+        if stage["patch"] % multiple:
+            raise UsageError(f"{path}: patch {stage['patch']} is no multiple of {multiple}")
+    return recipe
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -110,9 +155,13 @@ def begin_from(network: Spmc, weights: dict[str, Tensor]) -> None:
 
     ValueError if anything else differs.
     """
-    missing, unexpected = network.load_state_dict(weights, strict=False)
-    if unexpected or not all(name.startswith("fusion.body.") for name in missing):
-        raise ValueError(f"weights of another network: {[*missing, *unexpected][0]}")
+    own = network.state_dict()
+    missing = [name for name in own if name not in weights]
+    added = {name: own[name] for name in missing if name.startswith("fusion.body.")}
+    wrong = difference(own, weights | added)
+    if wrong:
+        raise ValueError(f"weights of another network: {wrong}")
+    network.load_state_dict(weights | added)
     for name in missing:
         if ".second." in name:
             torch.nn.init.zeros_(network.get_parameter(name))
@@ -166,10 +215,12 @@ class Run:
         network = Spmc(SpmcConfig(**recipe.network))
         self.network = network.to(self.device, memory_format=torch.channels_last)
         if start is not None:
-            begin_from(self.network, torch.load(start, weights_only=True, map_location="cpu"))
+            try:
+                begin_from(self.network, weights_in(start))
+            except ValueError as error:
+                raise InputError(f"{start} holds {error}") from None
         if motion is not None:
-            stored = torch.load(motion, weights_only=True, map_location="cpu")
-            self.network.motion.load_state_dict(stored)
+            fill(self.network.motion, weights_in(motion), motion)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         # Motion was trained before, with known flows; it learns on in stages that say so.
         groups = [self.network.fusion.parameters(), self.network.motion.parameters()]
@@ -205,8 +256,8 @@ class Run:
         temporary.replace(self.checkpoint)
 
     def load(self) -> None:
-        """Go on from the checkpoint."""
-        stored = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
+        """Go on from the checkpoint. Raises InputError if it is none, or of another network."""
+        stored = checkpoint_in(self.checkpoint, self.network, self.device)
         for state in stored["optimiser"]["state"].values():
             state["exp_avg"] = state["exp_avg"].float()
             state["exp_avg_sq"] = state["exp_avg_sq"].float().square()
@@ -298,6 +349,7 @@ def train(run: Run, clips: dict[tuple[int, int], Clips], hours: float) -> None:
     run.save()
 
 
+@told
 def main() -> None:
     """Train as a config file says."""
     parser = argparse.ArgumentParser(prog="python -m models.spmc.train", description=__doc__)
@@ -315,13 +367,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    recipe = Recipe(**tomllib.loads(given.config.read_text(encoding="utf-8")))
+    recipe = read_recipe(given.config)
     torch.manual_seed(recipe.seed)
     shapes = {(int(stage["length"]), int(stage["patch"])) for stage in recipe.stages}
     cache = load(given.cache)
     clips = {shape: Clips(cache, *shape, recipe.mixture) for shape in shapes}
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
+    if not checkpoint.parent.is_dir():
+        raise UsageError(f"{checkpoint.parent} is no folder, so {checkpoint} could not be written")
     run = Run(recipe, checkpoint, given.weights, given.motion, given.device)
+    if run.step and not run.peers.rank:
+        begun = ", not from what the options name" if given.weights or given.motion else ""
+        say(f"goes on from step {run.step} of {checkpoint}{begun}; delete that to begin anew")
     train(run, clips, given.hours)
 
 

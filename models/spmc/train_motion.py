@@ -21,6 +21,7 @@ import math
 import random
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.common.command import say, told
+from models.common.weights import fill, save, weights_in
 from models.spmc import real_motion
 from models.spmc.data import load
-from models.spmc.filming import photo_luma, unit
+from models.spmc.filming import photo_luma, photographs, unit
 from models.spmc.motion import Motion
 from models.spmc.muon import Muon
 from models.spmc.network import SpmcConfig
 from models.spmc.real_motion import Pair
+from vsrcli.errors import InputError
 
 PATCH = 64
 """Side of the frames, LR pixels."""
@@ -194,10 +198,22 @@ def teach(motion: Motion, photos: list[Tensor], real: list[Pair], given: Namespa
             line |= {"median": round(float(np.median(seen)), 4), "share": round(share, 3)}
             print(json.dumps(line), flush=True)
             seen = []
-            torch.save(average, given.out)
-    torch.save(average, given.out)
+            save(average, given.out)
+    save(average, given.out)
 
 
+def readable(folder: Path) -> Iterator[Tensor]:
+    """Luma [1, 1, H, W] of the photographs of FOLDER; those that are damaged are named."""
+    for path in photographs(folder):
+        try:
+            photo = unit(photo_luma(path))
+        except InputError as error:
+            say(f"left out: {error}")
+            continue
+        yield photo
+
+
+@told
 def main() -> None:
     """Train until the time is up."""
     parser = argparse.ArgumentParser(prog="python -m models.spmc.train_motion", description=__doc__)
@@ -218,10 +234,14 @@ def main() -> None:
         parser.error("--cache needs --weights: they measure how the clips move")
     torch.set_num_threads(given.threads)
     random.seed(0), np.random.seed(0), torch.manual_seed(0)
-    photos = [unit(photo_luma(path)) for path in sorted(given.photos.glob("*.jpg"))]
+    if not given.out.parent.is_dir():
+        raise InputError(f"{given.out.parent} is no folder, so {given.out} could not be written")
+    photos = list(readable(given.photos))
+    if not photos:
+        raise InputError(f"{given.photos}: none of its photographs can be read")
     motion = Motion(SpmcConfig().motion).to(memory_format=torch.channels_last)
     if given.weights:
-        motion.load_state_dict(torch.load(given.weights, weights_only=True))
+        fill(motion, weights_in(given.weights), given.weights)
     clips = load(given.cache) if given.cache else []
     teach(motion, photos, list(real_motion.pairs(motion, clips, PAIRS)), given)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from vsrcli.errors import InputError
+
 
 def test_the_mean_counts_each_state_by_its_share(
     tmp_path: Path, torch: Any, monkeypatch: pytest.MonkeyPatch
@@ -36,7 +38,7 @@ def test_equal_states_are_their_own_mean(torch: Any) -> None:
 def test_other_networks_are_refused(torch: Any) -> None:
     from models.common.blend import blend
 
-    with pytest.raises(ValueError, match="different networks"):
+    with pytest.raises(InputError, match="different networks"):
         blend([({"w": torch.zeros(3)}, 1.0), ({"w": torch.zeros(4)}, 1.0)])
 
 

@@ -69,8 +69,9 @@ def test_the_others_take_over_what_they_can(torch: Any) -> None:
 
 
 def test_sizes_are_read_off_weights(torch: Any) -> None:
-    from models.spmc.narrow import config_of
-    from models.spmc.network import Spmc, SpmcConfig
+    from models.spmc.network import Spmc, SpmcConfig, config_of
 
     weights = Spmc(SpmcConfig(inner=(16, 48, 8))).state_dict()
     assert config_of(weights) == SpmcConfig(inner=(16, 48, 8))
+    other = SpmcConfig(channels=16, inner=(8, 4), state=12, score=4, motion=(8, 16, 24))
+    assert config_of(Spmc(other).state_dict()) == other

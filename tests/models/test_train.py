@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vsrcli.errors import InputError, UsageError
+
 TINY = {"channels": 16, "inner": (16,), "state": 4, "score": 16, "motion": (8, 8)}
 STAGE = {"steps": 4, "rate": 1e-3, "batch": 1, "length": 4, "patch": 16}
 PEERS = """
@@ -131,6 +133,58 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
         assert float((parts[name] - value).abs().max()) < 5e-5, name
 
 
+def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path: Path) -> None:
+    from models.spmc.train import Recipe, Run
+
+    checkpoint = tmp_path / "run.pt"
+    Run(Recipe(TINY, [STAGE], {"bi": 1.0}), checkpoint).save()
+    kept = checkpoint.read_bytes()
+    with pytest.raises(InputError, match="another network: motion.levels.0.0.weight is"):
+        Run(Recipe({}, [STAGE], {"bi": 1.0}), checkpoint)
+    weights = tmp_path / "weights.pt"
+    run = Run(Recipe(TINY, [STAGE], {"bi": 1.0}), tmp_path / "new.pt", start=checkpoint)
+    torch.save(run.network.state_dict(), weights)
+    with pytest.raises(InputError, match="weights.pt is no checkpoint"):
+        Run(Recipe(TINY, [STAGE], {"bi": 1.0}), weights)
+    with pytest.raises(InputError, match="run.pt holds weights of another network"):
+        Run(Recipe({}, [STAGE], {"bi": 1.0}), tmp_path / "new.pt", start=checkpoint)
+    with pytest.raises(InputError, match="holds the weights of another network"):
+        Run(Recipe(TINY, [STAGE], {"bi": 1.0}), tmp_path / "new.pt", motion=weights)
+    checkpoint.write_bytes(kept[:2000])
+    with pytest.raises(InputError, match="or is damaged"):
+        Run(Recipe(TINY, [STAGE], {"bi": 1.0}), checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('loss = "root"', 'loss = "rooot"', "'rooot' is none of charbonnier, root, decibels"),
+        ('loss = "root"', 'los = "root"', "'los' is nothing that a stage has"),
+        ("rate = 2e-3, ", "", "a stage needs rate"),
+        ("bd = 0.08", "bb = 0.08", "mixture are shares of"),
+        ("2 = 0.2", "5 = 0.2", "factors are shares of 4, 3, 2"),
+        ("patch = 32", "patch = 36", "patch 36 is no multiple of 8"),
+        ("[network]", "[network]\nchannel = 16", "channel"),
+        ("seed = 1", "sede = 1", "sede"),
+        ("seed = 1", "seed = ", "is no recipe"),
+    ],
+)
+def test_a_recipe_that_would_fail_later_is_refused(
+    torch: Any, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    """Also in its last stage, which comes after hours."""
+    from models.spmc.train import read_recipe
+
+    shipped = Path(__file__).parents[2] / "models" / "spmc" / "config" / "from_nothing.toml"
+    assert read_recipe(shipped).stages
+    text = shipped.read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "other.toml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(UsageError, match="other.toml") as refused:
+        read_recipe(tmp_path / "other.toml")
+    assert said in str(refused.value)
+
+
 def test_added_blocks_begin_as_the_identity(torch: Any) -> None:
     from models.spmc.network import Spmc, SpmcConfig
     from models.spmc.train import begin_from
@@ -144,6 +198,9 @@ def test_added_blocks_begin_as_the_identity(torch: Any) -> None:
     assert float(more.fusion.body[2].second.weight.grad.abs().max()) > 0
     with pytest.raises(ValueError, match="another network: fusion.body.1"):
         begin_from(few, more.state_dict())
+    wider = Spmc(SpmcConfig(**{**TINY, "state": 8}))
+    with pytest.raises(ValueError, match="another network: fusion.merge.weight is"):
+        begin_from(wider, few.state_dict())
     with pytest.raises(ValueError, match="another network: motion"):
         begin_from(more, {n: v for n, v in few.state_dict().items() if "motion" not in n})
 

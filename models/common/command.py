@@ -1,0 +1,37 @@
+"""How the programs of this folder end: an error is one sentence, as those of `vsr` are."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+
+from vsrcli.errors import ExitStatus, VsrError
+
+
+def told(main: Callable[[], None]) -> Callable[[], None]:
+    """MAIN, which ends with a sentence on stderr where a file or an option is wrong.
+
+    The exit status is 1; after Ctrl-C it is 130.
+    """
+
+    @functools.wraps(main)
+    def run() -> None:
+        try:
+            main()
+        except VsrError as error:
+            raise SystemExit(f"error: {error}") from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise SystemExit(f"error: {error.filename}: {error.strerror}") from None
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(int(ExitStatus.INTERRUPTED)) from None
+
+    return run
+
+
+def say(text: str) -> None:
+    """A note on stderr."""
+    print(text, file=sys.stderr, flush=True)
