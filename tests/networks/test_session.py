@@ -51,6 +51,21 @@ def test_a_working_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert notes == []
 
 
+def test_a_driver_without_a_gpu_is_an_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+
+    monkeypatch.setattr(module.ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(module.ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda name: None)
+    monkeypatch.setattr(module.ort, "InferenceSession", fail)
+    notes: list[str] = []
+    assert resolve_device("auto", notes.append) == CPU
+    assert "no CUDA-capable device" in notes[0]
+    with pytest.raises(DeviceError, match="no CUDA-capable device"):
+        resolve_device("cuda")
+
+
 @without_cuda
 def test_a_missing_driver_is_told_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
     assert cuda_obstacle(0)

@@ -48,6 +48,7 @@ _LOAD_ERRORS = (
     ort_errors.InvalidProtobuf,
     ort_errors.InvalidGraph,
     ort_errors.InvalidArgument,
+    RuntimeError,  # not onnxruntime's: of a CUDA provider that cannot begin, as without any GPU
 )
 # The smallest model there is: one Identity of one float. Whether it opens on CUDA is the truth
 # about CUDA; lists of providers only say what onnxruntime was compiled with.
