@@ -234,6 +234,22 @@ def test_a_missing_or_doubled_clip_is_named(tmp_path: Path, references: Path) ->
     assert Path(only(references, out).clips[1].output) == exact
 
 
+def test_references_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("truth/x.mkv", "truth/x.mp4", "made/x.mkv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_frames(tmp_path / name, frames_of(2))
+    with pytest.raises(InputError, match=r"x\.mkv and .*x\.mp4 have one name"):
+        psnr(tmp_path / "truth", tmp_path / "made", protocol=Y)
+
+
+def test_that_transparency_is_not_compared_is_told(tmp_path: Path) -> None:
+    for name, alpha in (("a.png", 255), ("b.png", 100)):
+        Image.new("RGBA", SIZE, (200, 100, 50, alpha)).save(tmp_path / name)
+    (clip,) = only(tmp_path / "a.png", tmp_path / "b.png", Protocol(ssim=False)).clips
+    assert [frame.identical for frame in clip.frames] == [True]
+    assert any("transparency is not compared" in note for note in clip.notes)
+
+
 def test_folder_against_a_single_clip_is_refused(references: Path, make_clip: MakeClip) -> None:
     with pytest.raises(InputError, match="holds several clips"):
         only(references, make_clip())

@@ -155,6 +155,8 @@ class FrameComparer:
         self._planar = self._shares_planes(reference, output)
         self._chroma = self._planar and self._shares_chroma(reference, output)
         self._rgb = self._has_rgb(reference, output)
+        if reference.layout.alpha or output.layout.alpha:
+            self.notes.append("transparency is not compared")
 
     def compare(self, reference: Frame, output: Frame) -> FrameScore:
         """Score one frame. Raises InputError if it is not of the reference's size."""

@@ -83,10 +83,11 @@ def pair_clips(
 
     `where` is the folder or archive of the outputs, for messages. An output may carry a suffix:
     "08_x4" and "08.mp4_down4x" belong to "08". Raises InputError if a reference has no output, or
-    several none of which has exactly its name.
+    several none of which has exactly its name, or if two references have one name.
     """
     if len(references) == len(outputs) == 1:
         return [(references[0], outputs[0])], []
+    _check_names(references)
     found: dict[str, list[Clip]] = {clip.name: [] for clip in references}
     left = []
     for output in outputs:
@@ -104,6 +105,16 @@ def pair_clips(
         left += [clip.name for clip in candidates if clip is not exact[0]]
         pairs.append((reference, exact[0]))
     return pairs, left
+
+
+def _check_names(references: Sequence[Clip]) -> None:
+    seen: dict[str, Clip] = {}
+    for clip in references:
+        if (other := seen.setdefault(clip.name, clip)) is not clip:
+            raise InputError(
+                f"{other.label} and {clip.label} have one name, by which outputs are found: "
+                "rename one of them"
+            )
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
