@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.common.weights import save
 from models.crn.components import BORDER, TONE, Components, split_inside
 from models.crn.data import Faces
 from models.crn.network import Crn
@@ -119,9 +120,7 @@ class Run:
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
         }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(stored, temporary)
-        temporary.replace(self.checkpoint)
+        save(stored, self.checkpoint)
 
     def load(self) -> None:
         """Go on from the checkpoint."""

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import say, told
-from models.common.weights import checkpoint_in, difference, fill, weights_in
+from models.common.weights import checkpoint_in, difference, fill, save, weights_in
 from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
 from models.spmc.muon import Muon
@@ -251,9 +251,7 @@ class Run:
             "average": self.average,
             "optimiser": moments,
         }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(stored, temporary)
-        temporary.replace(self.checkpoint)
+        save(stored, self.checkpoint)
 
     def load(self) -> None:
         """Go on from the checkpoint. Raises InputError if it is none, or of another network."""
