@@ -20,6 +20,7 @@ from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 
 MAKE, ORIENTATION, CAMERA, PLACE, EXPOSURE, LATITUDE = 0x10F, 0x112, 0x8769, 0x8825, 0x829A, 2
+WIDTH, HEIGHT, OWN_WIDTH, OWN_HEIGHT = 0x100, 0x101, 0xA002, 0xA003
 CPU = UpscaleOptions(device="cpu", scale=2)
 
 
@@ -83,6 +84,24 @@ def test_sixteen_bits_and_sequences_have_tags_too(tmp_path: Path) -> None:
     degrade(tmp_path / "1.png", tmp_path / "small.png", DegradeOptions(kind="bi", scale=2))
     for path in (tmp_path / "out" / "1.png", tmp_path / "out" / "2.png", tmp_path / "small.png"):
         assert read_tags(path).icc == profile() and read_tags(path).exif
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_exif_tells_the_size_of_the_new_picture(tmp_path: Path, orientation: int) -> None:
+    exif, source, output = Image.Exif(), tmp_path / "in.jpg", tmp_path / "out.jpg"
+    exif[ORIENTATION], exif[WIDTH], exif[HEIGHT] = orientation, 24, 16
+    exif.get_ifd(CAMERA).update({OWN_WIDTH: 24, OWN_HEIGHT: 16})
+    Image.new("RGB", (24, 16), (60, 80, 100)).save(source, exif=exif)
+    photo(plain := tmp_path / "plain.jpg")
+    upscale(source, output, CPU)
+    upscale(plain, tmp_path / "big.jpg", CPU)
+    with Image.open(output) as image:
+        exif = image.getexif()
+        assert image.size == ((48, 32) if orientation == 1 else (32, 48))
+        assert (exif[WIDTH], exif[HEIGHT]) == image.size
+        assert exif.get_ifd(CAMERA) == {OWN_WIDTH: image.width, OWN_HEIGHT: image.height}
+    with Image.open(tmp_path / "big.jpg") as image:  # what tells none is not made to
+        assert WIDTH not in image.getexif() and OWN_WIDTH not in image.getexif().get_ifd(CAMERA)
 
 
 def test_a_profile_for_other_pixels_is_left_out(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CAMERA, PLACE, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 """EXIF's further lists."""
+_SIZES = ((CAMERA, 0xA002, 0xA003), (None, 256, 257))
+"""Where the width and the height are told, in which list: EXIF's own tags and TIFF's."""
 ORIENTATION, XMP = 0x0112, 700
 LAYOUT = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284}
@@ -102,6 +104,14 @@ def forget_layout(exif: Image.Exif) -> None:
     """Remove a TIFF's own layout, which would else end up in another file's EXIF."""
     for tag in LAYOUT.intersection(exif):
         del exif[tag]
+
+
+def tell_size(exif: Image.Exif, size: tuple[int, int]) -> None:
+    """Set the picture's width and height, `size`, where `exif` tells them."""
+    for place, *tags in _SIZES:
+        if place is None or place in exif:  # asking for a list makes it
+            known = exif if place is None else exif.get_ifd(place)
+            known.update((tag, side) for tag, side in zip(tags, size, strict=True) if tag in known)
 
 
 def display_matrix(orientation: int) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.picture_files import CODECS, PictureNames, too_many
-from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags, without_room
+from vsrcli.media.picture_tags import PictureTags, of_size, read_tags, with_tags, without_room
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import RGB, SMPTE170M, Repacker, assumed_matrix
@@ -115,16 +115,17 @@ class ImageWriter:
             raise OutputError(f"{path}: exists already; choose another name or --overwrite")
         try:
             options = _encoder_options(self._codec, self._layout)
-            data = encode_picture(self._codec, self._picture(frame), options)
-            data = self._with_tags(data, frame)
+            picture = self._picture(frame)
+            data = encode_picture(self._codec, picture, options)
+            data = self._with_tags(data, frame, (picture.width, picture.height))
             (self._folder / path.name).write_bytes(data)
         except (OSError, av.FFmpegError) as failure:
             raise unwritable(path, failure) from None
         self.files.append(path)
         return path
 
-    def _with_tags(self, data: bytes, frame: Frame) -> bytes:
-        tags = self._tags_of(frame.index)
+    def _with_tags(self, data: bytes, frame: Frame, size: tuple[int, int]) -> bytes:
+        tags = of_size(self._tags_of(frame.index), size)
         for line in (*tags.lost, *without_room(tags, self._codec)):
             if line not in self._lost:  # told of the first of many
                 self._lost.add(line)

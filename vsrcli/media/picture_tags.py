@@ -13,7 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsrcli.media.exif import ORIENTATION, XMP, forget_layout, opened_picture, read_exif
+from vsrcli.media.exif import (
+    ORIENTATION,
+    XMP,
+    forget_layout,
+    opened_picture,
+    read_exif,
+    tell_size,
+)
 from vsrcli.media.picture_text import Chunk, own_xmp, read_words, xmp_chunk
 
 if TYPE_CHECKING:
@@ -81,6 +88,18 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
         lost=lost_words(image, xmp, damaged=known is None),
         name=path.name,
     )
+
+
+def of_size(tags: PictureTags, size: tuple[int, int]) -> PictureTags:
+    """TAGS for a picture of another SIZE (width, height), which its EXIF then tells."""
+    if tags.exif is None:
+        return tags
+    from PIL.Image import Exif
+
+    exif = Exif()
+    exif.load(_EXIF_HEADER + tags.exif)
+    tell_size(exif, size)
+    return replace(tags, exif=exif.tobytes().removeprefix(_EXIF_HEADER))
 
 
 def iptc_of(image: Image.Image) -> tuple[bytes, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vsrcli.errors import OutputError
-from vsrcli.media.exif import CAMERA
+from vsrcli.media.exif import CAMERA, tell_size
 from vsrcli.media.picture_tags import PictureTags, without_room
 from vsrcli.media.picture_text import TEXT
 from vsrcli.portraits.pictures import FORMATS, Still
@@ -24,8 +24,6 @@ _MAKER_NOTE, _PHOTOSHOP = 0x927C, 34377
 _DPI = (0x011A, 0x011B, 0x0128)
 """EXIF's resolution across and down, and its unit."""
 _INCH = 2
-_SIZE = (0xA002, 0xA003)
-"""EXIF's width and height of the picture."""
 _MOST_EXIF = 65533 - 64
 """Bytes of EXIF in a JPEG, but for the mark."""
 
@@ -82,11 +80,8 @@ def exif_for(still: Still, kind: str) -> tuple[Image.Exif, str | None]:
     """
     exif = Image.Exif()
     exif.load(still.exif.tobytes())
-    if CAMERA in exif:  # its list would be made by asking for it
-        camera, (height, width) = exif.get_ifd(CAMERA), still.extent
-        camera.update(
-            (tag, side) for tag, side in zip(_SIZE, (width, height), strict=True) if tag in camera
-        )
+    height, width = still.extent
+    tell_size(exif, (width, height))
     if kind == "WEBP" and still.dpi is not None:
         for tag, value in zip(_DPI, (*still.dpi, _INCH), strict=True):
             exif.setdefault(tag, value)
