@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from fractions import Fraction
@@ -103,6 +103,56 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
     assert made == [f"segment_{n:05d}" for n in range(finished, FRAMES // SEGMENT)]
     assert output.read_bytes() == whole
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
+
+
+def cut_short(data: bytes) -> bytes:
+    """The first half."""
+    return data[: len(data) // 2]
+
+
+def one_bit_flipped(data: bytes) -> bytes:
+    """In the middle, which is part of a picture."""
+    place = len(data) // 2
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_short, one_bit_flipped, lambda data: b""])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_segment_is_made_again(
+    clip: Path, whole: bytes, tmp_path: Path, damage: Callable[[bytes], bytes], workers: int
+) -> None:
+    output, notes = tmp_path / "out.mkv", []
+    folder = interrupt(clip, output, 3 * SEGMENT + 1)
+    segment = folder.segment(1)
+    segment.write_bytes(damage(segment.read_bytes()))
+    before = {path: path.stat().st_mtime_ns for path in (folder.segment(0), folder.segment(2))}
+    after = {}
+
+    def look(done: int, total: int | None) -> None:
+        after.update({path: path.stat().st_mtime_ns for path in before})
+
+    assert do(clip, output, progress=look, note=notes.append, workers=workers).frames == FRAMES
+    assert output.read_bytes() == whole
+    assert notes == [f"{segment}: is damaged, and is made again"]
+    assert before == after
+
+
+def test_a_segment_damaged_before_it_is_joined_is_named(
+    clip: Path, whole: bytes, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    segment = JobFolder(output).segment(1)
+
+    def harm(done: int, total: int | None) -> None:
+        if done == 3 * SEGMENT:
+            segment.write_bytes(one_bit_flipped(segment.read_bytes()))
+
+    with pytest.raises(OutputError, match=r"segment_00001\.seg: is damaged; delete it and run"):
+        do(clip, output, progress=harm)
+    assert not output.exists()
+    segment.unlink()
+    do(clip, output)
+    assert output.read_bytes() == whole
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
