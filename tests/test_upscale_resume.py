@@ -522,6 +522,37 @@ def test_no_worker_outlives_the_job(
     assert not (tmp_path / "out.mkv").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("later", [0.0, 0.1, 0.2, 0.4])
+def test_ctrl_c_while_workers_begin_is_no_traceback(
+    make_clip: MakeClip, tmp_path: Path, later: float
+) -> None:
+    """A terminal sends it to all processes at once."""
+    clip = make_clip("long.mkv", frames=240)
+    job = start(clip, tmp_path / "out.mkv", process_group=0, workers=2)
+    while not _workers(job.pid):
+        time.sleep(0.005)
+    time.sleep(later)
+    os.killpg(job.pid, signal.SIGINT)
+    _, told = job.communicate(timeout=30)
+    assert (job.returncode, told) == (130, "")
+
+
+def test_what_begins_without_interruption_is_not_interrupted_later_either() -> None:
+    asleep = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    with pytest.raises(KeyboardInterrupt), workers._uninterrupted():
+        signal.raise_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+        process = subprocess.Popen(asleep, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process, process.stdout:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.terminate()
+    assert process.returncode == -signal.SIGTERM
+
+
 def _workers(parent: int) -> list[int]:
     """Child processes that compute, without the one that watches resources."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
