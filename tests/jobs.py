@@ -48,12 +48,26 @@ def do(
     return run(job_of(source, output, segment, **fields), progress=progress, note=note)
 
 
-def start(source: Path, output: Path, segment: int = SEGMENT, **fields: Any) -> Any:
-    """Begin a job in its own process, which prints a line for every frame."""
+def start(
+    source: Path,
+    output: Path,
+    segment: int = SEGMENT,
+    process_group: int | None = None,
+    **fields: Any,
+) -> Any:
+    """Begin a job in its own process, which prints a line for every frame.
+
+    PROCESS_GROUP: as of `subprocess.Popen`, 0 for one of its own.
+    """
     request = json.dumps({"segment": segment, "options": fields})
     command = [sys.executable, "-m", "tests.jobs", str(source), str(output), request]
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=process_group,
     )
 
 

@@ -55,7 +55,7 @@ def test_heavy_libraries_stay_in_their_room(library: str) -> None:
         if library in {name.split(".")[0] for name in imports(path)}
         and room(path) != LIBRARIES[library]
     }
-    # The degradation and the comparison handle FFmpeg's frames; doctor reports on the libraries.
+    # The degradation and the comparison handle FFmpeg's frames; doctor reports on the library.
     assert users <= {"degradation.py", "comparison.py", "doctor.py"}
 
 
@@ -85,3 +85,16 @@ def test_functions_are_functions_however_they_are_imported() -> None:
         "assert vsrcli.upscale is upscale"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("module", ["vsrcli.doctor", "models.spmc.channels"])
+def test_nothing_is_reported_to_anybody(module: str, tmp_path: Path) -> None:
+    """onnxruntime would keep an identifier and what it is going to send in the user's home."""
+    # Where it believes to be tested, it reports nothing by itself.
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)}
+    code = (
+        f"import {module}; from vsrcli.networks.card import find_model;"
+        "from vsrcli.networks.session import open_session; open_session(find_model().motion.path)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not list(tmp_path.rglob("*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import subprocess
@@ -482,3 +483,24 @@ def test_what_pictures_cannot_be(
     with pytest.raises(UsageError, match=message):
         degrade(make_clip(frames=3), tmp_path / "out" / name, DegradeOptions(**options))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_as_long_as_can_be_and_a_job_that_was_killed(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    left = tmp_path / ".segment.killed.part"
+    left.mkdir()
+    (left / "segment").write_bytes(b"half")
+    output = tmp_path / ("x" * 251 + ".mkv")
+    assert degrade(make_clip("in.mkv", frames=3), output).frames == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", output.name]
+
+
+def test_a_folder_that_may_not_be_written(make_clip: MakeClip, monkeypatch: Any) -> None:
+    def refused(*_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    clip = make_clip("in.mkv", frames=3)
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    with pytest.raises(OutputError, match=r"out\.mkv: may not be written \(Permission denied\)"):
+        degrade(clip, clip.with_name("out.mkv"))

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from fractions import Fraction
@@ -103,6 +103,56 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
     assert made == [f"segment_{n:05d}" for n in range(finished, FRAMES // SEGMENT)]
     assert output.read_bytes() == whole
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
+
+
+def cut_short(data: bytes) -> bytes:
+    """The first half."""
+    return data[: len(data) // 2]
+
+
+def one_bit_flipped(data: bytes) -> bytes:
+    """In the middle, which is part of a picture."""
+    place = len(data) // 2
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_short, one_bit_flipped, lambda data: b""])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_segment_is_made_again(
+    clip: Path, whole: bytes, tmp_path: Path, damage: Callable[[bytes], bytes], workers: int
+) -> None:
+    output, notes = tmp_path / "out.mkv", []
+    folder = interrupt(clip, output, 3 * SEGMENT + 1)
+    segment = folder.segment(1)
+    segment.write_bytes(damage(segment.read_bytes()))
+    before = {path: path.stat().st_mtime_ns for path in (folder.segment(0), folder.segment(2))}
+    after = {}
+
+    def look(done: int, total: int | None) -> None:
+        after.update({path: path.stat().st_mtime_ns for path in before})
+
+    assert do(clip, output, progress=look, note=notes.append, workers=workers).frames == FRAMES
+    assert output.read_bytes() == whole
+    assert notes == [f"{segment}: is damaged, and is made again"]
+    assert before == after
+
+
+def test_a_segment_damaged_before_it_is_joined_is_named(
+    clip: Path, whole: bytes, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    segment = JobFolder(output).segment(1)
+
+    def harm(done: int, total: int | None) -> None:
+        if done == 3 * SEGMENT:
+            segment.write_bytes(one_bit_flipped(segment.read_bytes()))
+
+    with pytest.raises(OutputError, match=r"segment_00001\.seg: is damaged; delete it and run"):
+        do(clip, output, progress=harm)
+    assert not output.exists()
+    segment.unlink()
+    do(clip, output)
+    assert output.read_bytes() == whole
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -470,6 +520,37 @@ def test_no_worker_outlives_the_job(
         assert time.monotonic() < deadline, "a worker goes on without its job"
         time.sleep(0.05)
     assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("later", [0.0, 0.1, 0.2, 0.4])
+def test_ctrl_c_while_workers_begin_is_no_traceback(
+    make_clip: MakeClip, tmp_path: Path, later: float
+) -> None:
+    """A terminal sends it to all processes at once."""
+    clip = make_clip("long.mkv", frames=240)
+    job = start(clip, tmp_path / "out.mkv", process_group=0, workers=2)
+    while not _workers(job.pid):
+        time.sleep(0.005)
+    time.sleep(later)
+    os.killpg(job.pid, signal.SIGINT)
+    _, told = job.communicate(timeout=30)
+    assert (job.returncode, told) == (130, "")
+
+
+def test_what_begins_without_interruption_is_not_interrupted_later_either() -> None:
+    asleep = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    with pytest.raises(KeyboardInterrupt), workers._uninterrupted():
+        signal.raise_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+        process = subprocess.Popen(asleep, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process, process.stdout:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.terminate()
+    assert process.returncode == -signal.SIGTERM
 
 
 def _workers(parent: int) -> list[int]:

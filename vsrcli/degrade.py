@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from vsrcli.degrade_coding import encoder_settings
 from vsrcli.errors import InputError, UsageError
 from vsrcli.losses import missing_numbers
 from vsrcli.media.assemble import assemble, check_output
+from vsrcli.media.containers import unwritable
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.picture_files import PictureNames, apart, check_pictures, picture_names
@@ -22,6 +23,7 @@ from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import check_free
+from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.turned import turning_for
 from vsrcli.media.writer import SegmentWriter, written_tags
@@ -248,8 +250,12 @@ def _into_video(work: _Work) -> DegradeResult:
     # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
     size = work.reduction.size
     described = replace(info, width=size[0], height=size[1])
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
-        segment = Path(folder) / "segment"
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder(output.parent, ".segment.", ".part"))
+        except OSError as failure:
+            raise unwritable(output, failure) from None
+        segment = folder / "segment"
         with SegmentWriter(segment, described, size, settings, layout, work.note) as writer:
             read = work.reduce(writer.write)
         lost = assemble(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import onnxruntime
 
 import vsrcli
 from vsrcli.errors import VsrError
@@ -21,7 +20,13 @@ from vsrcli.media.encoders import FULL_RANGE_ONLY
 from vsrcli.media.identity import content_hash
 from vsrcli.networks.card import DEFAULT_MODEL, find_model, read_card, shipped_folder
 from vsrcli.networks.free_memory import available_memory
-from vsrcli.networks.session import CPU, cuda_obstacle, open_session, usable_cores
+from vsrcli.networks.session import (
+    CPU,
+    cuda_obstacle,
+    open_session,
+    runtime_version,
+    usable_cores,
+)
 
 _PACKAGES = ("numpy", "scipy", "scikit-image", "typer", "rich", "distributed")
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
@@ -108,7 +113,7 @@ def _versions() -> dict[str, str]:
         "system": platform.platform(),
         "av": av.__version__,
         **libraries,
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": runtime_version(),
         **{name: _version(name) for name in _PACKAGES},
     }
 

@@ -10,12 +10,13 @@ from threading import Lock
 from typing import TypeVar
 
 from vsrcli.enlarge import FrameEnlarger, Luma
-from vsrcli.errors import CheckError
+from vsrcli.errors import CheckError, OutputError
 from vsrcli.job import Job, Note
 from vsrcli.media.encoders import USUAL_PIXELS
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
+from vsrcli.media.segment_times import check_segment
 from vsrcli.media.segments import WARM_UP, Segment, cut
 from vsrcli.media.writer import SegmentWriter
 from vsrcli.networks.ensemble import Ensemble
@@ -155,10 +156,22 @@ class SegmentMaker:
                 for _ in segment.frames:
                     pass
                 continue
-            if self._folder.segment(number).exists():
+            if self._is_finished(number):
                 return self._pass_over(segment)
             return self._encode(segment)
         return 0
+
+    def _is_finished(self, number: int) -> bool:
+        """Whether a segment is there already, as it was written."""
+        path = self._folder.segment(number)
+        if not path.exists():
+            return False
+        try:
+            check_segment(path)
+        except OutputError:
+            self._note.aside(f"{path}: is damaged, and is made again")
+            return False
+        return True
 
     def _pass_over(self, segment: Segment) -> int:
         frames = 0

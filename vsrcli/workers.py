@@ -93,7 +93,8 @@ def gather(
     pending: deque[Future[Made]] = deque()
     while True:
         while len(pending) < at_once:
-            pending.append(executor.submit(make, next(numbers)))
+            with _uninterrupted():  # processes are started when there is work for them
+                pending.append(executor.submit(make, next(numbers)))
         made = _awaited(pending.popleft(), poll)
         poll()
         yield made
@@ -131,6 +132,43 @@ def _processes(job: Job) -> Iterator[tuple[Executor, Any]]:
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the block is left.
+
+    A terminal sends Ctrl-C to all processes. One that begins in the block never sees it: it would
+    end in a traceback, as it would if its parent left off telling it what it has to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, lambda which, _: waiting.append(which))
+    try:
+        with _blocked(signal.SIGINT):
+            yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for caught in waiting[:1]:
+            signal.raise_signal(caught)
+
+
+@contextmanager
+def _blocked(number: int) -> Iterator[None]:
+    """A signal does not reach this thread, nor the processes it starts, where that can be had."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _maker: SegmentMaker

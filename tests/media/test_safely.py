@@ -104,6 +104,28 @@ def test_what_appears_during_the_work_is_not_replaced(tmp_path: Path) -> None:
     assert output.read_bytes() == b"ours" and list(tmp_path.iterdir()) == [output]
 
 
+def test_two_at_once_do_not_share_what_they_write(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with made_beside(path, overwrite=True) as partial:
+        partial.write_text("first")
+        with pytest.raises(OutputError, match=r"out\.mp4: another vsr is at work on this output"):
+            made(path, overwrite=True)
+        assert partial.read_text() == "first"
+    assert path.read_text() == "first"
+    made(path, overwrite=True)
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_job_left_is_written_anew(tmp_path: Path) -> None:
+    left = tmp_path / ".out.mp4.part"
+    left.write_text("half of something long")
+    with made_beside(tmp_path / "out.mp4", overwrite=False) as partial:
+        assert partial == left and not partial.stat().st_size
+        partial.write_text("new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
 def test_publishing_is_told_of_the_whole_file_before_it_has_its_name(tmp_path: Path) -> None:
     output, told = tmp_path / "out.mp4", []
 

@@ -31,7 +31,7 @@ from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.repack import target_tags
-from vsrcli.media.segment_times import read_times
+from vsrcli.media.segment_times import check_segment, read_times
 from vsrcli.media.sources import has_alpha_beside
 from vsrcli.media.writer import SegmentWriter
 
@@ -494,6 +494,12 @@ def test_leftovers_are_replaced_and_half_segments_refused(tmp_path: Path, info: 
     half.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(OutputError, match="half: is no finished segment"):
         read_times(half)
+    check_segment(path)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        half.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(OutputError, match="half: is damaged"):
+            check_segment(half)
 
 
 _ENCODE = """

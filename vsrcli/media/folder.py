@@ -12,6 +12,7 @@ from typing import IO, Any
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.names import beside, sync_folder
+from vsrcli.media.scratch import taken
 
 _PLAN, _LOCK, _PUBLISHED = "plan.json", "lock", "published"
 _OWN = (_PLAN, "plan.tmp", _PUBLISHED, "segment_*.seg", ".segment_*.part")
@@ -181,22 +182,12 @@ class JobFolder:
         """The lock file, locked; None if another job removed it meanwhile."""
         file = self.path / _LOCK
         stream = file.open("w")
-        try:
-            import fcntl
-        except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
-            return stream
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if taken(stream.fileno()):
             stream.close()
-            raise OutputError(f"{self.path}: another vsr is at work on this output") from None
-        except OSError:  # a file system without locks
-            return stream
-        try:
-            if os.fstat(stream.fileno()).st_ino == file.stat().st_ino:
+            raise OutputError(f"{self.path}: another vsr is at work on this output")
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(stream.fileno()), file.stat()):
                 return stream
-        except OSError:
-            pass
         stream.close()
         return None
 

@@ -13,6 +13,7 @@ import av
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.names import LONGEST, beside, sync_folder
+from vsrcli.media.scratch import taken
 
 _RANDOM = 10
 """Bytes that `tempfile` makes up in a name, and two points."""
@@ -111,27 +112,47 @@ def made_beside(
 
     If OUTPUT is a symbolic link, it is that of the file it leads to; the suffix is OUTPUT's still.
     PUBLISHING is told of it just before. Left by an exception, it is removed, and an older output
-    is untouched. Raises OutputError for failures of the system or FFmpeg in the block, and if
-    OUTPUT has appeared meanwhile, unless OVERWRITE.
+    is untouched. Raises OutputError for failures of the system or FFmpeg in the block, if another
+    job is in such a block of OUTPUT, and if that has appeared meanwhile, unless OVERWRITE.
     """
     target = target_of(output)
     alike = target.suffix == output.suffix
     named = target if alike else target.with_name(target.name + output.suffix)
     partial = beside(named, ".", ".part")
     try:
-        partial.unlink(missing_ok=True)
-        partial.touch()
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        if output.exists() and not overwrite:
-            what = f"{output}: has appeared meanwhile"
-            raise OutputError(f"{what}; choose another name or --overwrite")
-        publishing(partial)
-        partial.replace(target)
-        sync_folder(target.absolute().parent)
+        with _own(partial, output):
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            if output.exists() and not overwrite:
+                what = f"{output}: has appeared meanwhile"
+                raise OutputError(f"{what}; choose another name or --overwrite")
+            publishing(partial)
+            partial.replace(target)
+            sync_folder(target.absolute().parent)
     except (OSError, av.FFmpegError) as failure:
         raise unwritable(output, failure) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _own(partial: Path, output: Path) -> Iterator[None]:
+    """PARTIAL is there, empty, and written by nobody else; if it is there at the end, it goes.
+
+    Raises OSError, and OutputError if another job is at work on OUTPUT.
+    """
+    with contextlib.ExitStack() as stack:
+        mine = False
+        while not mine:
+            file = stack.enter_context(partial.open("ab"))  # one left by a killed job will do
+            if taken(file.fileno()):
+                raise OutputError(f"{output}: another vsr is at work on this output")
+            with contextlib.suppress(FileNotFoundError):  # gone before it was locked
+                mine = os.path.samestat(os.fstat(file.fileno()), partial.stat())
+        file.truncate(0)
+        if os.name == "nt":  # where what is open cannot be renamed
+            file.close()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)

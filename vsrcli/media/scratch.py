@@ -49,6 +49,24 @@ def lock(handle: int) -> bool:
     return True
 
 
+def taken(handle: int) -> bool:
+    """Lock an open file until it is closed; True if somebody else has it.
+
+    Where there are no locks, nobody has.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    return False
+
+
 @contextmanager
 def _opened(folder: Path) -> Iterator[int | None]:
     """FOLDER, open so that it can be locked; None where folders cannot be."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from vsrcli.errors import OutputError
-from vsrcli.media.segment_times import SegmentTimes, read_times
+from vsrcli.media.segment_times import SegmentTimes, check_segment, read_times
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,19 @@ class Timing:
 
     @classmethod
     def of(cls, segments: Sequence[Path]) -> Timing:
-        """Read the footers; raises OutputError if a segment is damaged or they do not follow."""
+        """Read the footers; raises OutputError if a segment is damaged or they do not follow.
+
+        All of every segment is read and checked: this is the last moment in which one can be made
+        again.
+        """
         parts = tuple(read_times(path) for path in segments)
         if not parts or not all(part.pts for part in parts):
             raise OutputError("there are no frames to write; choose another start or end")
         for path, before, after in zip(segments[1:], parts, parts[1:], strict=False):
             if max(before.pts) >= min(after.pts) or before.time_base != after.time_base:
                 raise OutputError(f"{path}: does not follow the segment before it; delete both")
+        for path in segments:
+            check_segment(path)
         return cls(parts[0].time_base, parts)
 
     @cached_property

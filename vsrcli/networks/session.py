@@ -32,6 +32,8 @@ def array_of(value: NDArray[np.float32] | Resident) -> NDArray[np.float32]:
 
 # onnxruntime writes its warnings to stderr, in colour; what matters comes back as an exception.
 ort.set_default_logger_severity(4)
+# On Windows this is what keeps it from reporting; elsewhere it comes too late, see the package.
+ort.disable_telemetry_events()
 
 _OUT_OF_MEMORY = re.compile(
     r"bad.?alloc|out of memory|failed to allocate|ALLOC_FAILED|not enough memory", re.IGNORECASE
