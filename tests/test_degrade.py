@@ -20,6 +20,7 @@ from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames
 from tests.conftest import MakeClip
+from tests.media.test_reader import with_clean_aperture
 from tests.media.test_resample import imresize_1d
 from vsrcli.degradation import Degradation, Kind, compress, degrade_planes, reduced_size
 from vsrcli.degrade import DegradeOptions, degrade
@@ -178,6 +179,7 @@ def test_noise_is_seeded_and_as_strong_as_asked(kind: Any) -> None:
         ("lr.mkv", "yuv420p", "ffv1"),
         ("lr.mp4", "yuv420p", "libx264"),
         ("lr.mp4", "yuv420p10le", "libx264"),
+        ("lr.mov", "yuv420p", "libx264"),
         ("lr.webm", "yuv420p", "libvpx-vp9"),
     ],
 )
@@ -268,6 +270,17 @@ def test_everything_else_is_kept(make_clip: MakeClip, tmp_path: Path) -> None:
         sound = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (a, b)]
         assert sound[0] == sound[1]
         assert len(sound[0]) > 10
+
+
+@pytest.mark.parametrize(("name", "kind"), [("lr.mkv", "contest"), ("%d.png", "bi")])
+def test_what_players_cut_off_is_told(
+    make_clip: MakeClip, tmp_path: Path, name: str, kind: Kind
+) -> None:
+    clip, notes = make_clip("clip.mp4", size=(64, 48), frames=2), list[str]()
+    with_clean_aperture(clip, (8, 8, 4, 4), (64, 48))
+    result = degrade(clip, tmp_path / name, DegradeOptions(kind=kind), note=notes.append)
+    assert result.size_in == (48, 40)
+    assert any("what players cut off is left out" in note for note in notes)
 
 
 def test_untagged_video_stays_untagged(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -91,6 +92,44 @@ def test_a_pipe_without_a_video(tmp_path: Path) -> None:
         errors = [line for line in result.stderr.splitlines() if "error" in line]
         assert result.exit_code == ExitStatus.INPUT and len(errors) == 1 and words in errors[0]
         assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_told_of_a_pipe_names_it(make_clip: MakeClip, tmp_path: Path) -> None:
+    """Not the copy that is kept of it, which nobody knows."""
+    clip = make_clip("in.mkv", codec="ffv1", interlaced=True).read_bytes()
+    told = vsr("-", tmp_path / "out.mkv", stdin=clip).stderr
+    assert "vsr: -: interlaced frames are deinterlaced" in told
+    refused = vsr("-", tmp_path / "out.mp4", "--keep-interlaced", stdin=clip).stderr
+    assert "vsr: error: - is interlaced, which" in refused
+
+
+def reduce(*arguments: str | Path, stdin: bytes = b"") -> Result:
+    """`vsr degrade` with so much on standard input."""
+    return CliRunner().invoke(app, ["degrade", *map(str, arguments)], input=stdin)
+
+
+def test_standard_input_is_reduced(clip: Path, tmp_path: Path) -> None:
+    assert reduce(clip, tmp_path / "file.mkv").exit_code == ExitStatus.SUCCESS
+    result = reduce("-", tmp_path / "pipe.mkv", "--json", stdin=clip.read_bytes())
+    assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+    assert json.loads(result.stdout)["source"] == "-"
+    assert (tmp_path / "pipe.mkv").read_bytes() == (tmp_path / "file.mkv").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file.mkv", "in.mp4", "pipe.mkv"]
+    wrong = reduce("-", tmp_path / "out.mkv", stdin=b"text")
+    assert wrong.exit_code == ExitStatus.INPUT
+    assert wrong.stderr.startswith("vsr: error: - is not a video")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_reduced(clip: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=lambda: pipe.write_bytes(clip.read_bytes()), daemon=True)
+    feeder.start()
+    result = reduce(pipe, tmp_path / "out.mkv")
+    feeder.join()
+    assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+    assert len(video(tmp_path / "out.mkv")) == FRAMES and not list(tmp_path.glob(".*"))
 
 
 def pictures(stream: bytes, size: tuple[int, int], chroma: int = 2) -> tuple[str, list[list[Any]]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.degrade_coding import encoder_settings
 from vsrcli.errors import InputError, UsageError
-from vsrcli.losses import missing_numbers
+from vsrcli.losses import lost_streams, missing_numbers
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import unwritable
 from vsrcli.media.encoders import EncoderSettings
@@ -24,6 +24,7 @@ from vsrcli.media.reader import Reader
 from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import check_free
 from vsrcli.media.scratch import scratch_folder
+from vsrcli.media.spool import naming, readable_again
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.turned import turning_for
 from vsrcli.media.writer import SegmentWriter, written_tags
@@ -111,11 +112,19 @@ def degrade(
     """Reduce the video `source` into `output`, with its sound and everything else it holds.
 
     The output appears under its name only when it is complete and verified; pictures of a folder
-    that differ in size, turning or pixel format one by one. Raises UsageError, InputError and
-    OutputError.
+    that differ in size, turning or pixel format one by one. `source` "-" is standard input. Raises
+    UsageError, InputError and OutputError.
     """
     source, output = Path(source), Path(output)
     options = options or DegradeOptions()
+    with readable_again(source, output) as kept:
+        result = _degrade(kept, output, options, progress, naming(source, kept, note))
+        return replace(result, source=str(source))
+
+
+def _degrade(
+    source: Path, output: Path, options: DegradeOptions, progress: Progress, note: Note
+) -> DegradeResult:
     info = probe(source)
     if gaps := missing_numbers(source):
         note(gaps)
@@ -157,7 +166,7 @@ def _one_by_one(
         # Every picture has noise of its own, as frames have.
         alone = replace(options, max_frames=None, seed=options.seed + number)
         try:
-            done.append(degrade(picture, result, alone, note=note))
+            done.append(_degrade(picture, result, alone, lambda *_: None, note))
         except InputError as failure:
             lost += 1
             note(str(failure))
@@ -245,8 +254,8 @@ def _into_video(work: _Work) -> DegradeResult:
     layout = info.layout
     settings = encoder_settings(output, options, layout)
     streams = plan_streams(info, output)
-    for line in streams.notes:
-        work.note(line)
+    for loss in lost_streams(info, streams, output):
+        work.note(loss.text)
     # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
     size = work.reduction.size
     described = replace(info, width=size[0], height=size[1])
@@ -291,8 +300,8 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)
-    for line in streams.notes:
-        work.note(line)
+    for loss in lost_streams(info, streams, work.output):
+        work.note(loss.text)
     writer = ImageWriter(
         names,
         layout,

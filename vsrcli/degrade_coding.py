@@ -50,7 +50,7 @@ def encoder_settings(output: Path, options: DegradeOptions, layout: PixelLayout)
 def _default_codec(output: Path, options: DegradeOptions, layout: PixelLayout) -> str:
     muxer = muxer_of(output)
     lossless = options.kind != "contest" and options.crf is None
-    if lossless and muxer in ("matroska", "avi", "mov", "nut"):
+    if lossless and muxer in ("matroska", "avi", "nut"):
         return "ffv1"
     if muxer == "webm":
         return "libvpx-vp9"

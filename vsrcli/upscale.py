@@ -22,7 +22,7 @@ from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
-from vsrcli.media.spool import readable_again
+from vsrcli.media.spool import naming, readable_again
 from vsrcli.media.writer import written_tags
 from vsrcli.media.y4m import Y4mWriter, standard_output
 from vsrcli.options import UpscaleOptions
@@ -89,6 +89,7 @@ def upscale(
     """
     source, output = Path(source), Path(output)
     with readable_again(source, output) as kept:
+        note = naming(source, kept, note)
         job = prepare(kept, output, options or UpscaleOptions(), note=note)
         return replace(run(job, progress=progress, note=note), source=str(source))
 

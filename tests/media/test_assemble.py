@@ -685,6 +685,33 @@ def test_the_check_finds_a_last_frame_that_does_not_decode(
     assert seen == sorted(seen) and not list(tmp_path.glob("*o.mkv*"))
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_check_looks_at_the_video_that_was_made(
+    make_clip: MakeClip, tmp_path: Path, index: int
+) -> None:
+    """Not at the one FFmpeg would choose of two."""
+    clip, both = make_clip(frames=6), tmp_path / "both.mkv"
+    with av.open(str(clip)) as source, av.open(str(both), "w") as made:
+        video = source.streams.video[0]
+        copies = [made.add_stream_from_template(video) for _ in range(2)]
+        for copy in copies:
+            copy.disposition = av.stream.Disposition(0)
+        for packet in source.demux(video):
+            if not packet.size:
+                continue
+            data = bytes(packet)
+            for copy in copies:
+                twin = av.Packet(data)
+                twin.pts, twin.dts, twin.time_base = packet.pts, packet.dts, packet.time_base
+                twin.is_keyframe, twin.stream = packet.is_keyframe, copy
+                made.mux(twin)
+    info = replace(probe(both), video_index=index)
+    frames = list(Reader(both))[:4]
+    output = remake(info, tmp_path / "out.mp4", settings("libx264"), frames=frames)
+    with av.open(str(output)) as container:
+        assert [stream.frames for stream in container.streams.video] == [4, 6][:: 1 - 2 * index]
+
+
 def test_pictures_become_a_video(make_clip: MakeClip, tmp_path: Path) -> None:
     make_clip("p/%02d.png", codec="png", pix_fmt="rgb24", frames=6)
     info = probe(tmp_path / "p", rate=Fraction(24000, 1001))

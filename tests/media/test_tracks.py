@@ -18,7 +18,7 @@ from tests.segments import packets, remake, settings
 from vsrcli.errors import OutputError
 from vsrcli.media.planes import to_video_frame
 from vsrcli.media.probe import probe
-from vsrcli.media.tracks import Cut, SoundTrack, TextTrack
+from vsrcli.media.tracks import Cut, Heard, SoundTrack, TextTrack
 
 BASE = Fraction(1, 1000)
 CHANNELS = {"mono": 1, "stereo": 2, "5.1": 6}
@@ -55,6 +55,45 @@ def test_a_caption_is_kept_from_the_begin_on() -> None:
     assert placed(cut, packet(700, 301, "subtitle")) == (0, 0, 1)
     assert placed(cut, packet(700, 900, "subtitle")) == (0, 0, 600)
     assert placed(cut, packet(1000, 900, "subtitle")) == (0, 0, 900)
+
+
+@pytest.mark.parametrize(
+    ("hides", "begins"),
+    [
+        (True, [-80, -60, -40, -20, 0, 20, 40, 200, 220, 240]),
+        (False, [-40, -20, 0, 20, 40, 200, 220, 240]),
+    ],
+)
+def test_what_an_edit_list_hides_is_not_heard(hides: bool, begins: list[int]) -> None:
+    """Sound from 0 to 60 and from 240 to 260, and what decoders need before it."""
+    made = [packet(start) for start in range(-80, 280, 20)]
+    for each in made:
+        each.is_discard = not (0 <= each.pts < 60 or each.pts == 240)
+    heard = Heard(hides=hides)
+    assert [passed.pts for each in made for passed in heard.of(each)] == begins
+
+
+def test_what_is_hidden_between_edits_does_not_delay_what_follows() -> None:
+    """Two edits that meet at 60, and before the second one packets of the time of the first."""
+    heard, made = Heard(hides=True), []
+    for start in (0, 20, 40, 20, 40, 60):
+        made.append(packet(start))
+        made[-1].is_discard = len(made) in (4, 5)
+    assert [passed.pts for each in made for passed in heard.of(each)] == [0, 20, 40, 60]
+
+
+def test_hidden_sound_does_not_come_before_the_pictures(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip(frames=25, audio=("aac",))
+    data = bytearray(clip.read_bytes())
+    entry = data.rindex(b"elst") + 16  # of the sound: where it begins in its track, in samples
+    data[entry : entry + 4] = (1024 + 24000).to_bytes(4, "big")
+    clip.write_bytes(data)
+    output = remake(probe(clip), tmp_path / "out.mkv", settings("libx264"))
+    (sound, *_), (picture, *_) = packets(output, "audio"), packets(output, "video")
+    assert sound[0] is not None and picture[0] is not None
+    assert 0 <= picture[0] - sound[0] <= 70  # ms: a decoder's lead and a packet, of 21
 
 
 @pytest.mark.parametrize(("shift", "pts"), [("0.0333", 1033), ("0.0337", 1034), ("-0.0337", 966)])

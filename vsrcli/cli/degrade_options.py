@@ -8,7 +8,10 @@ import typer
 REDUCE, ENCODE = "Reduction", "Encoding"
 
 Source = Annotated[
-    Path, typer.Argument(metavar="IN", help="A video, a picture or an image sequence.")
+    Path,
+    typer.Argument(
+        metavar="IN", help="A video, a picture, an image sequence, or - for standard input."
+    ),
 ]
 Output = Annotated[
     Path,

@@ -141,9 +141,11 @@ def _run_kept(
 ) -> None:
     """KEPT is SOURCE, or a copy of what came out of it."""
     from vsrcli.goal import SEGMENTED
+    from vsrcli.media.spool import naming
     from vsrcli.upscale import prepare, run
 
-    job = prepare(kept, output, options, note=note)
+    tell = naming(source, kept, note)
+    job = prepare(kept, output, options, note=tell)
     if compare is not None:
         from vsrcli.comparison import check_page
 
@@ -155,7 +157,7 @@ def _run_kept(
     detail(plan_text(plan))
     note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
     with resumable(job.form in SEGMENTED), progress_bar(output.name, plan.frames) as progress:
-        result = replace(run(job, progress=progress, note=note), source=str(source))
+        result = replace(run(job, progress=progress, note=tell), source=str(source))
     if compare is not None:
         from vsrcli.comparison import compare as draw
 

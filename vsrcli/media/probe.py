@@ -126,8 +126,12 @@ class MediaInfo:
         return self.rate or DEFAULT_RATE
 
 
-def probe(path: str | Path, *, rate: Fraction | None = None) -> MediaInfo:
+def probe(
+    path: str | Path, *, rate: Fraction | None = None, number: int | None = None
+) -> MediaInfo:
     """Return what `path` holds; `rate` is the one of a picture sequence (default 25).
+
+    `number` tells how many other videos come before the one that is meant; None: see `main_video`.
 
     Raises InputError, in one sentence, if the path is missing, is a folder without pictures,
     is no video, or if no frame of it can be decoded.
@@ -136,7 +140,7 @@ def probe(path: str | Path, *, rate: Fraction | None = None) -> MediaInfo:
     if source.pictures:
         return _probe_pictures(source, rate or DEFAULT_RATE)
     with opened(source.path) as container:
-        stream = main_video(container, source.name)
+        stream = main_video(container, source.name, number)
         description = _description(container, stream.index)
         frame = first_frame(container, stream, source.name)
         return _describe(source, container, stream, frame, description)

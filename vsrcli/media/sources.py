@@ -177,18 +177,22 @@ def _is_tiled(file: Path) -> bool:
     return _TILE_WIDTH in tags and _DNG_VERSION not in tags
 
 
-def main_video(container: InputContainer, name: str) -> VideoStream:
+def main_video(container: InputContainer, name: str, number: int | None = None) -> VideoStream:
     """Return the video stream to read: FFmpeg's choice, but never cover art.
 
-    Raises InputError if there is none, or no decoder for it.
+    With a `number`, the one after so many others. Raises InputError if there is none, or no decoder
+    for it.
     """
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [s for s in container.streams.video if not s.disposition & covers]
     if not videos:
         only = "only cover art, no video" if container.streams.video else "no video stream"
         raise InputError(f"{name} has {only}")
-    best = container.streams.best("video")
-    stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
+    if number is not None:
+        stream = videos[min(number, len(videos) - 1)]
+    else:
+        best = container.streams.best("video")
+        stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
     if stream.codec_context is None:
         raise InputError(f"{name} has a video stream that this FFmpeg has no decoder for")
     return stream

@@ -8,12 +8,12 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from vsrcli.errors import InputError
+from vsrcli.errors import InputError, VsrError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.scratch import lock
 
@@ -45,8 +45,22 @@ def readable_again(source: Path, output: Path) -> Iterator[Path]:
             if not copy.stat().st_size:
                 raise InputError(f"{source}: is empty: nothing came out of the pipe")
             yield copy
+    except VsrError as failure:  # nobody knows the copy
+        failure.args = (_named(str(failure), copy, source),)
+        raise
     finally:
         copy.unlink(missing_ok=True)
+
+
+def naming(source: Path, kept: Path, note: Callable[[str], None]) -> Callable[[str], None]:
+    """Return `note`, told of `source` where a copy of it, `kept`, is named."""
+    if kept == source:
+        return note
+    return lambda text: note(_named(text, kept, source))
+
+
+def _named(text: str, copy: Path, source: Path) -> str:
+    return text.replace(str(copy), str(source)).replace(copy.name, source.name)
 
 
 def is_spooled(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,8 @@ from vsrcli.media.tags import stream_tags
 _MILLISECOND = Fraction(1, 1000)
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _EMPTY_CAPTION = b"\0\0"
+_LEAD = Fraction(50, 1000)
+"""Seconds of sound that a decoder is given before what is to be heard."""
 _BITS_PER_CHANNEL = {"libopus": 64_000, "aac": 96_000}
 
 
@@ -64,19 +66,57 @@ class Track(Protocol):
         """Give what is still held back at the end."""
 
 
+class Heard:
+    """Leaves out the packets of sound that an edit list hides: in other places they would be heard.
+
+    Those just before what is heard stay, as decoders begin with them.
+    """
+
+    def __init__(self, *, hides: bool) -> None:
+        """`hides`: whether the output's own edit list hides what lies before 0."""
+        self._hides = hides
+        self._lead: deque[tuple[Fraction, Any]] = deque()
+        self._end: Fraction | None = None  # of what was heard so far
+
+    def of(self, packet: Any) -> Iterator[Any]:
+        """Give what a packet, in decoding order, lets through."""
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is None:
+            yield packet
+            return
+        base = Fraction(packet.time_base)
+        begin, end = time * base, (time + (packet.duration or 0)) * base
+        while self._lead and self._lead[0][0] < begin - _LEAD:
+            self._lead.popleft()
+        if packet.is_discard:
+            if self._hides and end <= 0:
+                yield packet
+            elif self._end is None or begin >= self._end:
+                self._lead.append((begin, packet))
+            return
+        yield from (before for _, before in self._lead)
+        self._lead.clear()
+        self._end = end
+        yield packet
+
+
 class CopiedTrack:
     """Packets as they are."""
 
     def __init__(self, output: Any, source: Any) -> None:
         self.stream = output.add_stream_from_template(source, opaque=True)
-        if source.type == "audio" and output.format.name in QUICKTIME:
+        audio = source.type == "audio"
+        if audio and output.format.name in QUICKTIME:
             self.stream.codec_context.layout = _layout(source.codec_context)
+        self._heard = Heard(hides=output.format.name in QUICKTIME) if audio else None
         # The muxer fills the gaps between captions anew.
         self._gaps = source.type == "subtitle" and source.codec_context.name == "mov_text"
 
     def send(self, packet: Any) -> Iterator[Any]:
-        """Give the packet itself."""
-        if not self._gaps or bytes(packet) != _EMPTY_CAPTION:
+        """Give the packet itself, unless it is not to be heard or seen."""
+        if self._heard is not None:
+            yield from self._heard.of(packet)
+        elif not self._gaps or bytes(packet) != _EMPTY_CAPTION:
             yield packet
 
     def finish(self) -> Iterator[Any]:

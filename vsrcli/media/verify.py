@@ -59,11 +59,16 @@ def verify(
     frames, times, or packets of a kept stream are missing. `note` is told of a constant shift of
     all times, and of properties of the video that the container did not keep.
     """
+    # Beside others, the one made need not be the one FFmpeg would choose.
+    number = sum(
+        each.type == "video" and not each.attached_picture and each.index < info.video_index
+        for each in plan.kept
+    )
     try:
-        found = _read(partial)
+        found = _read(partial, number)
         _check_frames(found, timing, move, info.nominal_rate, output, note)
         _check_streams(found, counts, plan, output)
-        _check_properties(probe(partial), info, tags, output, note)
+        _check_properties(probe(partial, number=number), info, tags, output, note)
     except (InputError, av.FFmpegError) as failure:
         reason = getattr(failure, "strerror", "") or "it cannot be read"
         raise _failed(output, reason) from None
@@ -73,10 +78,10 @@ def _failed(output: Path, reason: str) -> OutputError:
     return OutputError(f"{output}: failed its check after writing ({reason}); it was not kept")
 
 
-def _read(path: Path) -> _Found:
+def _read(path: Path, number: int) -> _Found:
     found = _Found()
     with opened(path) as container:
-        video = main_video(container, str(path))
+        video = main_video(container, str(path), number)
         video.thread_type = "AUTO"
         found.time_base = Fraction(video.time_base or 1)
         for stream in container.streams:
