@@ -67,7 +67,7 @@ class Frame:
     """Seconds per unit."""
     tags: ColourTags
     index: int
-    """Position among the decoded pictures of the file, from 0."""
+    """Position among the decoded pictures of the file, or among picture files, from 0."""
 
     @property
     def width(self) -> int:

@@ -129,7 +129,9 @@ class Reader:
             shown = settle(
                 self._whole(decoder), self._nominal(), lambda: self._once("pts", _REPAIRED)
             )
-            for index, item in enumerate(shown):
+            for position, item in enumerate(shown):
+                # Pictures are called by their number, also where some are left out.
+                index = item.pts if self._source.pictures else position
                 first = item.pts if first is None else first
                 seconds = (item.pts - first) * self.info.time_base
                 if self._start is not None and seconds < self._start:
