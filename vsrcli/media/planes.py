@@ -81,13 +81,16 @@ class Frame:
 
 
 def tags_of(frame: av.VideoFrame, chroma_location: int = 0) -> ColourTags:
-    """Return the colour tags of a decoded frame; the yuvj formats are full range."""
-    full = frame.format.name.startswith("yuvj")
+    """Return the colour tags of a decoded frame; the yuvj formats are full range.
+
+    Unless it is stated otherwise: FFmpeg keeps to the format where a stream changes its range.
+    """
+    implied = FULL_RANGE if frame.format.name.startswith("yuvj") else 0
     return ColourTags(
         matrix=int(frame.colorspace),
         primaries=int(frame.color_primaries),
         transfer=int(frame.color_trc),
-        range=FULL_RANGE if full else int(frame.color_range),
+        range=int(frame.color_range) or implied,
         chroma_location=chroma_location,
     )
 
