@@ -71,6 +71,16 @@ def test_standard_input(clip: Path, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file.mkv", "in.mp4", "pipe.mkv"]
 
 
+def test_pictures_of_standard_input_make_their_folder(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "er" / "%02d.png"
+    result = vsr("-", output, "--max-frames", "2", stdin=clip.read_bytes())
+    assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+    assert sorted(path.name for path in output.parent.iterdir()) == ["01.png", "02.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "new"]
+    missing = vsr("-", tmp_path / "none" / "out.mkv", stdin=clip.read_bytes())
+    assert missing.exit_code == ExitStatus.OUTPUT and "folder does not exist" in missing.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_named_pipe(clip: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.mp4"
