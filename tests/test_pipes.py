@@ -26,6 +26,7 @@ from tests.jobs import ROOT, video
 from tests.networks.tiny import TINY
 from vsrcli.cli import app
 from vsrcli.errors import ExitStatus
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.reader import Reader
 
 FRAMES = 10
@@ -130,6 +131,15 @@ def test_y4m_to_standard_output(clip: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(plane, other)
     assert "constant frame rate" not in result.stderr
     assert "audio stream 1 (aac" in result.stderr  # it is told that there is no sound
+
+
+@pytest.mark.parametrize(("span", "site"), [(1, "mpeg2"), (2, "jpeg")])
+def test_y4m_says_where_untagged_chroma_was_taken_to_lie(
+    make_clip: MakeClip, span: int, site: str
+) -> None:
+    untagged = make_clip("in.mkv", codec="ffv1", frames=1, tags=ColourTags(1, 1, 1, span))
+    header, _ = pictures(vsr(untagged, "-").stdout_bytes, (128, 96))
+    assert f" C420{site} " in header
 
 
 def test_white_stays_white_in_y4m(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, target_tags
+from vsrcli.media.resample import chroma_location
 
 _SHAPES = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (2, 0): "411"}
 _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
@@ -126,4 +127,4 @@ def _name(layout: PixelLayout, tags: ColourTags) -> str:
         raise OutputError(f"y4m cannot hold {layout.pix_fmt}; write a file or use another input")
     if deep:
         return f"{shape}p{layout.depth}"
-    return shape + (_SITES.get(tags.chroma_location, "jpeg") if shape == "420" else "")
+    return shape + (_SITES.get(chroma_location(tags), "jpeg") if shape == "420" else "")
