@@ -440,6 +440,17 @@ def test_image_sequence_in_and_out(tmp_path: Path) -> None:
     assert one.read_bytes() == alone.read_bytes()
 
 
+def test_a_picture_keeps_its_shape_at_another_size(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 32)).save(tmp_path / "in.png")
+    notes: list[str] = []
+    options = UpscaleOptions(size=(80, 96), frames=1)
+    upscale(tmp_path / "in.png", tmp_path / "out.png", options, note=notes.append)
+    assert sum("keeps its shape" in note for note in notes) == 1
+    assert probe(tmp_path / "out.png").sar == Fraction(3, 2)
+    with pytest.raises(CheckError, match="WebP has square pixels"):
+        upscale(tmp_path / "in.png", tmp_path / "out.webp", replace(options, strict=True))
+
+
 @pytest.mark.parametrize(("source", "output"), [("in", "out"), ("in/%d.png", "out/%d.png")])
 def test_a_picture_that_is_left_out_gives_its_name_to_no_other(
     source: str, output: str, tmp_path: Path

@@ -79,7 +79,7 @@ def lost_in_frames(
     elif output == STANDARD:
         lines += y4m_losses(layout)
     elif names is not None:
-        lines += picture_losses(settings.codec, layout)
+        lines += picture_losses(settings.codec, layout, info.sar)
         if not options.start:  # further on, the first picture is another
             first = picture_tags(info)(0)
             lines += [f"{first.name}: {line}" for line in first.lost]
