@@ -142,6 +142,12 @@ def test_y4m_says_where_untagged_chroma_was_taken_to_lie(
     assert f" C420{site} " in header
 
 
+def test_y4m_tells_that_high_dynamic_range_is_lost(make_clip: MakeClip) -> None:
+    hdr = make_clip("in.mkv", codec="ffv1", frames=1, tags=ColourTags(9, 9, 16, 1))
+    assert "y4m cannot say that its colours are BT.2020, PQ" in vsr(hdr, "-").stderr
+    assert vsr(hdr, "-", "--strict").exit_code == ExitStatus.FAILURE
+
+
 def test_white_stays_white_in_y4m(tmp_path: Path) -> None:
     """RGB is full range, and the Y'CbCr that becomes of it is not."""
     Image.new("RGB", (64, 48), "white").save(tmp_path / "white.png")

@@ -56,6 +56,18 @@ def test_a_png_of_hdr_video_says_so(tmp_path: Path, tags: ColourTags, told: byte
     assert (data[place + 4 : place + 8] if place > 0 else None) == told
 
 
+@pytest.mark.parametrize(
+    ("suffix", "told"),
+    [(".png", []), (".tif", ["TIFF"]), (".jpg", ["JPEG", "JPEG"]), (".webp", ["WebP", "WebP"])],
+)
+def test_pictures_that_cannot_say_so_are_told(tmp_path: Path, suffix: str, told: list[str]) -> None:
+    notes: list[str] = []
+    frame = make_frame("yuv420p10le", *SIZE, tags=ColourTags(9, 9, 16, 1))
+    write(tmp_path / f"a{suffix}", [frame], note=notes.append)
+    assert [note.partition(" cannot ")[0] for note in notes] == told
+    assert not told or "its colours are BT.2020, PQ" in notes[0]
+
+
 def test_two_jobs_write_into_one_folder(tmp_path: Path) -> None:
     frame = make_frame("gbrp", *SIZE)
     names = [PictureNames(tmp_path / "out" / f"{name}.png") for name in "ab"]

@@ -27,8 +27,6 @@ from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turned_layout
 from vsrcli.turning import Turning
 
-_WIDE, _HDR = (9, 11, 12), (16, 18)
-"""ITU-T H.273: primaries of BT.2020 and P3, transfers PQ and HLG. Others pass for sRGB."""
 _OPTIONS = {
     "mjpeg": {"qmin": "2", "qmax": "2"},  # quantiser scale of 31: near lossless
     "libwebp": {"quality": "95"},
@@ -87,7 +85,7 @@ class ImageWriter:
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
-        for line in picture_losses(codec, layout, sar):
+        for line in picture_losses(codec, layout, tags, sar):
             note(line)
         self._stack = ExitStack()
         try:
@@ -160,10 +158,14 @@ def picture_tags(info: MediaInfo) -> Callable[[int], PictureTags]:
     return lambda index: read_tags(pictures[index]) if index < len(pictures) else PictureTags()
 
 
-def picture_losses(codec: str, layout: PixelLayout, sar: Fraction | None) -> list[str]:
-    """What pictures of a CODEC cannot keep of frames of `layout` and the aspect ratio `sar`."""
-    found, kind = [], {"mjpeg": "JPEG", "libwebp": "WebP"}.get(codec)
-    if kind and layout.depth > 8:
+def picture_losses(
+    codec: str, layout: PixelLayout, tags: ColourTags, sar: Fraction | None
+) -> list[str]:
+    """What pictures of a CODEC cannot keep of frames of `layout`, `tags` and an aspect ratio."""
+    found, kind = [], {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec)
+    if kind and tags.unlike_srgb:
+        found.append(f"{kind} cannot say that its colours are {tags.unlike_srgb}; choose .png")
+    if codec in ("mjpeg", "libwebp") and layout.depth > 8:
         found.append(
             f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif"
         )
@@ -232,6 +234,6 @@ def _picture_tags(codec: str, tags: ColourTags) -> ColourTags:
     A PNG says so (cICP) if its video, of these `tags`, is of high dynamic range or wide gamut.
     """
     made = ColourTags(SMPTE170M if codec == "mjpeg" else RGB, range=FULL_RANGE)
-    if codec == "png" and (tags.primaries in _WIDE or tags.transfer in _HDR):
+    if codec == "png" and tags.unlike_srgb:
         return replace(made, primaries=tags.primaries, transfer=tags.transfer)
     return made

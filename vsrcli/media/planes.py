@@ -37,6 +37,9 @@ UNSPECIFIED = 2
 """AVCOL_*_UNSPECIFIED for matrix, primaries and transfer; ranges and chroma locations use 0."""
 FULL_RANGE = 2
 """AVCOL_RANGE_JPEG."""
+_WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+_HDR = {16: "PQ", 18: "HLG"}
+"""ITU-T H.273: primaries and transfers that are not near those of sRGB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,12 @@ class ColourTags:
     """0 unspecified, 1 limited, 2 full."""
     chroma_location: int = 0
     """0 unspecified, 1 left, 2 centre, 3 top left, 4 top, 5 bottom left, 6 bottom."""
+
+    @property
+    def unlike_srgb(self) -> str | None:
+        """What shows in wrong colours where no tags are, as "BT.2020, PQ"; None if nothing does."""
+        found = (_WIDE.get(self.primaries), _HDR.get(self.transfer))
+        return ", ".join(filter(None, found)) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,11 @@ _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
 """AVCHROMA_LOC_* of 8 bit 4:2:0."""
 
 
-def y4m_losses(layout: PixelLayout) -> list[str]:
-    """What y4m cannot keep of frames of `layout`."""
+def y4m_losses(layout: PixelLayout, tags: ColourTags) -> list[str]:
+    """What y4m cannot keep of frames of `layout` and `tags`."""
     found = []
+    if tags.unlike_srgb:
+        found.append(f"y4m cannot say that its colours are {tags.unlike_srgb}")
     if layout.kind == "rgb":
         found.append("y4m holds no RGB: written as Y'CbCr 4:4:4 (BT.709)")
     if layout.alpha:
@@ -55,7 +57,7 @@ class Y4mWriter:
     ) -> None:
         """`info` gives rate, SAR and colours; `note` is told what y4m cannot keep."""
         self._stream, self._repack, self._note, tags = stream, None, note, info.tags
-        for line in y4m_losses(layout):
+        for line in y4m_losses(layout, info.tags):
             note(line)
         if layout.kind == "rgb":
             depth = "" if layout.depth == 8 else f"{layout.depth}le"
