@@ -26,6 +26,7 @@ from vsrcli.media import animation
 from vsrcli.media.animation import Moments, _muxing, _turned, animation_losses
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.pairing import find_clips
@@ -202,6 +203,9 @@ def test_what_each_kind_cannot_keep(make_clip: MakeClip) -> None:
         assert len(animation_losses(info, kind, layout_of(pix_fmt))) == count
     (lost,) = animation_losses(replace(info, sar=Fraction(4, 3)), "apng", layout_of("yuv420p"))
     assert "aspect ratio of 4/3" in lost
+    hdr = replace(info, tags=ColourTags(9, 9, 18, 1))
+    (lost,) = animation_losses(hdr, "apng", layout_of("yuv420p"))
+    assert "its colours are BT.2020, HLG" in lost
 
 
 def test_transparency_is_turned_with_its_picture(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.jobs import ROOT, video
 from tests.networks.tiny import TINY
 from vsrcli.cli import app
 from vsrcli.errors import ExitStatus
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.reader import Reader
 
 FRAMES = 10
@@ -70,6 +71,16 @@ def test_standard_input(clip: Path, tmp_path: Path) -> None:
     assert video(tmp_path / "pipe.mkv") == video(tmp_path / "file.mkv")
     assert audio(tmp_path / "pipe.mkv") == audio(tmp_path / "file.mkv") != []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file.mkv", "in.mp4", "pipe.mkv"]
+
+
+def test_pictures_of_standard_input_make_their_folder(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "er" / "%02d.png"
+    result = vsr("-", output, "--max-frames", "2", stdin=clip.read_bytes())
+    assert result.exit_code == ExitStatus.SUCCESS, result.stderr
+    assert sorted(path.name for path in output.parent.iterdir()) == ["01.png", "02.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "new"]
+    missing = vsr("-", tmp_path / "none" / "out.mkv", stdin=clip.read_bytes())
+    assert missing.exit_code == ExitStatus.OUTPUT and "folder does not exist" in missing.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -159,6 +170,21 @@ def test_y4m_to_standard_output(clip: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(plane, other)
     assert "constant frame rate" not in result.stderr
     assert "audio stream 1 (aac" in result.stderr  # it is told that there is no sound
+
+
+@pytest.mark.parametrize(("span", "site"), [(1, "mpeg2"), (2, "jpeg")])
+def test_y4m_says_where_untagged_chroma_was_taken_to_lie(
+    make_clip: MakeClip, span: int, site: str
+) -> None:
+    untagged = make_clip("in.mkv", codec="ffv1", frames=1, tags=ColourTags(1, 1, 1, span))
+    header, _ = pictures(vsr(untagged, "-").stdout_bytes, (128, 96))
+    assert f" C420{site} " in header
+
+
+def test_y4m_tells_that_high_dynamic_range_is_lost(make_clip: MakeClip) -> None:
+    hdr = make_clip("in.mkv", codec="ffv1", frames=1, tags=ColourTags(9, 9, 16, 1))
+    assert "y4m cannot say that its colours are BT.2020, PQ" in vsr(hdr, "-").stderr
+    assert vsr(hdr, "-", "--strict").exit_code == ExitStatus.FAILURE
 
 
 def test_white_stays_white_in_y4m(tmp_path: Path) -> None:

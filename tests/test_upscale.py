@@ -440,6 +440,37 @@ def test_image_sequence_in_and_out(tmp_path: Path) -> None:
     assert one.read_bytes() == alone.read_bytes()
 
 
+def test_a_picture_keeps_its_shape_at_another_size(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 32)).save(tmp_path / "in.png")
+    notes: list[str] = []
+    options = UpscaleOptions(size=(80, 96), frames=1)
+    upscale(tmp_path / "in.png", tmp_path / "out.png", options, note=notes.append)
+    assert sum("keeps its shape" in note for note in notes) == 1
+    assert probe(tmp_path / "out.png").sar == Fraction(3, 2)
+    with pytest.raises(CheckError, match="WebP has square pixels"):
+        upscale(tmp_path / "in.png", tmp_path / "out.webp", replace(options, strict=True))
+
+
+@pytest.mark.parametrize(("source", "output"), [("in", "out"), ("in/%d.png", "out/%d.png")])
+def test_a_picture_that_is_left_out_gives_its_name_to_no_other(
+    source: str, output: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(1, 5):
+        Image.new("RGB", (40, 32), (50 * number,) * 3).save(tmp_path / "in" / f"{number}.png")
+    damaged = tmp_path / "in" / "2.png"
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    result = upscale(
+        tmp_path / source, tmp_path / output, UpscaleOptions(scale=2, frames=1, on_error="skip")
+    )
+    assert (result.frames, result.left_out) == (3, 1)
+    made = {path.name: path for path in (tmp_path / "out").iterdir()}
+    assert sorted(made) == ["1.png", "3.png", "4.png"]
+    for number in (1, 3, 4):
+        with Image.open(made[f"{number}.png"]) as image:
+            assert image.getpixel((9, 9)) == (50 * number,) * 3
+
+
 def test_an_existing_output_is_safe(make_clip: MakeClip, tmp_path: Path) -> None:
     source, output = make_clip(frames=2), tmp_path / "out.mp4"
     output.write_bytes(b"precious")

@@ -296,7 +296,7 @@ def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOption
 
 
 def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
-    info, layout = work.info, work.info.layout
+    info, layout = _keep_shape(work.info, work.reduction.size), work.info.layout
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)
@@ -307,6 +307,7 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
         layout,
         info.tags,
         (info.width, info.height),
+        sar=info.sar,
         turning=turning,
         tags_of=picture_tags(info),
         overwrite=work.options.overwrite,

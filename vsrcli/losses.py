@@ -77,9 +77,9 @@ def lost_in_frames(
     if kind is not None:
         lines += animation_losses(info, kind, layout)
     elif output == STANDARD:
-        lines += y4m_losses(layout)
+        lines += y4m_losses(layout, info.tags)
     elif names is not None:
-        lines += picture_losses(settings.codec, layout)
+        lines += picture_losses(settings.codec, layout, info.tags, info.sar)
         if not options.start:  # further on, the first picture is another
             first = picture_tags(info)(0)
             lines += [f"{first.name}: {line}" for line in first.lost]

@@ -199,6 +199,7 @@ def _write_pictures(job: Job, counter: _Counter, note: Notes) -> Reading:
         job.layout,
         job.info.tags,
         (job.info.width, job.info.height),
+        sar=job.info.sar,
         turning=job.turning,
         tags_of=picture_tags(job.info),
         overwrite=job.options.overwrite,

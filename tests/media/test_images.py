@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames, check_pictures, numbered, picture_names
 from vsrcli.media.planes import ColourTags, Frame, layout_of
+from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.turned import turned_layout
 from vsrcli.turning import Turning
@@ -52,6 +54,18 @@ def test_a_png_of_hdr_video_says_so(tmp_path: Path, tags: ColourTags, told: byte
     data = file.read_bytes()
     place = data.find(b"cICP")
     assert (data[place + 4 : place + 8] if place > 0 else None) == told
+
+
+@pytest.mark.parametrize(
+    ("suffix", "told"),
+    [(".png", []), (".tif", ["TIFF"]), (".jpg", ["JPEG", "JPEG"]), (".webp", ["WebP", "WebP"])],
+)
+def test_pictures_that_cannot_say_so_are_told(tmp_path: Path, suffix: str, told: list[str]) -> None:
+    notes: list[str] = []
+    frame = make_frame("yuv420p10le", *SIZE, tags=ColourTags(9, 9, 16, 1))
+    write(tmp_path / f"a{suffix}", [frame], note=notes.append)
+    assert [note.partition(" cannot ")[0] for note in notes] == told
+    assert not told or "its colours are BT.2020, PQ" in notes[0]
 
 
 def test_two_jobs_write_into_one_folder(tmp_path: Path) -> None:
@@ -246,6 +260,23 @@ def test_turned_pictures(tmp_path: Path, pix_fmt: str, suffix: str) -> None:
     error = np.abs(turned - np.rot90(plain, -1)).mean()
     exact = suffix in ("png", "tif") and pix_fmt in ("gray", "gbrap", "yuv444p10le")
     assert error == 0 if exact else error < 4
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_pixels_that_are_not_square(tmp_path: Path, suffix: str) -> None:
+    frame, notes, made = make_frame("yuv420p", 48, 32), [], []
+    for name, turning in (("a", None), ("b", Turning(transposed=True)), ("c", None)):
+        sar = None if name == "c" else Fraction(16, 11)
+        (path,) = write(
+            tmp_path / f"{name}{suffix}", [frame], sar=sar, turning=turning, note=notes.append
+        )
+        made.append(probe(path).sar)
+    if suffix == ".webp":
+        lost = "WebP has square pixels: the aspect ratio of 16/11 is lost; choose .png"
+        assert made == [None] * 3 and notes == [lost] * 2
+    else:
+        assert made[:2] == [Fraction(16, 11), Fraction(11, 16)] and not notes
+        assert made[2] in (None, 1)
 
 
 def test_no_format_for_turned_411() -> None:

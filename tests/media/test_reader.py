@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames, write_clip
 from tests.conftest import MakeClip
+from tests.lossless import write_frames
 from vsrcli.errors import InputError
 from vsrcli.media.planes import ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import probe
@@ -311,6 +312,42 @@ def test_a_new_size_on_the_way_is_scaled_to_the_first(tmp_path: Path) -> None:
     assert [n for n in notes if "96x72" in n] == notes and len(notes) == 1
     large = source_frames(ClipSpec(size=(96, 72)))[0].planes[0]
     assert abs(float(frames[12].planes[0].mean()) - float(large.mean())) < 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "levels"),
+    [
+        ((ColourTags(1, 1, 1, 1), ColourTags(6, 6, 6, 1)), (92, 105, 190)),
+        ((ColourTags(1, 1, 1, 1), ColourTags(1, 1, 1, 2)), (92, 105, 190)),
+        ((ColourTags(1, 1, 1, 2), ColourTags(1, 1, 1, 1)), (88, 102, 199)),
+    ],
+    ids=["matrix", "to full range", "to limited range"],
+)
+@pytest.mark.parametrize("size", [(64, 48), (48, 32)])
+def test_colours_on_the_way_are_those_of_the_first(
+    tags: tuple[ColourTags, ColourTags],
+    levels: tuple[int, ...],
+    size: tuple[int, int],
+    tmp_path: Path,
+) -> None:
+    """RGB of 200, 60 and 40, as both tags have it."""
+    of_tags = {(1, 1): (92, 105, 190), (1, 2): (88, 102, 199), (6, 1): (102, 98, 191)}
+    data = b""
+    for number, (each, wide) in enumerate(zip(tags, ((64, 48), size), strict=True)):
+        frames = [make_frame("yuv420p", *wide, time=time, tags=each) for time in range(4)]
+        for frame in frames:
+            for plane, level in zip(frame.planes, of_tags[each.matrix, each.range], strict=True):
+                plane[...] = level
+        part = tmp_path / f"{number}.h264"
+        write_frames(part, frames, codec="libx264")
+        data += part.read_bytes()
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(data)
+    frames, _, notes = read(joined)
+    assert len(frames) == 8 and sum("colours" in note for note in notes) == 1
+    for frame in frames:
+        assert (frame.tags.matrix, frame.tags.range) == (tags[0].matrix, tags[0].range)
+        assert [int(plane[9, 9]) for plane in frame.planes] == pytest.approx(levels, abs=1)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("i.mp4", "libx264"), ("i.ts", "mpeg2video")])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clips import make_frame
 from vsrcli.media.planes import ColourTags, Frame, layout_of
-from vsrcli.media.recode import recoded
+from vsrcli.media.recode import recoded, recoloured
 
 LIMITED_709, LIMITED_601 = ColourTags(1, 1, 1, 1), ColourTags(6, 6, 6, 1)
 FULL_709, FULL_601 = ColourTags(1, 1, 1, 2), ColourTags(6, 6, 6, 2)
@@ -46,6 +46,36 @@ def test_known_colours(
     made = recoded(flat(pix_fmt, before), old, new, layout_of(pix_fmt).depth)
     assert all((plane == plane[0, 0]).all() for plane in made.planes)
     assert [int(plane[0, 0]) for plane in made.planes] == pytest.approx(after, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        (ColourTags(1, 1, 1, 0), LIMITED_709),
+        (ColourTags(5, 5, 6, 1), LIMITED_601),
+        (ColourTags(2, 2, 2, 1), LIMITED_709),
+        (LIMITED_709, ColourTags()),
+    ],
+)
+def test_colours_that_do_not_change_are_left_alone(own: ColourTags, wanted: ColourTags) -> None:
+    frame = replace(flat("yuv420p", (63, 102, 240)), tags=own)
+    assert recoloured(frame, wanted) is frame
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "levels", "matrix"),
+    [
+        (LIMITED_709, LIMITED_601, (81, 90, 240), 6),
+        (FULL_709, ColourTags(), (16 + 63 * 219 // 255, 105, 226), 1),
+        (ColourTags(range=2), LIMITED_709, (16 + 63 * 219 // 255, 105, 226), 2),
+    ],
+)
+def test_colours_are_brought_to_those_of_other_tags(
+    own: ColourTags, wanted: ColourTags, levels: tuple[int, ...], matrix: int
+) -> None:
+    made = recoloured(replace(flat("yuv420p", (63, 102, 240)), tags=own), wanted)
+    assert [int(plane[0, 0]) for plane in made.planes] == pytest.approx(levels, abs=1)
+    assert (made.tags.matrix, made.tags.range) == (matrix, wanted.range)
 
 
 def test_white_of_samples_made_longer_stays_white() -> None:

@@ -189,6 +189,16 @@ def test_odd_sizes_keep_their_size(tmp_path: Path, info: MediaInfo) -> None:
     assert notes == ["libx264 takes no odd sizes with yuv420p10le: written as yuv444p10le"]
 
 
+@pytest.mark.parametrize(
+    ("source", "lost"),
+    [("yuva420p", "cannot keep transparency"), ("yuv420p12le", "cannot keep 12 bits")],
+)
+def test_an_odd_size_hides_no_other_loss(source: str, lost: str) -> None:
+    chosen, said = choose_pix_fmt("libx264", layout_of(source), (65, 63))
+    assert chosen.startswith("yuv444p") and said is not None
+    assert lost in said and "takes no odd sizes" in said
+
+
 def test_colour_tags_and_sar_are_in_the_stream(tmp_path: Path, info: MediaInfo) -> None:
     tags = ColourTags(9, 9, 16, 1, 3)
     source = replace(info, tags=tags, sar=Fraction(8, 9))

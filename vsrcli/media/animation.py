@@ -60,6 +60,8 @@ def animation_losses(info: MediaInfo, kind: str, layout: PixelLayout) -> list[st
     found, name = [], {"gif": "GIF", "apng": "an animated PNG"}[kind]
     if layout.depth > 8:
         found.append(f"{name} cannot keep {layout.depth} bits (written with 8)")
+    if info.tags.unlike_srgb:
+        found.append(f"{name} cannot say that its colours are {info.tags.unlike_srgb}")
     if info.sar not in (None, 1):
         found.append(f"{name} has square pixels: the aspect ratio of {info.sar} is lost")
     if kind == "gif" and info.format != "gif":

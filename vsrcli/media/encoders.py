@@ -214,15 +214,17 @@ def choose_pix_fmt(
     if not offered:
         return layout.pix_fmt, None  # a wrapper that takes anything, such as rawvideo
     best = min(offered, key=lambda name: _loss(layout, offered[name], name))
+    odd = ""
+    if size is not None and _refuses(codec, offered[best], size):
+        even = {n: k for n, k in offered.items() if not _refuses(codec, k, size)}
+        fitting = min(even, key=lambda name: _loss(layout, even[name], name))
+        odd = f"{codec} takes no odd sizes with {best}: written as {fitting}"
+        best = fitting
     note = _difference(codec, layout, offered[best])
     if note and layout.alpha and not offered[best].alpha:
         clear = [n for n in offered if offered[n].alpha and offered[n].depth == offered[best].depth]
         note += f" (kept by --pix-fmt {clear[0]})" if clear else ""
-    if size is None or not _refuses(codec, offered[best], size):
-        return best, note
-    even = {n: k for n, k in offered.items() if not _refuses(codec, k, size)}
-    best = min(even, key=lambda name: _loss(layout, even[name], name))
-    return best, f"{codec} takes no odd sizes with {layout.pix_fmt}: written as {best}"
+    return best, "; ".join(filter(None, (note, odd))) or None
 
 
 def check_pix_fmt(codec: str, pix_fmt: str) -> None:

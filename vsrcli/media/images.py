@@ -27,8 +27,6 @@ from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turned_layout
 from vsrcli.turning import Turning
 
-_WIDE, _HDR = (9, 11, 12), (16, 18)
-"""ITU-T H.273: primaries of BT.2020 and P3, transfers PQ and HLG. Others pass for sRGB."""
 _OPTIONS = {
     "mjpeg": {"qmin": "2", "qmax": "2"},  # quantiser scale of 31: near lossless
     "libwebp": {"quality": "95"},
@@ -61,6 +59,7 @@ class ImageWriter:
         tags: ColourTags,
         source_size: tuple[int, int],
         *,
+        sar: Fraction | None = None,
         turning: Turning | None = None,
         tags_of: Callable[[int], PictureTags] = lambda index: PictureTags(),
         overwrite: bool = False,
@@ -68,6 +67,7 @@ class ImageWriter:
     ) -> None:
         """Prepare to write frames of `layout`, turned by `turning`, under `names`.
 
+        `sar` is the sample aspect ratio of the frames; None: nobody knows.
         `tags_of` gives what to put into the picture of the frame with an index. `tags` and
         `source_size` (width, height) tell the matrix between Y'CbCr and RGB. Raises UsageError for
         an unknown kind of picture, OutputError if the folder cannot be written.
@@ -79,12 +79,13 @@ class ImageWriter:
         self.files = []
         self._names, self._overwrite = names, overwrite
         self._turning, self._layout = turning or Turning(), turned_layout(layout, turning)
+        self._sar = 1 / sar if sar and self._turning.transposed else sar
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
         target = _picture_tags(codec, tags)
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
-        for line in picture_losses(codec, layout):
+        for line in picture_losses(codec, layout, tags, sar):
             note(line)
         self._stack = ExitStack()
         try:
@@ -116,7 +117,7 @@ class ImageWriter:
         try:
             options = _encoder_options(self._codec, self._layout)
             picture = self._picture(frame)
-            data = encode_picture(self._codec, picture, options)
+            data = encode_picture(self._codec, picture, options, self._sar)
             data = self._with_tags(data, frame, (picture.width, picture.height))
             (self._folder / path.name).write_bytes(data)
         except (OSError, av.FFmpegError) as failure:
@@ -158,15 +159,21 @@ def picture_tags(info: MediaInfo) -> Callable[[int], PictureTags]:
     return lambda index: read_tags(pictures[index]) if index < len(pictures) else PictureTags()
 
 
-def picture_losses(codec: str, layout: PixelLayout) -> list[str]:
-    """What pictures of a CODEC cannot keep of frames of `layout`."""
-    found, kind = [], {"mjpeg": "JPEG", "libwebp": "WebP"}.get(codec)
-    if kind and layout.depth > 8:
+def picture_losses(
+    codec: str, layout: PixelLayout, tags: ColourTags, sar: Fraction | None
+) -> list[str]:
+    """What pictures of a CODEC cannot keep of frames of `layout`, `tags` and an aspect ratio."""
+    found, kind = [], {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec)
+    if kind and tags.unlike_srgb:
+        found.append(f"{kind} cannot say that its colours are {tags.unlike_srgb}; choose .png")
+    if codec in ("mjpeg", "libwebp") and layout.depth > 8:
         found.append(
             f"{kind} cannot keep {layout.depth} bits (written with 8); choose .png or .tif"
         )
     if layout.alpha and codec == "mjpeg":
         found.append("JPEG cannot keep transparency; choose .png")
+    if sar not in (None, 1) and codec == "libwebp":
+        found.append(f"WebP has square pixels: the aspect ratio of {sar} is lost; choose .png")
     return found
 
 
@@ -176,12 +183,19 @@ def _encoder_options(codec: str, layout: PixelLayout) -> dict[str, str]:
     return _LOSSLESS_WEBP if codec == "libwebp" and fine else _OPTIONS.get(codec, {})
 
 
-def encode_picture(codec: str, picture: av.VideoFrame, options: dict[str, str]) -> bytes:
-    """Return one picture as the bytes of a file; `picture` is in a format of the encoder."""
+def encode_picture(
+    codec: str, picture: av.VideoFrame, options: dict[str, str], sar: Fraction | None
+) -> bytes:
+    """Return one picture as the bytes of a file; `picture` is in a format of the encoder.
+
+    PNG, JPEG and TIFF say the sample aspect ratio `sar`; None: nothing is said.
+    """
     context: Any = av.CodecContext.create(codec, "w")
     context.width, context.height = picture.width, picture.height
     context.pix_fmt = picture.format.name
     context.time_base = Fraction(1, 25)
+    if sar is not None:
+        context.sample_aspect_ratio = sar
     context.thread_count = 1  # threads hold frames back
     context.color_range = picture.color_range
     context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
@@ -221,6 +235,6 @@ def _picture_tags(codec: str, tags: ColourTags) -> ColourTags:
     A PNG says so (cICP) if its video, of these `tags`, is of high dynamic range or wide gamut.
     """
     made = ColourTags(SMPTE170M if codec == "mjpeg" else RGB, range=FULL_RANGE)
-    if codec == "png" and (tags.primaries in _WIDE or tags.transfer in _HDR):
+    if codec == "png" and tags.unlike_srgb:
         return replace(made, primaries=tags.primaries, transfer=tags.transfer)
     return made

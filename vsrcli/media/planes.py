@@ -37,6 +37,9 @@ UNSPECIFIED = 2
 """AVCOL_*_UNSPECIFIED for matrix, primaries and transfer; ranges and chroma locations use 0."""
 FULL_RANGE = 2
 """AVCOL_RANGE_JPEG."""
+_WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+_HDR = {16: "PQ", 18: "HLG"}
+"""ITU-T H.273: primaries and transfers that are not near those of sRGB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,12 @@ class ColourTags:
     """0 unspecified, 1 limited, 2 full."""
     chroma_location: int = 0
     """0 unspecified, 1 left, 2 centre, 3 top left, 4 top, 5 bottom left, 6 bottom."""
+
+    @property
+    def unlike_srgb(self) -> str | None:
+        """What shows in wrong colours where no tags are, as "BT.2020, PQ"; None if nothing does."""
+        found = (_WIDE.get(self.primaries), _HDR.get(self.transfer))
+        return ", ".join(filter(None, found)) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Frame:
     """Seconds per unit."""
     tags: ColourTags
     index: int
-    """Position among the decoded pictures of the file, from 0."""
+    """Position among the decoded pictures of the file, or among picture files, from 0."""
 
     @property
     def width(self) -> int:
@@ -81,13 +90,16 @@ class Frame:
 
 
 def tags_of(frame: av.VideoFrame, chroma_location: int = 0) -> ColourTags:
-    """Return the colour tags of a decoded frame; the yuvj formats are full range."""
-    full = frame.format.name.startswith("yuvj")
+    """Return the colour tags of a decoded frame; the yuvj formats are full range.
+
+    Unless it is stated otherwise: FFmpeg keeps to the format where a stream changes its range.
+    """
+    implied = FULL_RANGE if frame.format.name.startswith("yuvj") else 0
     return ColourTags(
         matrix=int(frame.colorspace),
         primaries=int(frame.color_primaries),
         transfer=int(frame.color_trc),
-        range=FULL_RANGE if full else int(frame.color_range),
+        range=int(frame.color_range) or implied,
         chroma_location=chroma_location,
     )
 

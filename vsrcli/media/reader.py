@@ -23,6 +23,7 @@ from .integrity import is_whole
 from .passing import NotCleanError, can_pass_over
 from .planes import Frame, from_video_frame
 from .probe import MediaInfo, probe
+from .recode import recoloured
 from .sources import Source, find_source, main_video, opened
 from .stills import PictureDecoder
 from .timeline import Shown, Timed, settle
@@ -36,10 +37,10 @@ class Reader:
     """Reads a video, a picture, a folder of pictures or `name%04d.png`, frame by frame.
 
     A context manager; iterating decodes from the start of the file, holding only a few frames at
-    a time. Frames come in the order of presentation, with strictly increasing PTS, in the size and
-    pixel layout of the first one. `start` and `end` are seconds counted from the first frame of
-    the file: a frame is given if start <= its time < end. `note` gets one sentence on each kind of
-    damage or change met on the way.
+    a time. Frames come in the order of presentation, with strictly increasing PTS, in the size,
+    pixel layout, colour matrix and range of the first one. `start` and `end` are seconds counted
+    from the first frame of the file: a frame is given if start <= its time < end. `note` gets one
+    sentence on each kind of damage or change met on the way.
     """
 
     info: MediaInfo
@@ -129,7 +130,9 @@ class Reader:
             shown = settle(
                 self._whole(decoder), self._nominal(), lambda: self._once("pts", _REPAIRED)
             )
-            for index, item in enumerate(shown):
+            for position, item in enumerate(shown):
+                # Pictures are called by their number, also where some are left out.
+                index = item.pts if self._source.pictures else position
                 first = item.pts if first is None else first
                 seconds = (item.pts - first) * self.info.time_base
                 if self._start is not None and seconds < self._start:
@@ -206,7 +209,14 @@ class Reader:
         )
         if self.info.crop is not None:
             frame = cropped(frame, self.info.crop)
+        frame = self._in_first_colours(frame)
         return self._without_alpha(frame) if self.info.opaque and frame.layout.alpha else frame
+
+    def _in_first_colours(self, frame: Frame) -> Frame:
+        same = recoloured(frame, self.info.tags)
+        if same is not frame:
+            self._once("colour", _RECOLOURED)
+        return same
 
     def _without_alpha(self, frame: Frame) -> Frame:
         *planes, alpha = frame.planes
@@ -264,4 +274,7 @@ DEINTERLACED = "interlaced frames are deinterlaced (bwdif)"
 _SPARE = 4
 """Frames decoded before the first that is given: deinterlacing looks at those beside it."""
 
+_RECOLOURED = (
+    "the matrix or the range of the colours changes on the way; they are converted to the first"
+)
 _REPAIRED = "timestamps that did not increase were moved apart"

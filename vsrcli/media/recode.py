@@ -61,6 +61,22 @@ def recoded(frame: Frame, source: ColourTags, target: ColourTags, depth: int) ->
     return replace(frame, planes=(*planes, *frame.planes[len(planes) :]))
 
 
+def recoloured(frame: Frame, tags: ColourTags) -> Frame:
+    """Return a frame of Y'CbCr in the matrix and the range of `tags`, other frames as they are.
+
+    A matrix that either does not name is left alone; where no range is named it is limited.
+    """
+    own = frame.tags
+    if frame.layout.kind != "yuv":
+        return frame
+    known = own.matrix in RED_AND_BLUE and tags.matrix in RED_AND_BLUE
+    alike = not known or RED_AND_BLUE[own.matrix] == RED_AND_BLUE[tags.matrix]
+    if alike and (own.range == FULL_RANGE) == (tags.range == FULL_RANGE):
+        return frame
+    target = replace(own, matrix=own.matrix if alike else tags.matrix, range=tags.range)
+    return replace(recoded(frame, own, target, frame.layout.depth), tags=target)
+
+
 def _levels(layout: PixelLayout, tags: ColourTags, depth: int | None = None) -> _Levels:
     """The levels of a range; of samples lengthened from `depth` bits, shifted white is white."""
     if tags.range != FULL_RANGE:

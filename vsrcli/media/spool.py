@@ -16,6 +16,7 @@ from typing import IO
 from vsrcli.errors import InputError, VsrError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.scratch import lock
+from vsrcli.media.sources import PICTURE_SUFFIXES
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
@@ -26,14 +27,14 @@ _PREFIX, _MARK = ".vsr-", ".vsr-input"
 def readable_again(source: Path, output: Path) -> Iterator[Path]:
     """Give `source`, or a copy beside `output` of all that comes from it if it is a pipe or "-".
 
-    The copy is removed at the end, or by the next job with such an input and an output in the same
-    folder if this process is killed. Raises InputError if nothing comes, OutputError if it cannot
-    be kept.
+    The copy is removed at the end, or by the next job with such an input that keeps its copy in the
+    same folder if this process is killed. Raises InputError if nothing comes, OutputError if it
+    cannot be kept.
     """
     if not _is_stream(source):
         yield source
         return
-    folder = Path(tempfile.gettempdir()) if output == STANDARD else output.absolute().parent
+    folder = _folder_for(output)
     _remove_abandoned(folder)
     try:
         kept, copy = _create(folder)
@@ -75,6 +76,16 @@ def _is_stream(source: Path) -> bool:
         return stat.S_ISFIFO(source.stat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def _folder_for(output: Path) -> Path:
+    """Where the copy lies: in the output's folder, or above the one that pictures will make."""
+    if output == STANDARD:
+        return Path(tempfile.gettempdir())
+    folder, *above = output.absolute().parents
+    if output.suffix.lower() not in PICTURE_SUFFIXES:
+        return folder
+    return next((each for each in (folder, *above) if each.exists()), folder)
 
 
 def _create(folder: Path) -> tuple[IO[bytes], Path]:

@@ -18,15 +18,18 @@ from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, target_tags
+from vsrcli.media.resample import chroma_location
 
 _SHAPES = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (2, 0): "411"}
 _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
 """AVCHROMA_LOC_* of 8 bit 4:2:0."""
 
 
-def y4m_losses(layout: PixelLayout) -> list[str]:
-    """What y4m cannot keep of frames of `layout`."""
+def y4m_losses(layout: PixelLayout, tags: ColourTags) -> list[str]:
+    """What y4m cannot keep of frames of `layout` and `tags`."""
     found = []
+    if tags.unlike_srgb:
+        found.append(f"y4m cannot say that its colours are {tags.unlike_srgb}")
     if layout.kind == "rgb":
         found.append("y4m holds no RGB: written as Y'CbCr 4:4:4 (BT.709)")
     if layout.alpha:
@@ -54,7 +57,7 @@ class Y4mWriter:
     ) -> None:
         """`info` gives rate, SAR and colours; `note` is told what y4m cannot keep."""
         self._stream, self._repack, self._note, tags = stream, None, note, info.tags
-        for line in y4m_losses(layout):
+        for line in y4m_losses(layout, info.tags):
             note(line)
         if layout.kind == "rgb":
             depth = "" if layout.depth == 8 else f"{layout.depth}le"
@@ -126,4 +129,4 @@ def _name(layout: PixelLayout, tags: ColourTags) -> str:
         raise OutputError(f"y4m cannot hold {layout.pix_fmt}; write a file or use another input")
     if deep:
         return f"{shape}p{layout.depth}"
-    return shape + (_SITES.get(tags.chroma_location, "jpeg") if shape == "420" else "")
+    return shape + (_SITES.get(chroma_location(tags), "jpeg") if shape == "420" else "")
