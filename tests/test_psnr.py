@@ -17,6 +17,7 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
 from vsrcli.batch import is_batch
+from vsrcli.collection import find_clips, natural_key
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.exif import display_matrix
 from vsrcli.media.planes import Frame
@@ -25,7 +26,6 @@ from vsrcli.media.resample import PlanesResampler
 from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Channel, Distortion, FrameScore
-from vsrcli.pairing import find_clips, natural_key
 from vsrcli.psnr import psnr
 from vsrcli.scores import ClipScore, OutputScore, Protocol
 from vsrcli.turning import turning_of
@@ -264,6 +264,75 @@ def test_tar_of_videos_scores_as_the_folder(tmp_path: Path, references: Path) ->
     packed, plain = only(references, archive), only(references, tmp_path / "out")
     assert packed.psnr_pooled == plain.psnr_pooled
     assert packed.clips[2].output == f"{archive}:results/10.mkv"
+
+
+def packed(folder: Path, archive: Path) -> Path:
+    """A tar of what the folder holds."""
+    with tarfile.open(archive, "w") as tar:
+        tar.add(folder, ".")
+    return archive
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_clips_of_one_name_go_by_their_folders(tmp_path: Path, kind: str) -> None:
+    levels = {"8": 100, "09": 150, "10": 200}
+    for name, level in levels.items():
+        for place, change in ((f"ref/{name}/frames", 0), (f"out/{name}_x4/png", int(name))):
+            (tmp_path / place).mkdir(parents=True)
+            for number in range(2):
+                gray = (level + change,) * 3
+                Image.new("RGB", SIZE, gray).save(tmp_path / place / f"{number}.png")
+    ref, out = tmp_path / "ref", tmp_path / "out"
+    if kind == "tar":
+        ref, out = (packed(each, tmp_path / f"{each.name}.tar") for each in (ref, out))
+    result = only(ref, out, Protocol(ssim=False))
+    assert [clip.name for clip in result.clips] == ["8", "09", "10"]
+    errors = [int(clip.name) ** 2 / 255**2 for clip in result.clips]
+    assert [clip.pooled("rgb") for clip in result.clips] == pytest.approx(
+        [decibels(error) for error in errors]
+    )
+    assert not result.notes
+
+
+def test_a_clip_in_a_folder_of_its_name_belongs_to_it(tmp_path: Path, references: Path) -> None:
+    out = tmp_path / "out"
+    for name in ("1", "2", "10"):
+        set_of_clips(out / "results" / f"{name}_x4", {name: 0.0})
+        (out / "results" / f"{name}_x4" / f"{name}.mkv").rename(
+            out / "results" / f"{name}_x4" / "sr.mkv"
+        )
+    assert only(references, out).identical
+    set_of_clips(out, {"1": 2.0}, "_a")  # a name of its own is better than that of a folder
+    result = only(references, out)
+    assert Path(result.clips[0].output).name == "1_a.mkv"
+    assert any("not scored" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_what_lies_beside_clips_is_told(tmp_path: Path, kind: str) -> None:
+    ref, out = tmp_path / "ref", tmp_path / "out"
+    set_of_clips(ref, {"1": 0.0})
+    set_of_clips(out, {"1": 0.0})
+    for number in range(3):
+        Image.new("RGB", SIZE).save(ref / f"{number}.png")
+    (out / "2").mkdir()
+    Image.new("RGB", SIZE).save(out / "2" / "0.png")
+    write_frames(out / "2" / "2.mkv", frames_of(1))
+    told = "not scored, 0.png and 2 more lie beside clips: 1"
+    with pytest.raises(InputError, match=f"ref holds several clips .*; .*ref: {told}"):
+        only(ref, ref / "%d.png")
+    if kind == "tar":
+        ref, out = (packed(each, tmp_path / f"{each.name}.tar") for each in (ref, out))
+    assert set(only(ref, out).notes) == {
+        f"{ref}: {told}",
+        f"{out}: not scored, 2/2.mkv lies beside clips: 1, 2",
+        f"{out}: not scored, no reference is called so: 2",
+    }
+
+
+def test_links_that_lead_back_are_no_clips(tmp_path: Path, references: Path) -> None:
+    (references / "again").symlink_to(references, target_is_directory=True)
+    assert [clip.name for clip in find_clips(references)] == ["1", "2", "10"]
 
 
 def write_pictures(folder: Path, clip: Path) -> None:

@@ -9,6 +9,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
+from vsrcli.collection import Clip, Collection, find_collection, is_collection
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.picture_files import are_alike
 from vsrcli.media.planes import Frame
@@ -18,7 +19,7 @@ from vsrcli.media.resample import Kernel, PlanesResampler, chroma_location
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turning_for
 from vsrcli.metrics import FrameComparer, FrameScore
-from vsrcli.pairing import Clip, find_clips, is_collection, pair_clips
+from vsrcli.pairing import pair_clips
 from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
 from vsrcli.turning import Turning
 
@@ -37,9 +38,10 @@ def psnr(
     """Score `outputs` against `reference` and return one row for each.
 
     Each is a video, a folder or printf pattern of pictures, a folder of clips or a tar archive of
-    clips; several clips are paired by file name. Pictures that differ in size, turning or pixel
-    format are compared one by one, each as it is. `baseline` is the low-resolution clip (or folder
-    of clips): upscaled to the reference's size by bicubic and by Lanczos-3 it adds two rows.
+    clips; several clips are paired by file name, or by the names of their folders. Pictures that
+    differ in size, turning or pixel format are compared one by one, each as it is. `baseline` is
+    the low-resolution clip (or folder of clips): upscaled to the reference's size by bicubic and by
+    Lanczos-3 it adds two rows.
     `progress` is called with the frames done and, where known, the number of frames.
 
     Raises InputError if something cannot be read or paired, or if sizes or numbers of frames
@@ -51,15 +53,15 @@ def psnr(
     if not rows:
         raise UsageError("there is nothing to score: give an output or a baseline")
     reference, protocol = Path(reference), protocol or Protocol()
-    references = find_clips(reference)
-    counter = _Counter(progress, _expected(references, len(rows), protocol))
+    references = find_collection(reference)
+    counter = _Counter(progress, _expected(references.clips, len(rows), protocol))
     scored = tuple(_score_row(reference, references, *row, protocol, counter) for row in rows)
     return PsnrReport(protocol, str(reference), scored)
 
 
 def _score_row(
     reference: Path,
-    references: Sequence[Clip],
+    references: Collection,
     name: str,
     output: Path,
     kernel: Kernel | None,
@@ -68,15 +70,33 @@ def _score_row(
 ) -> OutputScore:
     """Score all clips of one output, or of a baseline upscaled with `kernel`."""
     if is_collection(reference) and not is_collection(output):
-        if not output.exists():
-            raise InputError(f"{output} does not exist")
+        find_source(output)  # if there is none, that is the error
+        beside = "".join(f"; {text}" for text in _beside(reference, references))
         raise InputError(
             f"{reference} holds several clips and {output} is one: give a folder or an archive"
+            f"{beside}"
         )
-    pairs, left = pair_clips(references, find_clips(output), output)
+    found = find_collection(output)
+    pairs, left = pair_clips(references.clips, found.clips, output)
     clips = tuple(_score_clip(*pair, kernel, protocol, counter) for pair in pairs)
-    notes = tuple(f"{output}: not scored, no reference is called so: {name}" for name in left)
-    return OutputScore(name, str(output), kernel is not None, protocol.channel, clips, notes)
+    notes = [f"{output}: not scored, no reference is called so: {name}" for name in left]
+    notes += _beside(reference, references) + _beside(output, found)
+    return OutputScore(name, str(output), kernel is not None, protocol.channel, clips, tuple(notes))
+
+
+def _beside(path: Path, found: Collection) -> list[str]:
+    """What to say of the files that are part of no clip."""
+    if not found.beside:
+        return []
+    first, more = found.beside[0], len(found.beside) - 1
+    files = f"{first} and {more} more lie" if more else f"{first} lies"
+    return [f"{path}: not scored, {files} beside clips: {_named(found.clips)}"]
+
+
+def _named(clips: Sequence[Clip]) -> str:
+    """The first few clips, by name."""
+    names = [clip.name for clip in clips[:3]]
+    return ", ".join([*names, "…"] if len(clips) > len(names) else names)
 
 
 class _Counter:

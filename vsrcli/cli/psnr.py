@@ -88,8 +88,8 @@ def psnr_command(
 
 def _check_file(path: Path, scored: list[Path], overwrite: bool) -> None:
     """Find out before the work whether figures can be written to PATH after it."""
+    from vsrcli.collection import files_of
     from vsrcli.media.safely import check_free, is_one_of
-    from vsrcli.pairing import files_of
 
     if not path.parent.is_dir():
         raise OutputError(f"the folder of {path} does not exist: create it first")
