@@ -463,6 +463,30 @@ def test_pictures_that_are_not_alike_are_compared_one_by_one(tmp_path: Path) -> 
         only(tmp_path / "hr", tmp_path / "sr")
 
 
+def test_what_is_said_of_pictures_is_said_once(tmp_path: Path) -> None:
+    for folder, mode in (("hr", "RGB"), ("sr", "RGBA")):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            picture = Image.new("RGB" if number == 3 else mode, (24 + number, 24))
+            picture.save(tmp_path / folder / f"{number}.png")
+    for name, output in (("hr", "sr"), ("hr.tar", "sr.tar")):
+        if output.endswith("tar"):
+            packed(tmp_path / "hr", tmp_path / name), packed(tmp_path / "sr", tmp_path / output)
+        (clip,) = only(tmp_path / name, tmp_path / output, Protocol(ssim=False)).clips
+        assert clip.notes == (f"{clip.output}: transparency is not compared (3 of 4 pictures)",)
+
+
+def test_damage_in_an_archive_is_named_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "sr").mkdir()
+    for number in range(3):
+        Image.new("RGB", SIZE).save(tmp_path / "sr" / f"{number}.png")
+    (tmp_path / "sr" / "1.png").write_bytes(b"no picture")
+    archive = packed(tmp_path / "sr", tmp_path / "sr.tar")
+    (clip,) = only(tmp_path / "sr" / "%d.png", archive).clips
+    told = "1 damaged frame was replaced by the frame before"
+    assert clip.notes == (f"{tmp_path / 'sr' / '%d.png'}: {told}", f"{archive}:.: {told}")
+
+
 def test_a_lost_rotation_is_no_obstacle(make_clip: MakeClip) -> None:
     quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
     turned = make_clip("turned.mp4", frames=2, display_matrix=quarter)

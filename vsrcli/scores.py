@@ -49,6 +49,8 @@ class ClipScore:
     output: str
     frames: tuple[FrameScore, ...]
     notes: tuple[str, ...]
+    damaged: bool = False
+    """Whether frames of either clip were concealed or left out, or its file is not complete."""
 
     def pooled(self, component: Component) -> float | None:
         """PSNR in dB of the squared error pooled over all frames; None if not comparable."""
@@ -121,6 +123,11 @@ class OutputScore:
         """Whether no sample that was compared differs."""
         return all(frame.identical for clip in self.clips for frame in clip.frames)
 
+    @property
+    def damaged(self) -> bool:
+        """Whether any clip or its reference is damaged."""
+        return any(clip.damaged for clip in self.clips)
+
 
 @dataclass(frozen=True)
 class PsnrReport:
@@ -129,6 +136,11 @@ class PsnrReport:
     protocol: Protocol
     reference: str
     outputs: tuple[OutputScore, ...]
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything that was compared is damaged."""
+        return any(row.damaged for row in self.outputs)
 
 
 def _pooled(frames: Sequence[FrameScore], component: Component) -> float | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -40,10 +41,19 @@ class Counter:
             self._progress(self._done, self._expected)
 
 
+@dataclass
+class _Found:
+    """What reading and comparing one clip has shown."""
+
+    notes: list[str] = field(default_factory=list)
+    damaged: bool = False
+
+
 def score_clip(
     reference: Clip, output: Clip, kernel: Kernel | None, protocol: Protocol, counter: Counter
 ) -> ClipScore:
-    notes: list[str] = []
+    """Score OUTPUT, upscaled with KERNEL if there is one. Raises InputError."""
+    found = _Found()
     with ExitStack() as stack:
         clips = (reference, output)
         paths = [stack.enter_context(clip.opened()) for clip in clips]
@@ -56,11 +66,12 @@ def score_clip(
 
         try:
             score = _score_pictures if _are_apart(paths) else _score_frames
-            frames = score(paths[0], paths[1], kernel, protocol, notes, counter)
+            frames = score(paths[0], paths[1], kernel, protocol, found, counter)
         except InputError as failure:
             raise InputError(named(str(failure))) from failure
-    found = tuple(dict.fromkeys(map(named, notes)))
-    return ClipScore(reference.name, reference.label, output.label, tuple(frames), found)
+    notes = tuple(dict.fromkeys(map(named, found.notes)))
+    labels = reference.label, output.label
+    return ClipScore(reference.name, *labels, tuple(frames), notes, found.damaged)
 
 
 def _are_apart(paths: Sequence[Path]) -> bool:
@@ -74,17 +85,30 @@ def _score_pictures(
     output: Path,
     kernel: Kernel | None,
     protocol: Protocol,
-    notes: list[str],
+    found: _Found,
     counter: Counter,
 ) -> list[FrameScore]:
     """Score every pair of pictures by itself: brought to one form they would be others."""
     first, second = (iter(enumerate(find_source(path).pictures)) for path in (reference, output))
     pairs = list(_paired(first, second, protocol, reference, output))
+    pairs = pairs[protocol.skip_ends : len(pairs) - protocol.skip_ends]
     alone = replace(protocol, offset=0, skip_ends=0, max_frames=1)
-    scores = []
-    for (number, a), (other, b) in pairs[protocol.skip_ends : len(pairs) - protocol.skip_ends]:
-        (score,) = _score_frames(a, b, kernel, alone, notes, counter)
+    scores, told = [], collections.Counter[str]()
+    for (number, a), (other, b) in pairs:
+        one = _Found()
+        (score,) = _score_frames(a, b, kernel, alone, one, counter)
         scores.append(replace(score, index=number, output_index=other))
+        found.damaged |= one.damaged
+        told.update(
+            {
+                text.replace(str(b), str(output)).replace(str(a), str(reference))
+                for text in one.notes
+            }
+        )
+    found.notes += [
+        text if len(pairs) == 1 else f"{text} ({count} of {len(pairs)} pictures)"
+        for text, count in told.items()
+    ]
     return _left(scores, reference, output)
 
 
@@ -93,12 +117,33 @@ def _score_frames(
     output: Path,
     kernel: Kernel | None,
     protocol: Protocol,
-    notes: list[str],
+    found: _Found,
     counter: Counter,
 ) -> list[FrameScore]:
     """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
-    with Reader(reference, note=notes.append) as first, Reader(output, note=notes.append) as second:
-        return _score_read(first, second, kernel, protocol, notes, counter)
+    told: list[str] = []
+    with _reader(reference, told) as first, _reader(output, told) as second:
+        try:
+            scores = _score_read(first, second, kernel, protocol, found.notes, counter)
+        except InputError as failure:
+            raise InputError(
+                "; ".join([str(failure), *_damage((first, second), told)])
+            ) from failure
+        found.damaged |= bool(_damage((first, second), told))
+    found.notes += told
+    return scores
+
+
+def _reader(path: Path, told: list[str]) -> Reader:
+    """A reader whose notes name all of PATH: clips and their references often have one name."""
+    return Reader(path, note=lambda text: told.append(f"{path}{text.removeprefix(path.name)}"))
+
+
+def _damage(readers: Sequence[Reader], told: list[str]) -> list[str]:
+    """Everything READERS have TOLD, if anything of either is damaged."""
+    for reader in readers:
+        reader.report()
+    return told if any(reader.damaged for reader in readers) else []
 
 
 def _score_read(
@@ -217,9 +262,7 @@ def _paired(
         sum(1 for _ in islice(frames, max(0, count)))
         for frames, count in ((first, -protocol.offset), (second, protocol.offset))
     ]
-    for count, (a, b) in enumerate(zip_longest(first, second)):
-        if count == protocol.max_frames:
-            return
+    for count, (a, b) in enumerate(islice(zip_longest(first, second), protocol.max_frames)):
         if a is None or b is None:
             if protocol.shortest:
                 return

@@ -233,3 +233,35 @@ def test_notes_go_to_stderr(tmp_path: Path, reference: Path) -> None:
     assert "resized by bicubic from 24x16" in " ".join(result.stderr.split())
     assert json.loads(result.stdout)["outputs"][0]["clips"][0]["notes"]
     assert vsr(reference, small, "--resize", "--quiet").stderr == ""
+
+
+def test_damage_is_told_by_the_exit_status(tmp_path: Path, reference: Path) -> None:
+    out = write(tmp_path / "out" / reference.name)  # of the same name, which tells nothing
+    data = bytearray(out.read_bytes())
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(data[: int(len(data) * 0.6)])
+    result = vsr(reference, cut, "--shortest", "--json")
+    (row,) = json.loads(result.stdout)["outputs"]
+    assert (result.exit_code, row["damaged"], row["clips"][0]["damaged"]) == (7, True, True)
+    assert f"{cut}: the file ends early" in result.stderr.replace("\n", " ")
+    failed = vsr(reference, cut)
+    assert failed.exit_code == 3
+    assert "the file ends early" in " ".join(failed.stderr.split())
+    whole = vsr(reference, out, "--json")
+    assert (whole.exit_code, json.loads(whole.stdout)["outputs"][0]["damaged"]) == (0, False)
+
+
+def test_the_table_of_damaged_pictures_is_shown(tmp_path: Path) -> None:
+    for folder in ("hr", "sr"):
+        (tmp_path / folder).mkdir()
+        for number in range(6):
+            picture = Image.new("RGB", SIZE, (40 * number,) * 3)
+            picture.save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "sr" / "3.png").write_bytes(b"no picture")
+    for options in ([], ["--max-frames", "4"]):
+        result = vsr(tmp_path / "hr", tmp_path / "sr", *options)
+        assert result.exit_code == 7
+        assert figures(result.stdout.splitlines()[-1])[0] == "sr"
+        assert "sr: 1 damaged frame was replaced" in " ".join(result.stderr.split())
+    assert vsr(tmp_path / "hr", tmp_path / "sr", "--max-frames", "1").exit_code == 0
+    assert vsr(tmp_path / "hr", tmp_path / "sr", "--min-psnr", "90").exit_code == 1

@@ -138,6 +138,7 @@ def _output_json(row: OutputScore) -> dict[str, Any]:
         "psnr_clips": row.psnr_clips,
         "ssim": row.ssim,
         "identical": row.identical,
+        "damaged": row.damaged,
         "pooled": {component: row.pooled(component) for component in _COMPONENTS},
         "mean": {component: row.mean(component) for component in _COMPONENTS},
         "worst": {"clip": clip.name, "frame": frame.index, "psnr": frame.psnr(row.channel)},
@@ -154,6 +155,7 @@ def _clip_json(clip: ClipScore, row: OutputScore) -> dict[str, Any]:
         "psnr_pooled": clip.pooled(row.channel),
         "psnr_mean": clip.mean(row.channel),
         "ssim": clip.ssim,
+        "damaged": clip.damaged,
         "notes": list(clip.notes),
         "frames": [
             {
