@@ -34,9 +34,15 @@ class FilterScaler:
     """
 
     def __init__(
-        self, layout: PixelLayout, size_in: tuple[int, int], size_out: tuple[int, int]
+        self,
+        layout: PixelLayout,
+        size_in: tuple[int, int],
+        size_out: tuple[int, int],
+        target: PixelLayout | None = None,
     ) -> None:
-        """Sizes are (width, height)."""
+        """Sizes are (width, height). With a `target`, depth and chroma become those of it at once,
+        as where the program's encoder does not take the source's.
+        """
         self._layout = layout
         self._graph = av.filter.Graph()
         source = self._graph.add_buffer(
@@ -46,7 +52,8 @@ class FilterScaler:
             time_base=Fraction(1, 25),
         )
         scale = self._graph.add("scale", f"{size_out[0]}:{size_out[1]}")
-        self._graph.link_nodes(source, scale, self._graph.add("buffersink")).configure()
+        form = self._graph.add("format", (target or layout).pix_fmt)
+        self._graph.link_nodes(source, scale, form, self._graph.add("buffersink")).configure()
 
     def __call__(self, planes: Sequence[Plane]) -> tuple[Plane, ...]:
         """Return the planes scaled, [h, w] each."""
