@@ -476,6 +476,30 @@ def test_what_is_said_of_pictures_is_said_once(tmp_path: Path) -> None:
         assert clip.notes == (f"{clip.output}: transparency is not compared (3 of 4 pictures)",)
 
 
+@pytest.mark.parametrize(
+    ("references", "outputs", "told"),
+    [
+        ("a b c", "a_x4 b_x4 c_x4", None),
+        ("0001 0002 0003", "0001x4 0002x4 0003x4", None),
+        ("im1 im2 im10", "0 1 9", None),
+        ("1 2 4", "1 3 4", "3.png with 2.png"),
+        ("baby bird head", "baby_SR head_SR woman_SR", "head_SR.png with bird.png"),
+    ],
+)
+def test_pictures_paired_against_their_names_are_told(
+    tmp_path: Path, references: str, outputs: str, told: str | None
+) -> None:
+    for folder, names in (("hr", references), ("sr", outputs)):
+        (tmp_path / folder).mkdir()
+        for name in names.split():
+            Image.new("RGB", SIZE).save(tmp_path / folder / f"{name}.png")
+    hr, sr = tmp_path / "hr", tmp_path / "sr"
+    (clip,) = only(hr, sr, Protocol(ssim=False)).clips
+    why = f"{sr}: pictures are paired in their order, not by their names: {told}"
+    assert clip.notes == ((why,) if told else ())
+    assert not only(hr, sr, Protocol(max_frames=1, ssim=False)).clips[0].notes
+
+
 def test_damage_in_an_archive_is_named_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "sr").mkdir()
     for number in range(3):

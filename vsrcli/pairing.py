@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,26 @@ def pair_clips(
         left += [clip.name for _, clip in candidates if clip is not chosen[0]]
         pairs.append((reference, chosen[0]))
     return pairs, left
+
+
+def unlike_names(references: Sequence[Path], outputs: Sequence[Path]) -> tuple[Path, Path] | None:
+    """The first two pictures, of those that are paired in order, whose names tell that they are
+    not of one frame: neither does the output's hold the reference's, nor do they count alike.
+    """
+    pairs = list(zip(references, outputs, strict=False))
+    other = next((pair for pair in pairs if pair[0].stem not in pair[1].stem), None)
+    steps = [_difference(*pair) for pair in pairs]
+    if other is None or (None not in steps and len(set(steps)) == 1):
+        return None
+    if None in steps:
+        return other
+    return next(pair for pair, step in zip(pairs, steps, strict=True) if step != steps[0])
+
+
+def _difference(reference: Path, output: Path) -> int | None:
+    """By how much the last numbers of two names differ."""
+    found = [re.findall(r"[0-9]+", path.stem) for path in (reference, output)]
+    return int(found[1][-1]) - int(found[0][-1]) if all(found) else None
 
 
 def _match(output: Clip, keys: Sequence[_Key]) -> tuple[_Key, tuple[bool, int]] | None:

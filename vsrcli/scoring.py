@@ -20,6 +20,7 @@ from vsrcli.media.resample import Kernel, PlanesResampler, chroma_location
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turning_for
 from vsrcli.metrics import FrameComparer, FrameScore
+from vsrcli.pairing import unlike_names
 from vsrcli.scores import ClipScore, Protocol
 from vsrcli.turning import Turning
 
@@ -65,7 +66,9 @@ def score_clip(
             return text
 
         try:
-            score = _score_pictures if _are_apart(paths) else _score_frames
+            pictures = [find_source(path).pictures for path in paths]
+            found.notes += _order(pictures, output.label, protocol)
+            score = _score_pictures if _are_apart(pictures) else _score_frames
             frames = score(paths[0], paths[1], kernel, protocol, found, counter)
         except InputError as failure:
             raise InputError(named(str(failure))) from failure
@@ -74,9 +77,20 @@ def score_clip(
     return ClipScore(reference.name, *labels, tuple(frames), notes, found.damaged)
 
 
-def _are_apart(paths: Sequence[Path]) -> bool:
+def _order(pictures: Sequence[Sequence[Path]], output: str, protocol: Protocol) -> list[str]:
+    """What to say of pictures that are paired otherwise than their names suggest."""
+    if not all(len(each) > 1 for each in pictures):
+        return []
+    first, second = pictures[0][max(0, -protocol.offset) :], pictures[1][max(0, protocol.offset) :]
+    unlike = unlike_names(first[: protocol.max_frames], second)
+    if unlike is None:
+        return []
+    names = " with ".join(path.name for path in reversed(unlike))
+    return [f"{output}: pictures are paired in their order, not by their names: {names}"]
+
+
+def _are_apart(pictures: Sequence[Sequence[Path]]) -> bool:
     """Whether both clips are pictures, and those of either are not alike."""
-    pictures = [find_source(path).pictures for path in paths]
     return all(pictures) and not all(are_alike(each, lossless=True) for each in pictures)
 
 
