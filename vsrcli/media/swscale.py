@@ -75,15 +75,16 @@ class RgbPicture:
 
 
 class RgbConverter:
-    """Converts frames to RGB of the same size and depth.
+    """Converts frames to RGB of the same size, and of the same depth unless another is given.
 
     Y'CbCr goes through swscale at its best quality (bicubic chroma, accurate rounding), with the
     matrix and range of the frame's tags; untagged video is BT.601 limited, as for ffmpeg, and
     untagged gray full.
     """
 
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+    def __init__(self, depth: int = 0) -> None:
+        """Y'CbCr of fewer bits than `depth` becomes RGB of that depth, which rounds less."""
+        self._reformatter, self._depth = VideoReformatter(), depth
 
     def __call__(self, frame: Frame) -> RgbPicture:
         """Return `frame` as RGB. Raises InputError where swscale knows no conversion."""
@@ -94,6 +95,8 @@ class RgbConverter:
         gray = frame.layout.kind == "gray" and is_full(frame)
         if frame.layout.kind == "gray" and not gray:
             frame = _coloured(frame)
+        if frame.layout.kind == "yuv":
+            depth = max(depth, self._depth)
         target = "gbrp" if depth == 8 else f"gbrp{depth}le"
         try:
             converted = self._reformatter.reformat(
