@@ -255,6 +255,13 @@ def test_folder_against_a_single_clip_is_refused(references: Path, make_clip: Ma
         only(references, make_clip())
 
 
+def test_a_reference_alone_in_its_archive_needs_no_name(tmp_path: Path) -> None:
+    for name in ("single/1.mkv", "x.mkv"):
+        write_frames(tmp_path / name, frames_of(2))
+    for reference in (tmp_path / "single", packed(tmp_path / "single", tmp_path / "single.tar")):
+        assert only(reference, tmp_path / "x.mkv").identical
+
+
 def test_tar_of_videos_scores_as_the_folder(tmp_path: Path, references: Path) -> None:
     outputs = set_of_clips(tmp_path / "out", {"1": 2.0, "10": 4.0, "2": 0.5})
     archive = tmp_path / "results.tar.gz"

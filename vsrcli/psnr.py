@@ -58,7 +58,8 @@ def _score_row(
     counter: Counter,
 ) -> OutputScore:
     """Score all clips of one output, or of a baseline upscaled with `kernel`."""
-    if is_collection(reference) and not is_collection(output):
+    several = len(references.clips) > 1 or references.beside
+    if several and is_collection(reference) and not is_collection(output):
         find_source(output)  # if there is none, that is the error
         beside = "".join(f"; {text}" for text in _beside(reference, references))
         raise InputError(

@@ -6,10 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
 from statistics import fmean
 
 from vsrcli.errors import UsageError
 from vsrcli.metrics import Channel, Component, Distortion, FrameScore
+
+_LABEL = 22
+"""Longest name in a table or a legend."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,14 @@ class PsnrReport:
     protocol: Protocol
     reference: str
     outputs: tuple[OutputScore, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The outputs' file names; their paths where names are the same. The end is what tells."""
+        names = [Path(row.name).name for row in self.outputs]
+        if len(set(names)) < len(names):
+            names = [row.name for row in self.outputs]
+        return [name if len(name) <= _LABEL else f"…{name[1 - _LABEL :]}" for name in names]
 
     @property
     def damaged(self) -> bool:

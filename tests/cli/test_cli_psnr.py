@@ -150,6 +150,17 @@ def test_plot_draws_a_line_for_each_output(tmp_path: Path, reference: Path, outp
     assert pixels(two, blue) > 1000
 
 
+def test_a_long_legend_goes_on_in_another_line(tmp_path: Path, reference: Path) -> None:
+    outputs = [write(tmp_path / f"{name}_of_an_output.mkv", sigma=9.0) for name in "abcdef"]
+    outputs.append(write(tmp_path / "other" / outputs[0].name, sigma=9.0))
+    plot = tmp_path / "plot.png"
+    result = vsr(reference, *outputs, "--plot", plot, "--no-ssim", "--skip-ends", "1")
+    assert result.exit_code == 0
+    drawn = np.asarray(Image.open(plot).convert("L"))
+    assert drawn[:, 1185:].min() == 255  # nothing is cut off by the right edge
+    assert pixels(plot, (0, 0, 0)) > 20  # the seventh has its place
+
+
 def test_identical_clips_can_be_plotted(tmp_path: Path, reference: Path) -> None:
     path = tmp_path / "plot.png"
     assert vsr(reference, reference, "--plot", path, "--no-ssim").exit_code == 0
