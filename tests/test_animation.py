@@ -19,6 +19,7 @@ from tests.conftest import MakeClip
 from tests.jobs import SEGMENT, do, options
 from vsrcli import UpscaleOptions, upscale
 from vsrcli.batch import upscale_folder
+from vsrcli.collection import find_clips
 from vsrcli.comparison import compare
 from vsrcli.errors import CheckError, OutputError, UsageError
 from vsrcli.job import prepare
@@ -29,7 +30,6 @@ from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
-from vsrcli.pairing import find_clips
 from vsrcli.turning import Turning
 
 TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)

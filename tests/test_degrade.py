@@ -48,8 +48,10 @@ def same(a: Any, b: Any) -> bool:
     return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def through_ffmpeg(path: Path, expression: str) -> list[list[NDArray[Any]]]:
-    """The planes that FFmpeg's scale filter makes of a file's decoded frames."""
+def through_ffmpeg(
+    path: Path, expression: str, pix_fmt: str | None = None
+) -> list[list[NDArray[Any]]]:
+    """The planes that FFmpeg's scale filter makes of a file's decoded frames, in PIX_FMT."""
     result = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -57,6 +59,7 @@ def through_ffmpeg(path: Path, expression: str) -> list[list[NDArray[Any]]]:
         graph.link_nodes(
             graph.add_buffer(template=stream),
             graph.add("scale", expression),
+            graph.add("format", pix_fmt or stream.codec_context.pix_fmt),
             graph.add("buffersink"),
         ).configure()
         for frame in container.decode(stream):
@@ -374,6 +377,31 @@ def test_contest_is_what_the_ffmpeg_program_makes(make_clip: MakeClip, tmp_path:
     reduction = Degradation(YUV420, (640, 352))
     planes = [plane for frame in read(clip) for plane in reduction(frame.planes)]
     assert raw.stdout == b"".join(plane.tobytes() for plane in planes)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "size", "taken"),
+    [
+        ("yuv410p", (104, 88), "yuv420p"),
+        ("yuv411p", (96, 80), "yuv422p"),
+        ("yuv440p", (102, 86), "yuv444p"),
+        ("yuv420p16le", (96, 80), "yuv420p10le"),
+    ],
+)
+def test_what_x264_does_not_take_is_converted_while_it_is_reduced(
+    make_clip: MakeClip, tmp_path: Path, pix_fmt: str, size: tuple[int, int], taken: str
+) -> None:
+    clip = make_clip("clip.mkv", codec="ffv1", pix_fmt=pix_fmt, size=size, frames=2)
+    expected = through_ffmpeg(clip, "iw/4:ih/4", taken)
+    result = degrade(clip, tmp_path / "lr.mkv", DegradeOptions(crf=0, preset="ultrafast"))
+    found = read(tmp_path / "lr.mkv")
+    assert result.size == (size[0] // 4, size[1] // 4)
+    assert {frame.layout.pix_fmt for frame in found} == {taken}
+    if taken.endswith("10le"):  # crf 0 is lossless with 8 bits alone
+        reduction = Degradation(layout_of(pix_fmt), size, target=layout_of(taken))
+        assert same(reduction(read(clip)[0].planes), expected[0])
+    else:
+        assert all(same(f.planes, e) for f, e in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["bi", "bd"])

@@ -159,8 +159,7 @@ def test_depths_are_compared_on_the_deeper_scale() -> None:
     deep = replace(shallow, planes=planes, layout=layout_of("yuv420p10le"))
     result = score(shallow, deep)
     assert result.psnr("yuv") == math.inf
-    assert result.psnr("rgb") is not None
-    assert result.psnr("rgb") > 50  # type: ignore[operator]
+    assert result.psnr("rgb") == math.inf
     one_off = replace(deep, planes=(planes[0] + 1, *planes[1:]))
     assert score(shallow, one_off).psnr("y") == pytest.approx(20 * math.log10(1023))
     full = replace(shallow, tags=ColourTags(range=2), layout=layout_of("gray"))
@@ -168,6 +167,21 @@ def test_depths_are_compared_on_the_deeper_scale() -> None:
     white = (np.rint(full.planes[0] * (1023 / 255)).astype(np.uint16),)
     deep = replace(full, planes=white, layout=layout_of("gray10le"))
     assert score(full, deep).psnr("y") > 20 * math.log10(1023 / 0.5)  # type: ignore[operator]
+
+
+def test_full_range_without_colour_is_so_at_any_depth() -> None:
+    full = replace(make_frame("yuv420p", 48, 32), tags=ColourTags(range=2))
+    luma, *chroma = full.planes
+    planes = [np.full_like(plane, 128) for plane in chroma]
+    planes[1][:4] = 255
+    full = replace(full, planes=(luma, *planes))
+    deep = [np.full_like(plane, 512, np.uint16) for plane in chroma]
+    deep[1][:4] = 1022  # 511.5 above it, and the top is 511
+    white = np.rint(luma * (1023 / 255)).astype(np.uint16)
+    other = replace(full, planes=(white, *deep), layout=layout_of("yuv420p10le"))
+    result = score(full, other)
+    assert result.psnr("u") == math.inf
+    assert result.psnr("v") > 20 * math.log10(1023)  # type: ignore[operator]
 
 
 def test_crop_leaves_the_border_out() -> None:

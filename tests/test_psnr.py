@@ -17,6 +17,7 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
 from vsrcli.batch import is_batch
+from vsrcli.collection import find_clips, natural_key
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.exif import display_matrix
 from vsrcli.media.planes import Frame
@@ -25,7 +26,6 @@ from vsrcli.media.resample import PlanesResampler
 from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Channel, Distortion, FrameScore
-from vsrcli.pairing import find_clips, natural_key
 from vsrcli.psnr import psnr
 from vsrcli.scores import ClipScore, OutputScore, Protocol
 from vsrcli.turning import turning_of
@@ -255,6 +255,13 @@ def test_folder_against_a_single_clip_is_refused(references: Path, make_clip: Ma
         only(references, make_clip())
 
 
+def test_a_reference_alone_in_its_archive_needs_no_name(tmp_path: Path) -> None:
+    for name in ("single/1.mkv", "x.mkv"):
+        write_frames(tmp_path / name, frames_of(2))
+    for reference in (tmp_path / "single", packed(tmp_path / "single", tmp_path / "single.tar")):
+        assert only(reference, tmp_path / "x.mkv").identical
+
+
 def test_tar_of_videos_scores_as_the_folder(tmp_path: Path, references: Path) -> None:
     outputs = set_of_clips(tmp_path / "out", {"1": 2.0, "10": 4.0, "2": 0.5})
     archive = tmp_path / "results.tar.gz"
@@ -264,6 +271,75 @@ def test_tar_of_videos_scores_as_the_folder(tmp_path: Path, references: Path) ->
     packed, plain = only(references, archive), only(references, tmp_path / "out")
     assert packed.psnr_pooled == plain.psnr_pooled
     assert packed.clips[2].output == f"{archive}:results/10.mkv"
+
+
+def packed(folder: Path, archive: Path) -> Path:
+    """A tar of what the folder holds."""
+    with tarfile.open(archive, "w") as tar:
+        tar.add(folder, ".")
+    return archive
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_clips_of_one_name_go_by_their_folders(tmp_path: Path, kind: str) -> None:
+    levels = {"8": 100, "09": 150, "10": 200}
+    for name, level in levels.items():
+        for place, change in ((f"ref/{name}/frames", 0), (f"out/{name}_x4/png", int(name))):
+            (tmp_path / place).mkdir(parents=True)
+            for number in range(2):
+                gray = (level + change,) * 3
+                Image.new("RGB", SIZE, gray).save(tmp_path / place / f"{number}.png")
+    ref, out = tmp_path / "ref", tmp_path / "out"
+    if kind == "tar":
+        ref, out = (packed(each, tmp_path / f"{each.name}.tar") for each in (ref, out))
+    result = only(ref, out, Protocol(ssim=False))
+    assert [clip.name for clip in result.clips] == ["8", "09", "10"]
+    errors = [int(clip.name) ** 2 / 255**2 for clip in result.clips]
+    assert [clip.pooled("rgb") for clip in result.clips] == pytest.approx(
+        [decibels(error) for error in errors]
+    )
+    assert not result.notes
+
+
+def test_a_clip_in_a_folder_of_its_name_belongs_to_it(tmp_path: Path, references: Path) -> None:
+    out = tmp_path / "out"
+    for name in ("1", "2", "10"):
+        set_of_clips(out / "results" / f"{name}_x4", {name: 0.0})
+        (out / "results" / f"{name}_x4" / f"{name}.mkv").rename(
+            out / "results" / f"{name}_x4" / "sr.mkv"
+        )
+    assert only(references, out).identical
+    set_of_clips(out, {"1": 2.0}, "_a")  # a name of its own is better than that of a folder
+    result = only(references, out)
+    assert Path(result.clips[0].output).name == "1_a.mkv"
+    assert any("not scored" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_what_lies_beside_clips_is_told(tmp_path: Path, kind: str) -> None:
+    ref, out = tmp_path / "ref", tmp_path / "out"
+    set_of_clips(ref, {"1": 0.0})
+    set_of_clips(out, {"1": 0.0})
+    for number in range(3):
+        Image.new("RGB", SIZE).save(ref / f"{number}.png")
+    (out / "2").mkdir()
+    Image.new("RGB", SIZE).save(out / "2" / "0.png")
+    write_frames(out / "2" / "2.mkv", frames_of(1))
+    told = "not scored, 0.png and 2 more lie beside clips: 1"
+    with pytest.raises(InputError, match=f"ref holds several clips .*; .*ref: {told}"):
+        only(ref, ref / "%d.png")
+    if kind == "tar":
+        ref, out = (packed(each, tmp_path / f"{each.name}.tar") for each in (ref, out))
+    assert set(only(ref, out).notes) == {
+        f"{ref}: {told}",
+        f"{out}: not scored, 2/2.mkv lies beside clips: 1, 2",
+        f"{out}: not scored, no reference is called so: 2",
+    }
+
+
+def test_links_that_lead_back_are_no_clips(tmp_path: Path, references: Path) -> None:
+    (references / "again").symlink_to(references, target_is_directory=True)
+    assert [clip.name for clip in find_clips(references)] == ["1", "2", "10"]
 
 
 def write_pictures(folder: Path, clip: Path) -> None:
@@ -392,6 +468,54 @@ def test_pictures_that_are_not_alike_are_compared_one_by_one(tmp_path: Path) -> 
     (tmp_path / "sr" / "b_x4.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"b_x4.png"):
         only(tmp_path / "hr", tmp_path / "sr")
+
+
+def test_what_is_said_of_pictures_is_said_once(tmp_path: Path) -> None:
+    for folder, mode in (("hr", "RGB"), ("sr", "RGBA")):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            picture = Image.new("RGB" if number == 3 else mode, (24 + number, 24))
+            picture.save(tmp_path / folder / f"{number}.png")
+    for name, output in (("hr", "sr"), ("hr.tar", "sr.tar")):
+        if output.endswith("tar"):
+            packed(tmp_path / "hr", tmp_path / name), packed(tmp_path / "sr", tmp_path / output)
+        (clip,) = only(tmp_path / name, tmp_path / output, Protocol(ssim=False)).clips
+        assert clip.notes == (f"{clip.output}: transparency is not compared (3 of 4 pictures)",)
+
+
+@pytest.mark.parametrize(
+    ("references", "outputs", "told"),
+    [
+        ("a b c", "a_x4 b_x4 c_x4", None),
+        ("0001 0002 0003", "0001x4 0002x4 0003x4", None),
+        ("im1 im2 im10", "0 1 9", None),
+        ("1 2 4", "1 3 4", "3.png with 2.png"),
+        ("baby bird head", "baby_SR head_SR woman_SR", "head_SR.png with bird.png"),
+    ],
+)
+def test_pictures_paired_against_their_names_are_told(
+    tmp_path: Path, references: str, outputs: str, told: str | None
+) -> None:
+    for folder, names in (("hr", references), ("sr", outputs)):
+        (tmp_path / folder).mkdir()
+        for name in names.split():
+            Image.new("RGB", SIZE).save(tmp_path / folder / f"{name}.png")
+    hr, sr = tmp_path / "hr", tmp_path / "sr"
+    (clip,) = only(hr, sr, Protocol(ssim=False)).clips
+    why = f"{sr}: pictures are paired in their order, not by their names: {told}"
+    assert clip.notes == ((why,) if told else ())
+    assert not only(hr, sr, Protocol(max_frames=1, ssim=False)).clips[0].notes
+
+
+def test_damage_in_an_archive_is_named_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "sr").mkdir()
+    for number in range(3):
+        Image.new("RGB", SIZE).save(tmp_path / "sr" / f"{number}.png")
+    (tmp_path / "sr" / "1.png").write_bytes(b"no picture")
+    archive = packed(tmp_path / "sr", tmp_path / "sr.tar")
+    (clip,) = only(tmp_path / "sr" / "%d.png", archive).clips
+    told = "1 damaged frame was replaced by the frame before"
+    assert clip.notes == (f"{tmp_path / 'sr' / '%d.png'}: {told}", f"{archive}:.: {told}")
 
 
 def test_a_lost_rotation_is_no_obstacle(make_clip: MakeClip) -> None:

@@ -61,24 +61,28 @@ class Degradation:
         noise: float = 0.0,
         seed: int = 0,
         location: int = _LEFT,
+        target: PixelLayout | None = None,
     ) -> None:
         """`size` is (width, height) of the pictures to be reduced by `scale` (above 1).
 
         `noise` is the standard deviation, on the scale of 8 bits, of Gaussian noise added to every
         colour plane; `location` is how chroma is sited (see `chroma_location`), which "contest"
-        ignores as FFmpeg does. Raises UsageError for values out of range and InputError if the
+        ignores as FFmpeg does. With a `target` "contest" makes pictures of that layout, as FFmpeg
+        does for an encoder. Raises UsageError for values out of range and InputError if the
         pictures are too small.
         """
         if not scale > 1:
             raise UsageError(f"a scale of {scale:g} does not reduce anything: give more than 1")
         if not 0 <= noise < math.inf:
             raise UsageError(f"a noise of {noise:g} is not possible: give 0 or more")
-        self.size = reduced_size(size, scale, layout)
+        self.layout = target if target and kind == "contest" else layout
+        """Of the reduced pictures."""
+        self.size = reduced_size(size, scale, self.layout)
         """(width, height) of the reduced pictures."""
-        self._layout, self._noise, self._seed = layout, noise, seed
+        self._noise, self._seed = noise, seed
         self._filter: FilterScaler | PlanesResampler
         if kind == "contest":
-            self._filter = FilterScaler(layout, size, self.size)
+            self._filter = FilterScaler(layout, size, self.size, self.layout)
         else:
             self._filter = PlanesResampler(
                 layout,
@@ -94,13 +98,13 @@ class Degradation:
         if not self._noise:
             return self._filter(planes)
         rng = np.random.default_rng((self._seed, index))
-        sigma = self._noise * (1 << (self._layout.depth - 8))
-        count = 1 if self._layout.kind == "gray" else 3
+        sigma = self._noise * (1 << (self.layout.depth - 8))
+        count = 1 if self.layout.kind == "gray" else 3
         reduced = list(self._exact(planes))
         for number in range(count):  # alpha stays clean
             shape = reduced[number].shape
             reduced[number] += np.float32(sigma) * rng.standard_normal(shape, np.float32)
-        return tuple(to_samples(plane, self._layout.depth) for plane in reduced)
+        return tuple(to_samples(plane, self.layout.depth) for plane in reduced)
 
     def _exact(self, planes: Sequence[Plane]) -> tuple[NDArray[np.float32], ...]:
         """The reduced planes before rounding, where there is such a thing."""

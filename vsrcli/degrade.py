@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsrcli.degradation import Degradation, Kind
-from vsrcli.degrade_coding import encoder_settings
+from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
 from vsrcli.losses import lost_streams, missing_numbers
 from vsrcli.media.assemble import assemble, check_output
@@ -135,6 +135,7 @@ def _degrade(
             return _one_by_one(source, output, works, options, progress, note)
     else:
         check_output(source, output, overwrite=options.overwrite)
+    target = None if names else taken_layout(info.layout, output, options, note)
     reduction = Degradation(
         info.layout,
         (info.width, info.height),
@@ -143,8 +144,9 @@ def _degrade(
         noise=options.noise,
         seed=options.seed,
         location=chroma_location(info.tags),
+        target=target,
     )
-    _note_size(info, reduction.size, options.scale, note)
+    _note_size(info, reduction, options.scale, note)
     work = _Work(info, output, options, reduction, progress, note)
     return _into_video(work) if names is None else _into_pictures(work, names)
 
@@ -204,7 +206,8 @@ class _Work:
         done = 0
         with Reader(self.info.path, info=self.info, max_frames=limit, note=self.note) as reader:
             for frame in reader:
-                write(replace(frame, planes=self.reduction(frame.planes, frame.index)))
+                planes = self.reduction(frame.planes, frame.index)
+                write(replace(frame, planes=planes, layout=self.reduction.layout))
                 done += 1
                 self.progress(done, expected)
         if not done:
@@ -251,8 +254,8 @@ class _Read:
 
 def _into_video(work: _Work) -> DegradeResult:
     info, output, options = _keep_shape(work.info, work.reduction.size), work.output, work.options
-    layout = info.layout
-    settings = encoder_settings(output, options, layout)
+    layout = work.reduction.layout
+    settings = encoder_settings(output, options, info.layout)
     streams = plan_streams(info, output)
     for loss in lost_streams(info, streams, output):
         work.note(loss.text)
@@ -326,10 +329,10 @@ def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
     return replace(info, sar=info.sar * Fraction(info.width * size[1], info.height * size[0]))
 
 
-def _note_size(info: MediaInfo, size: tuple[int, int], scale: float, note: Note) -> None:
-    exact = info.width / scale, info.height / scale
-    if exact != size:
+def _note_size(info: MediaInfo, reduction: Degradation, scale: float, note: Note) -> None:
+    size = reduction.size
+    if (info.width / scale, info.height / scale) != size:
         note(
-            f"{info.width}x{info.height} at 1/{scale:g} is no whole size for {info.pix_fmt}: "
-            f"reduced to {size[0]}x{size[1]}, rounded down"
+            f"{info.width}x{info.height} at 1/{scale:g} is no whole size for "
+            f"{reduction.layout.pix_fmt}: reduced to {size[0]}x{size[1]}, rounded down"
         )

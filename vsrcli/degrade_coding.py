@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsrcli.errors import UsageError
 from vsrcli.media.containers import muxer_of
-from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
-from vsrcli.media.formats import PixelLayout
+from vsrcli.media.encoders import (
+    EncoderSettings,
+    check_crf,
+    choose_codec,
+    choose_pix_fmt,
+    fit_container,
+)
+from vsrcli.media.formats import PixelLayout, layout_of
 
 if TYPE_CHECKING:
     from vsrcli.degrade import DegradeOptions
@@ -45,6 +52,25 @@ def encoder_settings(output: Path, options: DegradeOptions, layout: PixelLayout)
     if options.preset is not None:
         chosen["preset"] = options.preset
     return fit_container(EncoderSettings(codec, tuple(chosen.items())), output)
+
+
+def taken_layout(
+    layout: PixelLayout, output: Path, options: DegradeOptions, note: Callable[[str], None]
+) -> PixelLayout | None:
+    """What the contest's encoder takes of Y'CbCr instead of `layout`, if it does not take that.
+
+    FFmpeg's filter makes that of the large picture: made of the reduced one, samples differ.
+    """
+    if options.kind != "contest" or layout.kind != "yuv":
+        return None
+    settings = encoder_settings(output, options, layout)
+    taken, told = choose_pix_fmt(settings.codec, layout)
+    target = layout_of(taken)
+    if target.kind != "yuv" or taken == layout.pix_fmt:
+        return None
+    if told:
+        note(told)
+    return target
 
 
 def _default_codec(output: Path, options: DegradeOptions, layout: PixelLayout) -> str:

@@ -145,7 +145,9 @@ class FrameComparer:
                 f"{reference.width}x{reference.height}"
             )
         self._crop = crop
-        self._convert = RgbConverter(), RgbConverter()
+        # RGB of fewer bits would differ by its rounding where the clips do not differ at all.
+        depth = max(frame.layout.depth for frame in (reference, output))
+        self._convert = RgbConverter(depth), RgbConverter(depth)
         self.notes: list[str] = []
         self._ssim = ssim and min(width, height) >= _SSIM_WINDOW
         if ssim and not self._ssim:
@@ -268,7 +270,9 @@ class FrameComparer:
         for frame in frames:
             shifts = frame.layout.log2_chroma if index and frame.layout.kind == "yuv" else (0, 0)
             plane = self._cut(frame.planes[index], shifts)
-            planes.append(plane if frame.layout.depth == depth else _deepened(frame, plane, depth))
+            if frame.layout.depth < depth:
+                plane = _deepened(plane, frame, depth, chroma=index > 0)
+            planes.append(plane)
         return (planes[0], planes[1]), (1 << depth) - 1
 
     def _chroma_distortion(self, reference: Frame, output: Frame, index: int) -> Distortion | None:
@@ -284,8 +288,16 @@ class FrameComparer:
         return plane[top : height - top, left : width - left]
 
 
-def _deepened(frame: Frame, plane: Samples, depth: int) -> NDArray[np.float32]:
-    """Samples on the scale of more bits: limited range by a shift, full range white to white."""
+def _deepened(plane: Samples, frame: Frame, depth: int, *, chroma: bool) -> NDArray[np.float32]:
+    """Samples on the scale of more bits: limited range by a shift, full range white to white.
+
+    What has no colour is in the middle of either scale.
+    """
     low = frame.layout.depth
-    gain = ((1 << depth) - 1) / ((1 << low) - 1) if is_full(frame) else 1 << (depth - low)
-    return plane.astype(np.float32) * np.float32(gain)
+    if not is_full(frame):
+        return plane.astype(np.float32) * np.float32(1 << (depth - low))
+    gain = np.float32(((1 << depth) - 1) / ((1 << low) - 1))
+    if not chroma:
+        return plane.astype(np.float32) * gain
+    middle = np.float32(1 << (low - 1))
+    return (plane.astype(np.float32) - middle) * gain + np.float32(1 << (depth - 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -17,6 +18,8 @@ _SIZE = (1200, 600)
 _FINE = 2
 """Drawn this many times larger and reduced, which smooths the lines."""
 _LEFT, _TOP, _RIGHT, _BOTTOM = 70, 50, 20, 52
+_LINE = 24
+"""Height of a line of the legend; the first is within the margin."""
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _INK, _GRID = "#303030", "#dddddd"
@@ -35,15 +38,17 @@ class _Axes:
     frames: int
     low: float
     high: float
+    top: int
+    """Where the curves begin, below the legend."""
 
     def x(self, frame: float) -> float:
         width = _SIZE[0] - _LEFT - _RIGHT
         return _FINE * (_LEFT + width * frame / max(1, self.frames - 1))
 
     def y(self, psnr: float) -> float:
-        height = _SIZE[1] - _TOP - _BOTTOM
+        height = _SIZE[1] - self.top - _BOTTOM
         share = (self.high - psnr) / (self.high - self.low)
-        return _FINE * (_TOP + height * share)
+        return _FINE * (self.top + height * share)
 
 
 def check_plot(path: Path) -> None:
@@ -59,11 +64,13 @@ def plot_psnr(report: PsnrReport, path: Path, *, overwrite: bool = False) -> Non
     Raises OutputError if the picture cannot be written.
     """
     lines = [_lines(output) for output in report.outputs]
-    axes = _axes(report, lines)
+    legend = _legend(report)
+    axes = _axes(report, lines, top=_TOP + _LINE * (len(legend) - 1))
     picture = Image.new("RGB", (_SIZE[0] * _FINE, _SIZE[1] * _FINE), "white")
     draw = ImageDraw.Draw(picture)
     _draw_grid(draw, axes)
     _draw_clips(draw, axes, report.outputs[0])
+    _draw_legend(draw, report, legend)
     for number, runs in enumerate(lines):
         colour = _COLOURS[number % len(_COLOURS)]
         for run in runs:
@@ -71,7 +78,6 @@ def plot_psnr(report: PsnrReport, path: Path, *, overwrite: bool = False) -> Non
             draw.line(points, fill=colour, width=2 * _FINE, joint="curve")
             if len(points) == 1:
                 draw.circle(points[0], 2 * _FINE, fill=colour)
-    _draw_legend(draw, report)
     save_safely(path, picture.reduce(_FINE).save, overwrite=overwrite)
 
 
@@ -93,14 +99,14 @@ def _lines(output: OutputScore) -> list[_Run]:
     return runs
 
 
-def _axes(report: PsnrReport, lines: Sequence[Sequence[_Run]]) -> _Axes:
+def _axes(report: PsnrReport, lines: Sequence[Sequence[_Run]], *, top: int) -> _Axes:
     values = [value for runs in lines for run in runs for _, value in run]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     margin = max(0.5, 0.05 * (high - low))
     clips = report.outputs[0].clips
     first = clips[0].frames[0].index if len(clips) == 1 else 0
     frames = max(output.frames for output in report.outputs)
-    return _Axes(first, frames, low - margin, high + margin)
+    return _Axes(first, frames, low - margin, high + margin, top)
 
 
 def _font(size: int = 15) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -128,7 +134,7 @@ def _draw_grid(draw: ImageDraw.ImageDraw, axes: _Axes) -> None:
         draw.text(
             (x, bottom + 8 * _FINE), str(axes.first + frame), fill=_INK, font=_font(), anchor="mt"
         )
-    corner = _LEFT * _FINE, _TOP * _FINE
+    corner = _LEFT * _FINE, axes.top * _FINE
     draw.rectangle([corner, (right, bottom)], outline=_INK, width=_FINE)
     below = (_LEFT + _SIZE[0] - _RIGHT) // 2 * _FINE, (_SIZE[1] - 6) * _FINE
     draw.text(below, "frame", fill=_INK, font=_font(), anchor="mb")
@@ -139,7 +145,7 @@ def _draw_clips(draw: ImageDraw.ImageDraw, axes: _Axes, output: OutputScore) -> 
     if len(output.clips) < 2:
         return
     begin = 0
-    top, bottom = _TOP * _FINE, (_SIZE[1] - _BOTTOM) * _FINE
+    top, bottom = axes.top * _FINE, (_SIZE[1] - _BOTTOM) * _FINE
     for clip in output.clips:
         x = axes.x(begin)
         draw.line([(x, top), (x, bottom)], fill="#999999", width=_FINE)
@@ -148,15 +154,34 @@ def _draw_clips(draw: ImageDraw.ImageDraw, axes: _Axes, output: OutputScore) -> 
         begin += len(clip.frames)
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, report: PsnrReport) -> None:
-    x, y = float(_LEFT * _FINE), 28.0 * _FINE
-    channel = report.protocol.channel.upper()
-    title = f"PSNR {channel} (dB)"
-    draw.text((x, y), title, fill=_INK, font=_font(17), anchor="lm")
-    x += draw.textlength(title, font=_font(17)) + 30 * _FINE
-    for number, output in enumerate(report.outputs):
-        colour = _COLOURS[number % len(_COLOURS)]
-        name = f"{Path(output.name).name}  {output.psnr_pooled:.3f}"
-        draw.line([(x, y), (x + 24 * _FINE, y)], fill=colour, width=3 * _FINE)
-        draw.text((x + 30 * _FINE, y), name, fill=_INK, font=_font(), anchor="lm")
-        x += draw.textlength(name, font=_font()) + 54 * _FINE
+def _title(report: PsnrReport) -> str:
+    return f"PSNR {report.protocol.channel.upper()} (dB)"
+
+
+def _legend(report: PsnrReport) -> list[list[tuple[float, str]]]:
+    """Line by line, where each output is named, from the left, and how."""
+    begin = _LEFT * _FINE + _font(17).getlength(_title(report)) + 30 * _FINE
+    lines: list[list[tuple[float, str]]] = [[]]
+    x = begin
+    for label, row in zip(report.labels, report.outputs, strict=True):
+        name = f"{label}  {row.psnr_pooled:.3f}"
+        width = 30 * _FINE + _font().getlength(name)
+        if lines[-1] and x + width > (_SIZE[0] - _RIGHT) * _FINE:
+            lines.append([])
+            x = begin
+        lines[-1].append((x, name))
+        x += width + 24 * _FINE
+    return lines
+
+
+def _draw_legend(
+    draw: ImageDraw.ImageDraw, report: PsnrReport, lines: Sequence[Sequence[tuple[float, str]]]
+) -> None:
+    first = 28.0 * _FINE
+    draw.text((_LEFT * _FINE, first), _title(report), fill=_INK, font=_font(17), anchor="lm")
+    colours = cycle(_COLOURS)
+    for number, line in enumerate(lines):
+        y = first + number * _LINE * _FINE
+        for x, name in line:
+            draw.line([(x, y), (x + 24 * _FINE, y)], fill=next(colours), width=3 * _FINE)
+            draw.text((x + 30 * _FINE, y), name, fill=_INK, font=_font(), anchor="lm")

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
-from itertools import islice, zip_longest
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
+from vsrcli.collection import Clip, Collection, find_collection, is_collection
 from vsrcli.errors import InputError, UsageError
-from vsrcli.media.picture_files import are_alike
-from vsrcli.media.planes import Frame
-from vsrcli.media.probe import MediaInfo, probe
-from vsrcli.media.reader import Reader
-from vsrcli.media.resample import Kernel, PlanesResampler, chroma_location
+from vsrcli.media.probe import probe
+from vsrcli.media.resample import Kernel
 from vsrcli.media.sources import find_source
-from vsrcli.media.turned import turned, turning_for
-from vsrcli.metrics import FrameComparer, FrameScore
-from vsrcli.pairing import Clip, find_clips, is_collection, pair_clips
-from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
-from vsrcli.turning import Turning
+from vsrcli.pairing import pair_clips
+from vsrcli.scores import OutputScore, Protocol, PsnrReport
+from vsrcli.scoring import Counter, Progress, score_clip
 
-Progress = Callable[[int, int | None], None]
-Item = TypeVar("Item")
 BASELINES: tuple[Kernel, ...] = ("bicubic", "lanczos")
 
 
@@ -37,9 +27,10 @@ def psnr(
     """Score `outputs` against `reference` and return one row for each.
 
     Each is a video, a folder or printf pattern of pictures, a folder of clips or a tar archive of
-    clips; several clips are paired by file name. Pictures that differ in size, turning or pixel
-    format are compared one by one, each as it is. `baseline` is the low-resolution clip (or folder
-    of clips): upscaled to the reference's size by bicubic and by Lanczos-3 it adds two rows.
+    clips; several clips are paired by file name, or by the names of their folders. Pictures that
+    differ in size, turning or pixel format are compared one by one, each as it is. `baseline` is
+    the low-resolution clip (or folder of clips): upscaled to the reference's size by bicubic and by
+    Lanczos-3 it adds two rows.
     `progress` is called with the frames done and, where known, the number of frames.
 
     Raises InputError if something cannot be read or paired, or if sizes or numbers of frames
@@ -51,46 +42,51 @@ def psnr(
     if not rows:
         raise UsageError("there is nothing to score: give an output or a baseline")
     reference, protocol = Path(reference), protocol or Protocol()
-    references = find_clips(reference)
-    counter = _Counter(progress, _expected(references, len(rows), protocol))
+    references = find_collection(reference)
+    counter = Counter(progress, _expected(references.clips, len(rows), protocol))
     scored = tuple(_score_row(reference, references, *row, protocol, counter) for row in rows)
     return PsnrReport(protocol, str(reference), scored)
 
 
 def _score_row(
     reference: Path,
-    references: Sequence[Clip],
+    references: Collection,
     name: str,
     output: Path,
     kernel: Kernel | None,
     protocol: Protocol,
-    counter: _Counter,
+    counter: Counter,
 ) -> OutputScore:
     """Score all clips of one output, or of a baseline upscaled with `kernel`."""
-    if is_collection(reference) and not is_collection(output):
-        if not output.exists():
-            raise InputError(f"{output} does not exist")
+    several = len(references.clips) > 1 or references.beside
+    if several and is_collection(reference) and not is_collection(output):
+        find_source(output)  # if there is none, that is the error
+        beside = "".join(f"; {text}" for text in _beside(reference, references))
         raise InputError(
             f"{reference} holds several clips and {output} is one: give a folder or an archive"
+            f"{beside}"
         )
-    pairs, left = pair_clips(references, find_clips(output), output)
-    clips = tuple(_score_clip(*pair, kernel, protocol, counter) for pair in pairs)
-    notes = tuple(f"{output}: not scored, no reference is called so: {name}" for name in left)
-    return OutputScore(name, str(output), kernel is not None, protocol.channel, clips, notes)
+    found = find_collection(output)
+    pairs, left = pair_clips(references.clips, found.clips, output)
+    clips = tuple(score_clip(*pair, kernel, protocol, counter) for pair in pairs)
+    notes = [f"{output}: not scored, no reference is called so: {name}" for name in left]
+    notes += _beside(reference, references) + _beside(output, found)
+    return OutputScore(name, str(output), kernel is not None, protocol.channel, clips, tuple(notes))
 
 
-class _Counter:
-    """Reports how many frames of all rows are done."""
+def _beside(path: Path, found: Collection) -> list[str]:
+    """What to say of the files that are part of no clip."""
+    if not found.beside:
+        return []
+    first, more = found.beside[0], len(found.beside) - 1
+    files = f"{first} and {more} more lie" if more else f"{first} lies"
+    return [f"{path}: not scored, {files} beside clips: {_named(found.clips)}"]
 
-    def __init__(self, progress: Progress | None, expected: int | None) -> None:
-        self._progress = progress
-        self._expected = expected
-        self._done = 0
 
-    def __call__(self) -> None:
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._expected)
+def _named(clips: Sequence[Clip]) -> str:
+    """The first few clips, by name."""
+    names = [clip.name for clip in clips[:3]]
+    return ", ".join([*names, "…"] if len(clips) > len(names) else names)
 
 
 def _expected(references: Sequence[Clip], rows: int, protocol: Protocol) -> int | None:
@@ -102,198 +98,3 @@ def _expected(references: Sequence[Clip], rows: int, protocol: Protocol) -> int 
             return None
         total += min(frames, protocol.max_frames or frames)
     return total * rows
-
-
-def _score_clip(
-    reference: Clip, output: Clip, kernel: Kernel | None, protocol: Protocol, counter: _Counter
-) -> ClipScore:
-    notes: list[str] = []
-    with ExitStack() as stack:
-        clips = (reference, output)
-        paths = [stack.enter_context(clip.opened()) for clip in clips]
-
-        def named(text: str) -> str:
-            """Name what was unpacked by its place in the archive."""
-            for clip, path in zip(clips, paths, strict=True):
-                text = text.replace(str(path), clip.label)
-            return text
-
-        try:
-            score = _score_pictures if _are_apart(paths) else _score_frames
-            frames = score(paths[0], paths[1], kernel, protocol, notes, counter)
-        except InputError as failure:
-            raise InputError(named(str(failure))) from failure
-    found = tuple(dict.fromkeys(map(named, notes)))
-    return ClipScore(reference.name, reference.label, output.label, tuple(frames), found)
-
-
-def _are_apart(paths: Sequence[Path]) -> bool:
-    """Whether both clips are pictures, and those of either are not alike."""
-    pictures = [find_source(path).pictures for path in paths]
-    return all(pictures) and not all(are_alike(each, lossless=True) for each in pictures)
-
-
-def _score_pictures(
-    reference: Path,
-    output: Path,
-    kernel: Kernel | None,
-    protocol: Protocol,
-    notes: list[str],
-    counter: _Counter,
-) -> list[FrameScore]:
-    """Score every pair of pictures by itself: brought to one form they would be others."""
-    first, second = (iter(enumerate(find_source(path).pictures)) for path in (reference, output))
-    pairs = list(_paired(first, second, protocol, reference, output))
-    alone = replace(protocol, offset=0, skip_ends=0, max_frames=1)
-    scores = []
-    for (number, a), (other, b) in pairs[protocol.skip_ends : len(pairs) - protocol.skip_ends]:
-        (score,) = _score_frames(a, b, kernel, alone, notes, counter)
-        scores.append(replace(score, index=number, output_index=other))
-    return _left(scores, reference, output)
-
-
-def _score_frames(
-    reference: Path,
-    output: Path,
-    kernel: Kernel | None,
-    protocol: Protocol,
-    notes: list[str],
-    counter: _Counter,
-) -> list[FrameScore]:
-    """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
-    with Reader(reference, note=notes.append) as first, Reader(output, note=notes.append) as second:
-        return _score_read(first, second, kernel, protocol, notes, counter)
-
-
-def _score_read(
-    reference: Reader,
-    output: Reader,
-    kernel: Kernel | None,
-    protocol: Protocol,
-    notes: list[str],
-    counter: _Counter,
-) -> list[FrameScore]:
-    scores: list[FrameScore] = []
-    compare: Callable[[Frame, Frame], FrameScore] | None = None
-    upright = not _held_alike(reference.info, output.info)
-    if upright:
-        notes.append(f"{output.info.path}: held otherwise than its reference: both turned upright")
-    pairs = _pairs(reference, output, protocol, upright=upright)
-    for number, (first, second) in enumerate(pairs):
-        if compare is None:
-            compare = _comparison(first, second, kernel, protocol, notes, output.info.path)
-        if number >= protocol.skip_ends:
-            scores.append(compare(first, second))
-        counter()
-    del scores[max(0, len(scores) - protocol.skip_ends) :]
-    return _left(scores, reference.info.path, output.info.path)
-
-
-def _left(scores: list[FrameScore], reference: Path, output: Path) -> list[FrameScore]:
-    """The scores. Raises InputError if there are none."""
-    if not scores:
-        raise InputError(
-            f"no frame of {output} is left to compare with {reference}: "
-            "mind --offset and --skip-ends"
-        )
-    return scores
-
-
-def _comparison(
-    first: Frame,
-    second: Frame,
-    kernel: Kernel | None,
-    protocol: Protocol,
-    notes: list[str],
-    output: Path,
-) -> Callable[[Frame, Frame], FrameScore]:
-    """How the frames of two clips are compared, judged by their first pair."""
-    sizes = (first.width, first.height), (second.width, second.height)
-    resize: Callable[[Frame], Frame] | None = None
-    if sizes[0] != sizes[1]:
-        if kernel is None and not protocol.resize:
-            raise InputError(
-                f"{output} is {sizes[1][0]}x{sizes[1][1]} and its reference "
-                f"{sizes[0][0]}x{sizes[0][1]}: pass --resize to compare it resized"
-            )
-        resize = _resizer(second, sizes[0], kernel or "bicubic")
-        if kernel is None:
-            notes.append(f"{output}: resized by bicubic from {sizes[1][0]}x{sizes[1][1]}")
-    fitted = resize(second) if resize else second
-    comparer = FrameComparer(first, fitted, crop=protocol.crop, ssim=protocol.ssim)
-    notes += [f"{output}: {note}" for note in comparer.notes]
-    if comparer.compare(first, fitted).of(protocol.channel) is None:
-        raise InputError(
-            f"{output} and its reference cannot be compared in the channel {protocol.channel}: "
-            + "; ".join(comparer.notes or ["both are RGB"])
-        )
-    if resize is None:
-        return comparer.compare
-    return lambda a, b: comparer.compare(a, resize(b))
-
-
-def _resizer(frame: Frame, size: tuple[int, int], kernel: Kernel) -> Callable[[Frame], Frame]:
-    location = chroma_location(frame.tags)
-    planes = PlanesResampler(
-        frame.layout, (frame.width, frame.height), size, location=location, kernel=kernel
-    )
-    return lambda found: replace(found, planes=planes(found.planes))
-
-
-def _held_alike(reference: MediaInfo, output: MediaInfo) -> bool:
-    """Whether the samples of both can be compared as they are stored.
-
-    So they can as well if the output has lost its matrix on the way, but is of the reference's size
-    as stored and not as shown.
-    """
-    turnings = [_turning(info) for info in (reference, output)]
-    if turnings[0] == turnings[1]:
-        return True
-    stored = [(info.width, info.height) for info in (reference, output)]
-    shown = [each.size(size) for each, size in zip(turnings, stored, strict=True)]
-    return stored[0] == stored[1] and shown[0] != shown[1]
-
-
-def _turning(info: MediaInfo) -> Turning:
-    return turning_for(info.display_matrix, info.layout) or Turning()
-
-
-def _pairs(
-    reference: Reader, output: Reader, protocol: Protocol, *, upright: bool
-) -> Iterator[tuple[Frame, Frame]]:
-    """Frame i of the reference with frame i + offset of the output, as stored or UPRIGHT."""
-    first, second = iter(reference), iter(output)
-    if upright:
-        turnings = [_turning(reader.info) for reader in (reference, output)]
-        first = (turned(frame, turnings[0]) for frame in first)
-        second = (turned(frame, turnings[1]) for frame in second)
-    return _paired(first, second, protocol, reference.info.path, output.info.path)
-
-
-def _paired(
-    first: Iterator[Item], second: Iterator[Item], protocol: Protocol, reference: Path, output: Path
-) -> Iterator[tuple[Item, Item]]:
-    """Item i of the first with item i + offset of the second.
-
-    Raises InputError when one ends before the other, unless told to stop there.
-    """
-    skipped = [
-        sum(1 for _ in islice(frames, max(0, count)))
-        for frames, count in ((first, -protocol.offset), (second, protocol.offset))
-    ]
-    for count, (a, b) in enumerate(zip_longest(first, second)):
-        if count == protocol.max_frames:
-            return
-        if a is None or b is None:
-            if protocol.shortest:
-                return
-            rest = 1 + sum(1 for _ in (first if b is None else second))
-            frames = [count + skip for skip in skipped]
-            frames[0 if b is None else 1] += rest
-            offset = f" and --offset is {protocol.offset}" if protocol.offset else ""
-            raise InputError(
-                f"{output} has {frames[1]} frames and its reference "
-                f"{reference} {frames[0]}{offset}: "
-                "pass --offset if it starts later or --shortest to ignore the rest"
-            )
-        yield a, b

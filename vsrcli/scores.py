@@ -6,10 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
 from statistics import fmean
 
 from vsrcli.errors import UsageError
 from vsrcli.metrics import Channel, Component, Distortion, FrameScore
+
+_LABEL = 22
+"""Longest name in a table or a legend."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class ClipScore:
     output: str
     frames: tuple[FrameScore, ...]
     notes: tuple[str, ...]
+    damaged: bool = False
+    """Whether frames of either clip were concealed or left out, or its file is not complete."""
 
     def pooled(self, component: Component) -> float | None:
         """PSNR in dB of the squared error pooled over all frames; None if not comparable."""
@@ -121,6 +127,11 @@ class OutputScore:
         """Whether no sample that was compared differs."""
         return all(frame.identical for clip in self.clips for frame in clip.frames)
 
+    @property
+    def damaged(self) -> bool:
+        """Whether any clip or its reference is damaged."""
+        return any(clip.damaged for clip in self.clips)
+
 
 @dataclass(frozen=True)
 class PsnrReport:
@@ -129,6 +140,19 @@ class PsnrReport:
     protocol: Protocol
     reference: str
     outputs: tuple[OutputScore, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The outputs' file names; their paths where names are the same. The end is what tells."""
+        names = [Path(row.name).name for row in self.outputs]
+        if len(set(names)) < len(names):
+            names = [row.name for row in self.outputs]
+        return [name if len(name) <= _LABEL else f"…{name[1 - _LABEL :]}" for name in names]
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything that was compared is damaged."""
+        return any(row.damaged for row in self.outputs)
 
 
 def _pooled(frames: Sequence[FrameScore], component: Component) -> float | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vsrcli.collection import find_clips
 from vsrcli.degradation import Degradation, Kind, compress
 from vsrcli.enlarge import FrameEnlarger
 from vsrcli.media.colour import luma_bt601, rgb_to_ycbcr
@@ -31,7 +32,6 @@ from vsrcli.media.swscale import RgbConverter
 from vsrcli.networks.card import Model
 from vsrcli.networks.ensemble import Ensemble
 from vsrcli.networks.spmc import SpmcUpscaler
-from vsrcli.pairing import find_clips
 
 Rgb = NDArray[np.uint8]
 """[H, W, 3], full range."""

@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from tests.bench.peer_environments import PACKAGES, Environments, Unavailable, call  # noqa: E402
 from tests.bench.peer_worker import luma_of  # noqa: E402
 from vsrcli.cli.bench_report import describe  # noqa: E402
+from vsrcli.collection import find_clips  # noqa: E402
 from vsrcli.degradation import KINDS, Kind  # noqa: E402
 from vsrcli.degrade import DegradeOptions, degrade  # noqa: E402
 from vsrcli.errors import ModelError, VsrError  # noqa: E402
@@ -39,7 +40,6 @@ from vsrcli.media.reader import Reader  # noqa: E402
 from vsrcli.media.swscale import RgbConverter  # noqa: E402
 from vsrcli.metrics import distortion, ssim  # noqa: E402
 from vsrcli.networks.card import find_model  # noqa: E402
-from vsrcli.pairing import find_clips  # noqa: E402
 
 WORKER = Path(__file__).with_name("peer_worker.py")
 SCALE = 4

@@ -150,6 +150,17 @@ def test_plot_draws_a_line_for_each_output(tmp_path: Path, reference: Path, outp
     assert pixels(two, blue) > 1000
 
 
+def test_a_long_legend_goes_on_in_another_line(tmp_path: Path, reference: Path) -> None:
+    outputs = [write(tmp_path / f"{name}_of_an_output.mkv", sigma=9.0) for name in "abcdef"]
+    outputs.append(write(tmp_path / "other" / outputs[0].name, sigma=9.0))
+    plot = tmp_path / "plot.png"
+    result = vsr(reference, *outputs, "--plot", plot, "--no-ssim", "--skip-ends", "1")
+    assert result.exit_code == 0
+    drawn = np.asarray(Image.open(plot).convert("L"))
+    assert drawn[:, 1185:].min() == 255  # nothing is cut off by the right edge
+    assert pixels(plot, (0, 0, 0)) > 20  # the seventh has its place
+
+
 def test_identical_clips_can_be_plotted(tmp_path: Path, reference: Path) -> None:
     path = tmp_path / "plot.png"
     assert vsr(reference, reference, "--plot", path, "--no-ssim").exit_code == 0
@@ -233,3 +244,35 @@ def test_notes_go_to_stderr(tmp_path: Path, reference: Path) -> None:
     assert "resized by bicubic from 24x16" in " ".join(result.stderr.split())
     assert json.loads(result.stdout)["outputs"][0]["clips"][0]["notes"]
     assert vsr(reference, small, "--resize", "--quiet").stderr == ""
+
+
+def test_damage_is_told_by_the_exit_status(tmp_path: Path, reference: Path) -> None:
+    out = write(tmp_path / "out" / reference.name)  # of the same name, which tells nothing
+    data = bytearray(out.read_bytes())
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(data[: int(len(data) * 0.6)])
+    result = vsr(reference, cut, "--shortest", "--json")
+    (row,) = json.loads(result.stdout)["outputs"]
+    assert (result.exit_code, row["damaged"], row["clips"][0]["damaged"]) == (7, True, True)
+    assert f"{cut}: the file ends early" in result.stderr.replace("\n", " ")
+    failed = vsr(reference, cut)
+    assert failed.exit_code == 3
+    assert "the file ends early" in " ".join(failed.stderr.split())
+    whole = vsr(reference, out, "--json")
+    assert (whole.exit_code, json.loads(whole.stdout)["outputs"][0]["damaged"]) == (0, False)
+
+
+def test_the_table_of_damaged_pictures_is_shown(tmp_path: Path) -> None:
+    for folder in ("hr", "sr"):
+        (tmp_path / folder).mkdir()
+        for number in range(6):
+            picture = Image.new("RGB", SIZE, (40 * number,) * 3)
+            picture.save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "sr" / "3.png").write_bytes(b"no picture")
+    for options in ([], ["--max-frames", "4"]):
+        result = vsr(tmp_path / "hr", tmp_path / "sr", *options)
+        assert result.exit_code == 7
+        assert figures(result.stdout.splitlines()[-1])[0] == "sr"
+        assert "sr: 1 damaged frame was replaced" in " ".join(result.stderr.split())
+    assert vsr(tmp_path / "hr", tmp_path / "sr", "--max-frames", "1").exit_code == 0
+    assert vsr(tmp_path / "hr", tmp_path / "sr", "--min-psnr", "90").exit_code == 1

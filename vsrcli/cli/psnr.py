@@ -7,6 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from vsrcli.cli import psnr_options as option
 from vsrcli.cli.options import (
     JsonOption,
@@ -16,7 +18,7 @@ from vsrcli.cli.options import (
     VerboseOption,
 )
 from vsrcli.console import check_stdout, note, print_json, print_result, progress_bar
-from vsrcli.errors import CheckError, OutputError, UsageError
+from vsrcli.errors import CheckError, ExitStatus, OutputError, UsageError
 
 if TYPE_CHECKING:
     from vsrcli.scores import PsnrReport
@@ -84,12 +86,14 @@ def psnr_command(
         )
     _show(report, json, csv, plot, overwrite)
     _check(report, min_psnr)
+    if report.damaged:
+        raise typer.Exit(ExitStatus.DAMAGED)
 
 
 def _check_file(path: Path, scored: list[Path], overwrite: bool) -> None:
     """Find out before the work whether figures can be written to PATH after it."""
+    from vsrcli.collection import files_of
     from vsrcli.media.safely import check_free, is_one_of
-    from vsrcli.pairing import files_of
 
     if not path.parent.is_dir():
         raise OutputError(f"the folder of {path} does not exist: create it first")

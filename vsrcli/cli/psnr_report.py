@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
 
 _COMPONENTS: tuple[Component, ...] = ("rgb", "y", "u", "v", "yuv")
-_LABEL = 22
-"""Longest name in a table."""
 _CHANNELS = {"rgb": "RGB", "y": "Y", "yuv": "YUV"}
 
 
@@ -82,7 +80,7 @@ def _output_rows(report: PsnrReport) -> list[list[str]]:
     columns = [["", "Output"], [headline, "pooled"], [headline, "mean"]]
     columns += [*([name, "pooled"] for name in names), *tail]
     rows = [list(header) for header in zip(*columns, strict=True)]
-    for row, label in zip(report.outputs, _labels(report), strict=True):
+    for row, label in zip(report.outputs, report.labels, strict=True):
         figures = [_shown(row.psnr_pooled), _shown(row.psnr_mean)]
         figures += [_shown(row.pooled(component), 2) for component in others]
         figures += [_shown(row.ssim, 4)] if ssim else []
@@ -93,19 +91,11 @@ def _output_rows(report: PsnrReport) -> list[list[str]]:
 
 def _clip_rows(report: PsnrReport) -> list[list[str]]:
     """Pooled PSNR of every clip, one column for each output."""
-    rows = [["Clip", *_labels(report)]]
+    rows = [["Clip", *report.labels]]
     for number, clip in enumerate(report.outputs[0].clips):
         figures = [_shown(row.clips[number].pooled(row.channel)) for row in report.outputs]
         rows.append([clip.name, *figures])
     return rows
-
-
-def _labels(report: PsnrReport) -> list[str]:
-    """The outputs' file names; their paths where names are the same. The end is what tells."""
-    names = [Path(row.name).name for row in report.outputs]
-    if len(set(names)) < len(names):
-        names = [row.name for row in report.outputs]
-    return [name if len(name) <= _LABEL else f"…{name[1 - _LABEL :]}" for name in names]
 
 
 def _worst(row: OutputScore) -> str:
@@ -138,6 +128,7 @@ def _output_json(row: OutputScore) -> dict[str, Any]:
         "psnr_clips": row.psnr_clips,
         "ssim": row.ssim,
         "identical": row.identical,
+        "damaged": row.damaged,
         "pooled": {component: row.pooled(component) for component in _COMPONENTS},
         "mean": {component: row.mean(component) for component in _COMPONENTS},
         "worst": {"clip": clip.name, "frame": frame.index, "psnr": frame.psnr(row.channel)},
@@ -154,6 +145,7 @@ def _clip_json(clip: ClipScore, row: OutputScore) -> dict[str, Any]:
         "psnr_pooled": clip.pooled(row.channel),
         "psnr_mean": clip.mean(row.channel),
         "ssim": clip.ssim,
+        "damaged": clip.damaged,
         "notes": list(clip.notes),
         "frames": [
             {

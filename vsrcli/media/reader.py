@@ -82,6 +82,12 @@ class Reader:
         self._note = note
         self._noted: set[str] = set()
         self._running: Generator[tuple[Frame, bool]] | None = None
+        self._decoding: Decoder | PictureDecoder | None = None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything of what was read was lost to damage, so far."""
+        return bool(self.concealed or self.left_out or self.truncated)
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +131,7 @@ class Reader:
         context: deque[tuple[int, Shown[av.VideoFrame]]] = deque(maxlen=before)
         count = 0
         with ExitStack() as stack:
-            decoder = self._decoder(stack, wanted)
+            decoder = self._decoding = self._decoder(stack, wanted)
             first: int | None = None
             shown = settle(
                 self._whole(decoder), self._nominal(), lambda: self._once("pts", _REPAIRED)
@@ -149,7 +155,7 @@ class Reader:
                     yield self._frame(passed, earlier, reformatter), False
                 count += 1
                 yield self._frame(item, index, reformatter), True
-            self._report(decoder)
+            self.report()
 
     def _is_over(self, seconds: Fraction, count: int) -> bool:
         """Whether a frame at so many SECONDS, after COUNT others, is behind the range."""
@@ -228,7 +234,11 @@ class Reader:
         self.concealed, self.left_out = decoder.concealed, decoder.left_out
         self.truncated = decoder.truncated
 
-    def _report(self, decoder: Decoder | PictureDecoder) -> None:
+    def report(self) -> None:
+        """Note what damage has taken so far, as reading to the end does by itself."""
+        decoder = self._decoding
+        if decoder is None:
+            return
         self._count(decoder)
         if self.concealed:
             frames = "1 damaged frame was" if self.concealed == 1 else "damaged frames were"

@@ -34,9 +34,15 @@ class FilterScaler:
     """
 
     def __init__(
-        self, layout: PixelLayout, size_in: tuple[int, int], size_out: tuple[int, int]
+        self,
+        layout: PixelLayout,
+        size_in: tuple[int, int],
+        size_out: tuple[int, int],
+        target: PixelLayout | None = None,
     ) -> None:
-        """Sizes are (width, height)."""
+        """Sizes are (width, height). With a `target`, depth and chroma become those of it at once,
+        as where the program's encoder does not take the source's.
+        """
         self._layout = layout
         self._graph = av.filter.Graph()
         source = self._graph.add_buffer(
@@ -46,7 +52,8 @@ class FilterScaler:
             time_base=Fraction(1, 25),
         )
         scale = self._graph.add("scale", f"{size_out[0]}:{size_out[1]}")
-        self._graph.link_nodes(source, scale, self._graph.add("buffersink")).configure()
+        form = self._graph.add("format", (target or layout).pix_fmt)
+        self._graph.link_nodes(source, scale, form, self._graph.add("buffersink")).configure()
 
     def __call__(self, planes: Sequence[Plane]) -> tuple[Plane, ...]:
         """Return the planes scaled, [h, w] each."""
@@ -68,15 +75,16 @@ class RgbPicture:
 
 
 class RgbConverter:
-    """Converts frames to RGB of the same size and depth.
+    """Converts frames to RGB of the same size, and of the same depth unless another is given.
 
     Y'CbCr goes through swscale at its best quality (bicubic chroma, accurate rounding), with the
     matrix and range of the frame's tags; untagged video is BT.601 limited, as for ffmpeg, and
     untagged gray full.
     """
 
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+    def __init__(self, depth: int = 0) -> None:
+        """Y'CbCr of fewer bits than `depth` becomes RGB of that depth, which rounds less."""
+        self._reformatter, self._depth = VideoReformatter(), depth
 
     def __call__(self, frame: Frame) -> RgbPicture:
         """Return `frame` as RGB. Raises InputError where swscale knows no conversion."""
@@ -87,6 +95,8 @@ class RgbConverter:
         gray = frame.layout.kind == "gray" and is_full(frame)
         if frame.layout.kind == "gray" and not gray:
             frame = _coloured(frame)
+        if frame.layout.kind == "yuv":
+            depth = max(depth, self._depth)
         target = "gbrp" if depth == 8 else f"gbrp{depth}le"
         try:
             converted = self._reformatter.reformat(

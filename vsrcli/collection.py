@@ -1,0 +1,237 @@
+"""The clips that a folder or a tar archive holds, and what each is called."""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import filterfalse, takewhile
+from pathlib import Path, PurePosixPath
+
+from vsrcli.errors import InputError
+from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_source
+
+_ARCHIVE = re.compile(r"\.(tar|tgz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
+_HERE = PurePosixPath()
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video or a sequence of pictures, perhaps inside an archive."""
+
+    place: tuple[str, ...]
+    """The folders of the collection it lies in, and its file name without extension or, of
+    pictures, that of their folder."""
+    path: Path
+    """The video, the folder of pictures, or the archive that holds `members`."""
+    members: tuple[str, ...] = ()
+    part: tuple[str, ...] = ()
+    """The part of `place` that is not the same for all clips, where their own names are."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The name, folder by folder."""
+        return self.part or self.place[-1:]
+
+    @property
+    def name(self) -> str:
+        """What it is paired by: its own name, or what tells its path from those of the others."""
+        return "/".join(self.key)
+
+    @property
+    def label(self) -> str:
+        """Where it comes from, for people."""
+        if not self.members:
+            return str(self.path)
+        inside = PurePosixPath(self.members[0])
+        return f"{self.path}:{inside if len(self.members) == 1 else inside.parent}"
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """Yield a path to read the clip from; what an archive holds is unpacked meanwhile."""
+        if not self.members:
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
+            yield _unpack(self.path, self.members, Path(folder))
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a folder or an archive holds."""
+
+    clips: tuple[Clip, ...]
+    beside: tuple[str, ...] = ()
+    """Files that belong to none of the clips though they could be one, by their paths in it."""
+
+
+def is_collection(path: Path) -> bool:
+    """Whether `path` holds clips: a tar archive, or a folder with videos or folders in it.
+
+    A folder of nothing but pictures is one clip.
+    """
+    if not path.is_dir():
+        return path.is_file() and _ARCHIVE.search(path.name) is not None
+    return bool(_in_folder(path).clips)
+
+
+def find_collection(path: Path) -> Collection:
+    """The clips of a folder or tar archive in natural order, or `path` itself as the only one.
+
+    Every video is a clip, and so is every folder with pictures and no video in it, at whatever
+    depth. Raises InputError if there are none.
+    """
+    if not is_collection(path):
+        return Collection((Clip((path.stem if path.suffix else path.name,), path),))
+    found = _in_folder(path) if path.is_dir() else _in_archive(path)
+    if not found.clips:
+        raise InputError(f"{path} holds no videos and no folders of pictures")
+    clips = sorted(_told_apart(found.clips), key=lambda clip: natural_key(clip.name))
+    return replace(found, clips=tuple(clips))
+
+
+def find_clips(path: Path) -> list[Clip]:
+    """The clips of `find_collection`, which see."""
+    return list(find_collection(path).clips)
+
+
+def files_of(path: Path) -> Iterator[Path]:
+    """The files that are read of the clips in `path`. Raises InputError if there are none."""
+    for clip in find_clips(path):
+        yield clip.path
+        if not clip.members:
+            yield from find_source(clip.path).pictures
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts "2" before "10"."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
+
+
+def _is_picture(path: PurePosixPath) -> bool:
+    return path.name.lower().endswith(PICTURE_SUFFIXES)
+
+
+def _is_video(path: PurePosixPath) -> bool:
+    return path.name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def _told_apart(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips, called by the part of their paths that differs if their own names do not."""
+    if len({clip.place[-1] for clip in clips}) == len(clips):
+        return list(clips)
+    places = [clip.place for clip in clips]
+    room = min(map(len, places)) - 1
+    ahead = min(room, _alike(places))
+    behind = min(room - ahead, _alike([place[::-1] for place in places]))
+    return [replace(clip, part=clip.place[ahead : len(clip.place) - behind]) for clip in clips]
+
+
+def _alike(places: Sequence[tuple[str, ...]]) -> int:
+    """With how many parts alike all `places` begin."""
+    same = (len(set(parts)) == 1 for parts in zip(*places, strict=False))
+    return sum(takewhile(bool, same))
+
+
+def _in_folder(folder: Path) -> Collection:
+    groups, beside = _grouped(_walk(folder))
+    groups.pop(_HERE, None)  # pictures alone are no collection
+    clips = [Clip(_place(path), folder / path) for path in groups]
+    return Collection(tuple(clips), beside)
+
+
+def _in_archive(archive: Path) -> Collection:
+    with _opened(archive) as tar:
+        members = {PurePosixPath(each.name): each.name for each in tar if each.isfile()}
+    groups, beside = _grouped(members)
+    own = (archive.name.split(".")[0],)
+    clips = [
+        Clip(_place(path) or own, archive, tuple(members[file] for file in files))
+        for path, files in groups.items()
+    ]
+    return Collection(tuple(clips), beside)
+
+
+def _grouped(
+    files: Iterable[PurePosixPath],
+) -> tuple[dict[PurePosixPath, list[PurePosixPath]], tuple[str, ...]]:
+    """The videos and folders of pictures, with the files of each, and the files beside them.
+
+    A folder with pictures is a clip, and what else lies in it or below lies beside. Only where it
+    holds all there is, and more than pictures, is it the collection, and they lie beside.
+    """
+    media = [path for path in files if _is_video(path) or _is_picture(path)]
+    media = sorted(filterfalse(_is_hidden, media), key=lambda path: natural_key(str(path)))
+    folders = {path.parent for path in media}
+    pictures = {path.parent for path in media if _is_picture(path)}
+    if len(folders) > 1 or any(map(_is_video, media)):
+        pictures.discard(_common(folders))
+    groups: dict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
+    beside = []
+    for path in media:
+        outermost = next((above for above in reversed(path.parents) if above in pictures), None)
+        if outermost is None and _is_video(path):
+            groups[path].append(path)
+        elif outermost == path.parent and _is_picture(path):
+            groups[path.parent].append(path)
+        else:
+            beside.append(str(path))
+    return groups, tuple(beside)
+
+
+def _place(path: PurePosixPath) -> tuple[str, ...]:
+    return (path.with_suffix("") if _is_video(path) else path).parts
+
+
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith(".") and part != ".." for part in path.parts)
+
+
+def _common(folders: Iterable[PurePosixPath]) -> PurePosixPath:
+    """The innermost folder that all of `folders` lie in, or are."""
+    parts = [folder.parts for folder in folders]
+    return PurePosixPath(*parts[0][: _alike(parts)]) if parts else _HERE
+
+
+def _walk(folder: Path) -> Iterator[PurePosixPath]:
+    """The files below a folder, by their paths in it. Links are followed."""
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link may lead to a folder it lies in
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(root).relative_to(folder)
+        yield from (PurePosixPath(inside / name) for name in files)
+
+
+def _unpack(archive: Path, members: Sequence[str], folder: Path) -> Path:
+    """Write the members under their plain names: nothing in an archive may choose where."""
+    with _opened(archive) as tar:
+        for name in members:
+            source = tar.extractfile(name)
+            if source is None:
+                raise InputError(f"{archive} has no file {name}")
+            target = folder / PurePosixPath(name).name
+            with source, target.open("wb") as file:
+                while block := source.read(1 << 20):
+                    file.write(block)
+    return target if len(members) == 1 and _is_video(PurePosixPath(name)) else folder
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(archive) as tar:
+            yield tar
+    except (tarfile.TarError, EOFError) as failure:
+        raise InputError(f"{archive} is not a tar archive that can be read: {failure}") from failure
