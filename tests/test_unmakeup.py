@@ -33,7 +33,7 @@ from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pictures import Still, read_still
 from vsrcli.portraits.plan import plan
-from vsrcli.portraits.reversal import Prediction, Weights, apply, predict
+from vsrcli.portraits.reversal import Prediction, Weights, apply, predict, reaches_all
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window, resized
 from vsrcli.portraits.written import write_still
@@ -170,6 +170,21 @@ def test_windows_over_one_place_share_the_change() -> None:
         assert (apply(still, [one] * count, weights) == 110).all()
     other = replace(one, found=3 * change)
     assert (apply(still, [one, other], weights) == 120).all()
+
+
+def test_a_window_that_ends_within_a_pixel_of_an_edge_is_soft_there_on_every_side() -> None:
+    still = a_still((100, 100, 100))
+    change = np.full((1, 64, 64, 3), 10 / 255, np.float32)
+    canvas, oval = np.zeros((64, 64, 3), np.float32), np.ones((64, 64), np.bool_)
+    weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
+    changed = []
+    for start in (0.5, -0.5):
+        window = Window(start, start, 1.0, (64, 64))
+        one = Prediction(window, canvas, change, 0.0, (0.0,), 1.0, oval)
+        changed.append(apply(still, [one], weights))
+    np.testing.assert_array_equal(changed[0], changed[1][::-1, ::-1])
+    assert reaches_all(Window(-1e-9, 0.0, 1.0, (64, 64)), still.extent)
+    assert not reaches_all(Window(-0.5, 0.0, 1.0, (64, 64)), still.extent)
 
 
 def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:
