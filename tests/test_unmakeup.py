@@ -1137,6 +1137,38 @@ def test_sixteen_bits_in_tiles_are_refused_and_eight_read(tmp_path: Path) -> Non
         read_still(source)
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_tiffs_that_pillow_does_not_know_are_told_from_other_files(
+    tmp_path: Path, big: bool
+) -> None:
+    source = tmp_path / "face.tif"
+    for pixels, fields in (
+        (noise().astype(np.float32), {"photometric": "rgb"}),
+        (noise(1, 65535)[..., 0], {"photometric": "miniswhite", "byteorder": ">"}),
+        (noise(2, 65535), {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
+    ):
+        tifffile.imwrite(source, pixels, bigtiff=big, **fields)
+        with pytest.raises(InputError, match=r"face\.tif: a TIFF .* not supported; save it as"):
+            read_still(source)
+
+
+def test_sixteen_bits_of_a_big_tiff_are_refused_and_eight_read(tmp_path: Path) -> None:
+    source, pixels = tmp_path / "face.tif", noise()
+    tifffile.imwrite(source, pixels, photometric="rgb", bigtiff=True)
+    np.testing.assert_array_equal(read_still(source).pixels, pixels)
+    tifffile.imwrite(source, noise(3, 65535), photometric="rgb", bigtiff=True)
+    with pytest.raises(InputError, match="is a BigTIFF"):
+        read_still(source)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_signed_samples_are_refused(tmp_path: Path, kind: type[np.signedinteger[Any]]) -> None:
+    pixels = (noise(1)[..., 0] // 2).astype(kind)
+    tifffile.imwrite(tmp_path / "face.tif", pixels, photometric="minisblack")
+    with pytest.raises(InputError, match=r"face\.tif: signed samples"):
+        read_still(tmp_path / "face.tif")
+
+
 def exif_with(*entries: tuple[int, int, bytes]) -> bytes:
     """EXIF of tags with type and four bytes, one value each."""
     rows = [struct.pack("<HHI4s", tag, kind, 1, value) for tag, kind, value in entries]
