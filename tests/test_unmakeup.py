@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 import struct
 import subprocess
 import sys
 import zlib
 from dataclasses import replace
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +76,7 @@ def astronaut() -> Image.Image:
         return Image.open(path).convert("RGB")
 
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "unmakeup.py"
 ALL = Window(0.0, 0.0, 1.0, (64, 64))
 """Over all of `a_still`, pixel by pixel."""
 
@@ -636,6 +639,29 @@ def test_the_cascade_finds_the_astronaut() -> None:
     assert abs(face.x - 223) < 15 and abs(face.y - 113) < 20 and 95 < face.height < 150
 
 
+@pytest.mark.parametrize(("scale", "quality"), [(0.5, 95), (0.7, 90), (1.3, 80)])
+def test_patterns_beside_a_face_are_not_taken_for_more(scale: float, quality: int) -> None:
+    """In an edited portrait as it is passed on: they had set the scale of `--whole` as well."""
+    beautified = runpy.run_path(str(EXAMPLE))["beautified"]
+    edited = np.clip(np.rint(255 * beautified(np.asarray(astronaut()) / 255)), 0, 255)
+    side, file = round(512 * scale), BytesIO()
+    smaller = Image.fromarray(edited.astype(np.uint8)).resize(
+        (side, side), Image.Resampling.LANCZOS
+    )
+    smaller.save(file, "JPEG", quality=quality)
+    (face,) = find_faces(np.asarray(Image.open(file)))
+    where = np.array([face.x, face.y, face.height]) / side
+    np.testing.assert_allclose(where, (0.435, 0.227, 0.23), atol=0.02)
+
+
+def test_a_smaller_face_beside_another_is_found() -> None:
+    group, face = Image.new("RGB", (420, 240), "grey"), astronaut().crop((118, 10, 328, 230))
+    group.paste(face, (0, 0))
+    group.paste(face.resize((147, 154)), (240, 60))
+    found = find_faces(np.asarray(group))
+    assert [round(each.x, -1) for each in found] == [110, 310]
+
+
 def test_two_threads_find_the_same_faces() -> None:
     picture = np.asarray(astronaut())
     assert find_faces(picture, threads=2) == find_faces(picture, threads=1) != []
@@ -648,9 +674,8 @@ def test_the_cascade_finds_nothing_where_there_is_nothing(name: str) -> None:
 
 
 def test_the_example_reverses_what_it_edits(tmp_path: Path) -> None:
-    script = Path(__file__).parents[1] / "examples" / "unmakeup.py"
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, str(EXAMPLE), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     figures = dict(line.split()[:2] for line in done.stdout.splitlines() if " dB" in line)
