@@ -1186,6 +1186,54 @@ def test_sixteen_bits_of_a_big_tiff_are_refused_and_eight_read(tmp_path: Path) -
         read_still(source)
 
 
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+        ("AVIF", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"),
+        ("JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    ],
+)
+def test_pictures_that_are_not_read_are_named(tmp_path: Path, kind: str, head: bytes) -> None:
+    (tmp_path / "photo.jpg").write_bytes(head + bytes(100))
+    with pytest.raises(InputError, match=rf"photo\.jpg: {kind} is not supported; give a JPEG"):
+        read_still(tmp_path / "photo.jpg")
+
+
+def test_the_preview_of_a_cameras_raw_file_is_not_taken_for_it(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "raw.dng", noise(), photometric="rgb", subfiletype=1)
+    with pytest.raises(InputError, match=r"raw\.dng: a preview with a camera's raw data"):
+        read_still(tmp_path / "raw.dng")
+
+
+def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> None:
+    folder, notes = tmp_path / "in", list[str]()
+    folder.mkdir()
+    save(folder / "a.png", noise())
+    for name in ("b.HEIC", "c.avif", "d.dng", "e.gif", "notes.txt", ".f.heic"):
+        (folder / name).touch()
+    fields = options(box=None, whole=True)
+    assert unmakeup_folder(folder, tmp_path / "out", fields, note=notes.append).total == 1
+    assert (
+        f"{folder}: no JPEG, PNG, WebP or TIFF, so left out: b.HEIC, c.avif, d.dng and 1 more"
+        in (notes)
+    )
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_follows_a_jpeg_in_its_file_is_told(tmp_path: Path, progressive: bool) -> None:
+    photo, told = tmp_path / "a.jpg", "what follows the picture in its file"
+    save(photo, noise(), progressive=progressive, restart_marker_blocks=2, exif=Image.Exif())
+    picture = photo.read_bytes()
+    for tail, lost in ((b"", False), (bytes(64), False), (b"\0\0\0\x18ftypmp42", True)):
+        photo.write_bytes(picture + tail)
+        assert any(note.startswith(told) for note in read_still(photo).notes) is lost
+        assert any(note.startswith(told) for note in read_tags(photo).lost) is lost
+    for end in range(100, len(picture), 997):  # cut short: nothing follows, and it is no obstacle
+        photo.write_bytes(picture[:end])
+        assert not any(note.startswith(told) for note in read_tags(photo).lost)
+
+
 @pytest.mark.parametrize("kind", [np.int8, np.int16])
 def test_signed_samples_are_refused(tmp_path: Path, kind: type[np.signedinteger[Any]]) -> None:
     pixels = (noise(1)[..., 0] // 2).astype(kind)

@@ -44,7 +44,14 @@ _TURNS = {
 }
 """By EXIF's orientation."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_OTHERS = {
+    "HEIC": tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")),
+    "AVIF": (b"ftypavif", b"ftypavis"),
+    "JPEG XL": (b"JXL \r\n\x87\n",),
+}
+"""What bytes 4 to 11 of files are that Pillow does not read."""
 _SAMPLE_FORMAT, _SIGNED = 339, 2
+_SUBFILE, _REDUCED = 254, 1
 _WHITE_IS_ZERO = 0
 _MOST_DPI = 65535
 """What the head of a JPEG has room for."""
@@ -150,12 +157,7 @@ def read_still(path: Path) -> Still:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except UnidentifiedImageError:
-        if _starts_as_tiff(path):
-            raise InputError(
-                f"{path}: a TIFF that is damaged, or of samples that are not supported; save it as "
-                "RGB or grey, of 8 or 16 bits"
-            ) from None
-        raise InputError(f"{path}: not a picture; give a JPEG, PNG, WebP or TIFF") from None
+        raise InputError(f"{path}: {_unknown(path)}") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path}: too many pixels to be a portrait; reduce it first") from None
     except (OSError, SyntaxError, ValueError) as failure:
@@ -163,9 +165,18 @@ def read_still(path: Path) -> Still:
     return found
 
 
-def _starts_as_tiff(path: Path) -> bool:
+def _unknown(path: Path) -> str:
+    """What there is to say of a file that Pillow does not know."""
     with path.open("rb") as file:
-        return file.read(4) in _TIFF
+        head = file.read(12)
+    if head[:4] in _TIFF:
+        return (
+            "a TIFF that is damaged, or of samples that are not supported; save it as RGB or grey, "
+            "of 8 or 16 bits"
+        )
+    kind = next((kind for kind, starts in _OTHERS.items() if head.endswith(starts)), None)
+    what = "not a picture" if kind is None else f"{kind} is not supported"
+    return f"{what}; give a JPEG, PNG, WebP or TIFF"
 
 
 def _resolution(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
@@ -188,6 +199,8 @@ def _check(path: Path, image: Image.Image) -> None:
     """Refuse what would lose something in silence."""
     if image.format not in (*FORMATS.values(), "MPO"):
         raise InputError(f"{path}: {image.format} is not supported; give a JPEG, PNG, WebP or TIFF")
+    if image.format == "TIFF" and any(kind & _REDUCED for kind in _tag(image, _SUBFILE)):
+        raise InputError(f"{path}: a preview with a camera's raw data; develop it to a TIFF first")
     if image.mode == "CMYK":
         raise InputError(f"{path}: CMYK, made for print; convert it to RGB first")
     # A phone's MPO is one photo with a depth map or gain map behind it.
