@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 import struct
 import subprocess
 import sys
 import zlib
 from dataclasses import replace
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +35,7 @@ from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pictures import Still, read_still
 from vsrcli.portraits.plan import plan
-from vsrcli.portraits.reversal import Prediction, Weights, apply, predict
+from vsrcli.portraits.reversal import Prediction, Weights, apply, predict, reaches_all
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.portraits.window import Window, resized
 from vsrcli.portraits.written import write_still
@@ -74,6 +76,7 @@ def astronaut() -> Image.Image:
         return Image.open(path).convert("RGB")
 
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "unmakeup.py"
 ALL = Window(0.0, 0.0, 1.0, (64, 64))
 """Over all of `a_still`, pixel by pixel."""
 
@@ -170,6 +173,21 @@ def test_windows_over_one_place_share_the_change() -> None:
         assert (apply(still, [one] * count, weights) == 110).all()
     other = replace(one, found=3 * change)
     assert (apply(still, [one, other], weights) == 120).all()
+
+
+def test_a_window_that_ends_within_a_pixel_of_an_edge_is_soft_there_on_every_side() -> None:
+    still = a_still((100, 100, 100))
+    change = np.full((1, 64, 64, 3), 10 / 255, np.float32)
+    canvas, oval = np.zeros((64, 64, 3), np.float32), np.ones((64, 64), np.bool_)
+    weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
+    changed = []
+    for start in (0.5, -0.5):
+        window = Window(start, start, 1.0, (64, 64))
+        one = Prediction(window, canvas, change, 0.0, (0.0,), 1.0, oval)
+        changed.append(apply(still, [one], weights))
+    np.testing.assert_array_equal(changed[0], changed[1][::-1, ::-1])
+    assert reaches_all(Window(-1e-9, 0.0, 1.0, (64, 64)), still.extent)
+    assert not reaches_all(Window(-0.5, 0.0, 1.0, (64, 64)), still.extent)
 
 
 def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:
@@ -621,6 +639,29 @@ def test_the_cascade_finds_the_astronaut() -> None:
     assert abs(face.x - 223) < 15 and abs(face.y - 113) < 20 and 95 < face.height < 150
 
 
+@pytest.mark.parametrize(("scale", "quality"), [(0.5, 95), (0.7, 90), (1.3, 80)])
+def test_patterns_beside_a_face_are_not_taken_for_more(scale: float, quality: int) -> None:
+    """In an edited portrait as it is passed on: they had set the scale of `--whole` as well."""
+    beautified = runpy.run_path(str(EXAMPLE))["beautified"]
+    edited = np.clip(np.rint(255 * beautified(np.asarray(astronaut()) / 255)), 0, 255)
+    side, file = round(512 * scale), BytesIO()
+    smaller = Image.fromarray(edited.astype(np.uint8)).resize(
+        (side, side), Image.Resampling.LANCZOS
+    )
+    smaller.save(file, "JPEG", quality=quality)
+    (face,) = find_faces(np.asarray(Image.open(file)))
+    where = np.array([face.x, face.y, face.height]) / side
+    np.testing.assert_allclose(where, (0.435, 0.227, 0.23), atol=0.02)
+
+
+def test_a_smaller_face_beside_another_is_found() -> None:
+    group, face = Image.new("RGB", (420, 240), "grey"), astronaut().crop((118, 10, 328, 230))
+    group.paste(face, (0, 0))
+    group.paste(face.resize((147, 154)), (240, 60))
+    found = find_faces(np.asarray(group))
+    assert [round(each.x, -1) for each in found] == [110, 310]
+
+
 def test_two_threads_find_the_same_faces() -> None:
     picture = np.asarray(astronaut())
     assert find_faces(picture, threads=2) == find_faces(picture, threads=1) != []
@@ -633,9 +674,8 @@ def test_the_cascade_finds_nothing_where_there_is_nothing(name: str) -> None:
 
 
 def test_the_example_reverses_what_it_edits(tmp_path: Path) -> None:
-    script = Path(__file__).parents[1] / "examples" / "unmakeup.py"
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, str(EXAMPLE), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     figures = dict(line.split()[:2] for line in done.stdout.splitlines() if " dB" in line)
@@ -1120,6 +1160,86 @@ def test_sixteen_bits_in_tiles_are_refused_and_eight_read(tmp_path: Path) -> Non
     tifffile.imwrite(source, noise(3, 65535), photometric="rgb", tile=(64, 64))
     with pytest.raises(InputError, match="in tiles"):
         read_still(source)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_tiffs_that_pillow_does_not_know_are_told_from_other_files(
+    tmp_path: Path, big: bool
+) -> None:
+    source = tmp_path / "face.tif"
+    for pixels, fields in (
+        (noise().astype(np.float32), {"photometric": "rgb"}),
+        (noise(1, 65535)[..., 0], {"photometric": "miniswhite", "byteorder": ">"}),
+        (noise(2, 65535), {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
+    ):
+        tifffile.imwrite(source, pixels, bigtiff=big, **fields)
+        with pytest.raises(InputError, match=r"face\.tif: a TIFF .* not supported; save it as"):
+            read_still(source)
+
+
+def test_sixteen_bits_of_a_big_tiff_are_refused_and_eight_read(tmp_path: Path) -> None:
+    source, pixels = tmp_path / "face.tif", noise()
+    tifffile.imwrite(source, pixels, photometric="rgb", bigtiff=True)
+    np.testing.assert_array_equal(read_still(source).pixels, pixels)
+    tifffile.imwrite(source, noise(3, 65535), photometric="rgb", bigtiff=True)
+    with pytest.raises(InputError, match="is a BigTIFF"):
+        read_still(source)
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+        ("AVIF", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"),
+        ("JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    ],
+)
+def test_pictures_that_are_not_read_are_named(tmp_path: Path, kind: str, head: bytes) -> None:
+    (tmp_path / "photo.jpg").write_bytes(head + bytes(100))
+    with pytest.raises(InputError, match=rf"photo\.jpg: {kind} is not supported; give a JPEG"):
+        read_still(tmp_path / "photo.jpg")
+
+
+def test_the_preview_of_a_cameras_raw_file_is_not_taken_for_it(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "raw.dng", noise(), photometric="rgb", subfiletype=1)
+    with pytest.raises(InputError, match=r"raw\.dng: a preview with a camera's raw data"):
+        read_still(tmp_path / "raw.dng")
+
+
+def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> None:
+    folder, notes = tmp_path / "in", list[str]()
+    folder.mkdir()
+    save(folder / "a.png", noise())
+    for name in ("b.HEIC", "c.avif", "d.dng", "e.gif", "notes.txt", ".f.heic"):
+        (folder / name).touch()
+    fields = options(box=None, whole=True)
+    assert unmakeup_folder(folder, tmp_path / "out", fields, note=notes.append).total == 1
+    assert (
+        f"{folder}: no JPEG, PNG, WebP or TIFF, so left out: b.HEIC, c.avif, d.dng and 1 more"
+        in (notes)
+    )
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_follows_a_jpeg_in_its_file_is_told(tmp_path: Path, progressive: bool) -> None:
+    photo, told = tmp_path / "a.jpg", "what follows the picture in its file"
+    save(photo, noise(), progressive=progressive, restart_marker_blocks=2, exif=Image.Exif())
+    picture = photo.read_bytes()
+    for tail, lost in ((b"", False), (bytes(64), False), (b"\0\0\0\x18ftypmp42", True)):
+        photo.write_bytes(picture + tail)
+        assert any(note.startswith(told) for note in read_still(photo).notes) is lost
+        assert any(note.startswith(told) for note in read_tags(photo).lost) is lost
+    for end in range(100, len(picture), 997):  # cut short: nothing follows, and it is no obstacle
+        photo.write_bytes(picture[:end])
+        assert not any(note.startswith(told) for note in read_tags(photo).lost)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_signed_samples_are_refused(tmp_path: Path, kind: type[np.signedinteger[Any]]) -> None:
+    pixels = (noise(1)[..., 0] // 2).astype(kind)
+    tifffile.imwrite(tmp_path / "face.tif", pixels, photometric="minisblack")
+    with pytest.raises(InputError, match=r"face\.tif: signed samples"):
+        read_still(tmp_path / "face.tif")
 
 
 def exif_with(*entries: tuple[int, int, bytes]) -> bytes:

@@ -102,13 +102,15 @@ def _run_one(
 def _run_folder(
     source: Path, output: Path | None, options: UnmakeupOptions, dry_run: bool, json: bool
 ) -> None:
-    from vsrcli.portraits.batch import pictures_in, unmakeup_folder
+    from vsrcli.portraits.batch import left_out, pictures_in, unmakeup_folder
     from vsrcli.portraits.outputs import default_output
     from vsrcli.portraits.plan import plan
 
     target = default_output(source) if output is None else output
     if dry_run:
         pictures, plans = pictures_in(source), []
+        if others := left_out(source):
+            note(others)
         for path in pictures:
             try:
                 plans.append(plan(path, target / path.name, options))

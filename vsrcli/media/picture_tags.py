@@ -6,6 +6,7 @@ B.4, CIPA DC-008 (EXIF) and ISO 16684-3 (XMP); WebP: RFC 9649.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ _PNG_START = 8 + 25
 """Bytes of its signature and its first chunk."""
 _SEGMENT = 65535 - 2
 """Bytes that a segment of a JPEG holds."""
+_MARK, _END = 0xFF, 0xD9
+_JPEG_MARK = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What begins a segment of a JPEG or ends it, and is nowhere among its samples."""
 _HAS_ICC, _HAS_ALPHA, _HAS_EXIF, _HAS_XMP = 0x20, 0x10, 0x08, 0x04
 
 
@@ -136,11 +140,26 @@ def lost_words(image: Image.Image, xmp: bytes | None, *, damaged: bool) -> tuple
     lost = []
     if image.format == "MPO" and getattr(image, "n_frames", 1) > 1:
         lost.append("the further pictures in it, a phone's depth or gain map, are not kept")
+    elif image.format == "JPEG" and _goes_on(Path(image.filename)):  # type: ignore[attr-defined]
+        lost.append("what follows the picture in its file, a phone's gain map or film, is not kept")
     if damaged:
         lost.append("its EXIF is damaged and not kept")
     if xmp and not own_xmp(xmp):
         lost.append("its XMP is not kept: it is about other parts of the file")
     return tuple(lost)
+
+
+def _goes_on(path: Path) -> bool:
+    """Whether the JPEG in PATH is followed by anything but zeros."""
+    data, at = path.read_bytes(), 2
+    while len(data) > at + 4 and data[at] == _MARK:
+        if data[at + 1] == _END:
+            return bool(data[at + 2 :].strip(b"\0"))
+        # A segment says how long it is; samples, after some, go on to the next mark.
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        following = _JPEG_MARK.search(data, at)
+        at = following.start() if following else len(data)
+    return False
 
 
 def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> bytes:

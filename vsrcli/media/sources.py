@@ -33,6 +33,7 @@ VIDEO_SUFFIXES = (
 """Files in a folder or an archive that are taken for videos."""
 
 _NUMBER = re.compile(r"%0?(\d*)d")
+_BIG_TIFF = (b"II+\0", b"MM\0+")
 _TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _TILE_WIDTH, _DNG_VERSION = 322, 50706
 """Tags of a TIFF."""
@@ -136,11 +137,14 @@ def _numbered(source: Source) -> Source:
 def opened(file: Path) -> Iterator[InputContainer]:
     """Open one file with FFmpeg and close it at the end.
 
-    Raises InputError if it cannot be opened, is no media file, or a TIFF in tiles.
+    Raises InputError if it cannot be opened, is no media file, a TIFF in tiles or a BigTIFF.
     """
     name = str(file).replace("\n", "?")
     with ExitStack() as stack:
         try:
+            if _starts_as_big_tiff(file):
+                what = "is a BigTIFF, which FFmpeg does not read"
+                raise InputError(f"{name} {what}; save it as a plain TIFF, or as PNG")
             if _is_tiled(file):
                 what = "is a TIFF in tiles, which FFmpeg reads wrongly"
                 raise InputError(f"{name} {what}; save it in strips, or as PNG")
@@ -154,6 +158,13 @@ def opened(file: Path) -> Iterator[InputContainer]:
             message = f"{name} is not a video FFmpeg can open, or is damaged or incomplete"
             raise InputError(message) from None
         yield stack.enter_context(container)
+
+
+def _starts_as_big_tiff(file: Path) -> bool:
+    if not file.is_file():  # a pipe is read once
+        return False
+    with file.open("rb") as handle:
+        return handle.read(4) in _BIG_TIFF
 
 
 def _is_tiled(file: Path) -> bool:

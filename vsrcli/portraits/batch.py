@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,14 @@ from vsrcli.networks.session import ignore
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import FORMATS
 from vsrcli.unmakeup import Note, Unmaker, UnmakeupResult
+
+_OTHER_KINDS = (
+    *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".bmp", ".gif", ".psd"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
+)
+"""Suffixes of pictures that are not read."""
+_NAMED = 3
+"""So many of them are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +36,28 @@ class UnmakeupBatch:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of FOLDER, by name. Raises InputError if there are none."""
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in FORMATS and path.is_file() and path.name[0] != "."
-    )
+    found = _files(folder, FORMATS)
     if not found:
         raise InputError(f"{folder}: no JPEG, PNG, WebP or TIFF pictures in this folder")
     return found
+
+
+def left_out(folder: Path) -> str | None:
+    """The sentence that names what of FOLDER are pictures, but of kinds that are not read."""
+    others = [path.name for path in _files(folder, _OTHER_KINDS)]
+    if not others:
+        return None
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    names = ", ".join(others[:_NAMED])
+    return f"{folder}: no JPEG, PNG, WebP or TIFF, so left out: {names}{more}"
+
+
+def _files(folder: Path, suffixes: Container[str]) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and path.is_file() and path.name[0] != "."
+    )
 
 
 def unmakeup_folder(
@@ -53,6 +75,8 @@ def unmakeup_folder(
     started, pictures = time.monotonic(), pictures_in(source)
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output}: is a file, and {source} a folder; name a folder")
+    if others := left_out(source):
+        note(others)
     unmake = Unmaker(options, note)
     done, failed = [], []
     for count, picture in enumerate(pictures, start=1):

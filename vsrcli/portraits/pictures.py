@@ -32,7 +32,7 @@ FORMATS = {
     ".tiff": "TIFF",
 }
 """What is read and written, by suffix."""
-_RESOLUTION, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 262, 338
+_RESOLUTION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 258, 262, 338
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,6 +43,15 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """By EXIF's orientation."""
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_OTHERS = {
+    "HEIC": tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")),
+    "AVIF": (b"ftypavif", b"ftypavis"),
+    "JPEG XL": (b"JXL \r\n\x87\n",),
+}
+"""What bytes 4 to 11 of files are that Pillow does not read."""
+_SAMPLE_FORMAT, _SIGNED = 339, 2
+_SUBFILE, _REDUCED = 254, 1
 _WHITE_IS_ZERO = 0
 _MOST_DPI = 65535
 """What the head of a JPEG has room for."""
@@ -148,12 +157,26 @@ def read_still(path: Path) -> Still:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture; give a JPEG, PNG, WebP or TIFF") from None
+        raise InputError(f"{path}: {_unknown(path)}") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path}: too many pixels to be a portrait; reduce it first") from None
     except (OSError, SyntaxError, ValueError) as failure:
         raise InputError(f"{path}: cannot be read ({failure}); is it damaged?") from None
     return found
+
+
+def _unknown(path: Path) -> str:
+    """What there is to say of a file that Pillow does not know."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] in _TIFF:
+        return (
+            "a TIFF that is damaged, or of samples that are not supported; save it as RGB or grey, "
+            "of 8 or 16 bits"
+        )
+    kind = next((kind for kind, starts in _OTHERS.items() if head.endswith(starts)), None)
+    what = "not a picture" if kind is None else f"{kind} is not supported"
+    return f"{what}; give a JPEG, PNG, WebP or TIFF"
 
 
 def _resolution(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
@@ -176,6 +199,8 @@ def _check(path: Path, image: Image.Image) -> None:
     """Refuse what would lose something in silence."""
     if image.format not in (*FORMATS.values(), "MPO"):
         raise InputError(f"{path}: {image.format} is not supported; give a JPEG, PNG, WebP or TIFF")
+    if image.format == "TIFF" and any(kind & _REDUCED for kind in _tag(image, _SUBFILE)):
+        raise InputError(f"{path}: a preview with a camera's raw data; develop it to a TIFF first")
     if image.mode == "CMYK":
         raise InputError(f"{path}: CMYK, made for print; convert it to RGB first")
     # A phone's MPO is one photo with a depth map or gain map behind it.
@@ -189,6 +214,8 @@ def _check(path: Path, image: Image.Image) -> None:
         raise InputError(f"{path}: pixels of kind {image.mode} are not supported; save it as RGB")
     if image.mode == "I" and _depth(path, image) > 16:
         raise InputError(f"{path}: 32 bits a sample are not supported; save it with 16")
+    if image.format == "TIFF" and _SIGNED in _tag(image, _SAMPLE_FORMAT):
+        raise InputError(f"{path}: signed samples are not supported; save it without signs")
     if min(image.size) < 16:
         raise InputError(f"{path}: {image.width}x{image.height} is too small for a portrait")
 
@@ -199,9 +226,14 @@ def _depth(path: Path, image: Image.Image) -> int:
         with path.open("rb") as file:
             return file.read(25)[24]
     if image.format == "TIFF":
-        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
-        return int(max(bits) if isinstance(bits, tuple) else bits)
+        return int(max(_tag(image, _BITS), default=8))
     return 16 if image.mode in _SIXTEEN_BITS_GREY else 8
+
+
+def _tag(image: Image.Image, tag: int) -> tuple[Any, ...]:
+    """All values of a TIFF's TAG."""
+    values = image.tag_v2.get(tag, ())  # type: ignore[attr-defined]
+    return values if isinstance(values, tuple) else (values,)
 
 
 def _sixteen_bits(

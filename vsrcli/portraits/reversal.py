@@ -22,6 +22,8 @@ _FEATHER = 0.12
 _MOST_PIXELS = 1_400_000
 """Of a canvas of the whole picture: beyond it the picture is reduced further. At this the process
 takes 1.3 GiB."""
+_ROUNDING = 1e-6
+"""Pixels by which a window may miss an edge it was made to reach, as in `Window.place`."""
 _ROWS = 512
 """The photo is changed so many rows at a time."""
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -224,9 +226,9 @@ def _mask(window: Window, extent: tuple[int, int]) -> tuple[Floats, Floats]:
         place, length = window.place(extent)[axis], window.size[axis] / window.scale
         soft = _FEATHER * min(window.size) / window.scale
         middle = np.arange(place.start, place.stop, dtype=np.float32) + 0.5
-        before = (middle - start) / soft if start > 0 else np.ones_like(middle)
-        ends_inside = start + length < extent[axis] - 1
-        after = (start + length - middle) / soft if ends_inside else np.ones_like(middle)
+        end, everywhere = start + length, np.ones_like(middle)
+        before = (middle - start) / soft if start > _ROUNDING else everywhere
+        after = (end - middle) / soft if end < extent[axis] - _ROUNDING else everywhere
         rise = np.clip(np.minimum(before, after), 0, 1)
         weights.append((rise * rise * (3 - 2 * rise)).astype(np.float32))
     return weights[0], weights[1]
