@@ -20,10 +20,12 @@ from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames
 from tests.conftest import MakeClip
+from tests.lossless import write_frames
 from tests.media.test_reader import with_clean_aperture
 from tests.media.test_resample import imresize_1d
 from vsrcli.degradation import Degradation, Kind, compress, degrade_planes, reduced_size
 from vsrcli.degrade import DegradeOptions, degrade
+from vsrcli.degrade_coding import taken_layout
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.exif import display_matrix
 from vsrcli.media.formats import layout_of
@@ -402,6 +404,31 @@ def test_what_x264_does_not_take_is_converted_while_it_is_reduced(
         assert same(reduction(read(clip)[0].planes), expected[0])
     else:
         assert all(same(f.planes, e) for f, e in zip(found, expected, strict=True))
+
+
+def test_gray_of_more_bits_is_converted_while_it_is_reduced(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip("clip.mkv", codec="ffv1", pix_fmt="gray16le", size=(96, 80), frames=1)
+    expected = through_ffmpeg(clip, "iw/4:ih/4", "gray10le")
+    notes: list[str] = []
+    taken = taken_layout(probe(clip), tmp_path / "lr.mkv", DegradeOptions(), notes.append)
+    assert taken == layout_of("gray10le")
+    assert notes == ["libx264 cannot keep 16 bits (written with 10)"]
+    reduction = Degradation(layout_of("gray16le"), (96, 80), target=taken)
+    assert same(reduction(read(clip)[0].planes), expected[0])
+    degrade(clip, tmp_path / "lr.mkv")
+
+
+def test_white_of_full_range_stays_white_with_more_bits(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    frame = make_frame("yuv420p", 64, 48, tags=ColourTags(range=2))
+    planes = (np.full_like(frame.planes[0], 255), *(np.full_like(p, 128) for p in frame.planes[1:]))
+    clip = write_frames(tmp_path / "white.mkv", [replace(frame, planes=planes)] * 2)
+    degrade(clip, tmp_path / "lr.mov", DegradeOptions(codec="prores_ks"))
+    (white, *_) = read(tmp_path / "lr.mov")
+    assert abs(np.median(white.planes[0]) - 940) <= 1
 
 
 @pytest.mark.parametrize("kind", ["bi", "bd"])

@@ -184,6 +184,17 @@ def test_full_range_without_colour_is_so_at_any_depth() -> None:
     assert result.psnr("v") > 20 * math.log10(1023)  # type: ignore[operator]
 
 
+def test_what_does_not_compare_well_is_named() -> None:
+    plain = make_frame("yuv420p", 48, 32)
+    bright = replace(plain, tags=ColourTags(transfer=16))
+    (told,) = FrameComparer(bright, plain).notes
+    assert told.startswith("the reference is PQ (HDR), the output standard dynamic range")
+    assert not FrameComparer(bright, bright).notes
+    assert not FrameComparer(plain, replace(plain, tags=ColourTags(transfer=1))).notes
+    (told,) = FrameComparer(make_frame("gray", 48, 32), make_frame("gbrp", 48, 32)).notes
+    assert told.startswith("one clip is RGB and the other gray: both are compared as RGB")
+
+
 def test_crop_leaves_the_border_out() -> None:
     reference = make_frame("yuv420p", 48, 32)
     planes = tuple(plane.copy() for plane in reference.planes)

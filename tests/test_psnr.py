@@ -337,6 +337,13 @@ def test_what_lies_beside_clips_is_told(tmp_path: Path, kind: str) -> None:
     }
 
 
+def test_what_lies_deep_below_pictures_makes_no_collection(tmp_path: Path) -> None:
+    for name in ("hr/0.png", "hr/1.png", "hr/other/small/0.png", "sr/0.png", "sr/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", SIZE).save(tmp_path / name)
+    assert only(tmp_path / "hr", tmp_path / "sr", Protocol(ssim=False)).frames == 2
+
+
 def test_links_that_lead_back_are_no_clips(tmp_path: Path, references: Path) -> None:
     (references / "again").symlink_to(references, target_is_directory=True)
     assert [clip.name for clip in find_clips(references)] == ["1", "2", "10"]

@@ -73,7 +73,7 @@ class Collection:
 def is_collection(path: Path) -> bool:
     """Whether `path` holds clips: a tar archive, or a folder with videos or folders in it.
 
-    A folder of nothing but pictures is one clip.
+    A folder of nothing but pictures is one clip, and so is one with others deep below.
     """
     if not path.is_dir():
         return path.is_file() and _ARCHIVE.search(path.name) is not None
@@ -143,6 +143,9 @@ def _alike(places: Sequence[tuple[str, ...]]) -> int:
 def _in_folder(folder: Path) -> Collection:
     groups, beside = _grouped(_walk(folder))
     groups.pop(_HERE, None)  # pictures alone are no collection
+    # Nor are those of the folder itself, whatever lies further below.
+    if all(len(path.parts) > 1 for path in groups) and any("/" not in name for name in beside):
+        return Collection(())
     clips = [Clip(_place(path), folder / path) for path in groups]
     return Collection(tuple(clips), beside)
 

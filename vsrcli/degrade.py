@@ -135,7 +135,7 @@ def _degrade(
             return _one_by_one(source, output, works, options, progress, note)
     else:
         check_output(source, output, overwrite=options.overwrite)
-    target = None if names else taken_layout(info.layout, output, options, note)
+    target = None if names else taken_layout(info, output, options, note)
     reduction = Degradation(
         info.layout,
         (info.width, info.height),

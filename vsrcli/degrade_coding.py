@@ -16,6 +16,8 @@ from vsrcli.media.encoders import (
     fit_container,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.planes import FULL_RANGE
+from vsrcli.media.probe import MediaInfo
 
 if TYPE_CHECKING:
     from vsrcli.degrade import DegradeOptions
@@ -55,19 +57,23 @@ def encoder_settings(output: Path, options: DegradeOptions, layout: PixelLayout)
 
 
 def taken_layout(
-    layout: PixelLayout, output: Path, options: DegradeOptions, note: Callable[[str], None]
+    info: MediaInfo, output: Path, options: DegradeOptions, note: Callable[[str], None]
 ) -> PixelLayout | None:
-    """What the contest's encoder takes of Y'CbCr instead of `layout`, if it does not take that.
+    """What the contest's encoder takes instead of the source's layout, if it does not take that.
 
     FFmpeg's filter makes that of the large picture: made of the reduced one, samples differ.
     """
-    if options.kind != "contest" or layout.kind != "yuv":
+    layout = info.layout
+    if options.kind != "contest" or layout.kind == "rgb":
         return None
     settings = encoder_settings(output, options, layout)
     taken, told = choose_pix_fmt(settings.codec, layout)
     target = layout_of(taken)
-    if target.kind != "yuv" or taken == layout.pix_fmt:
+    if target.kind != layout.kind or taken == layout.pix_fmt:
         return None
+    full = info.tags.range == FULL_RANGE or not (info.tags.range or layout.kind == "yuv")
+    if full and target.depth > layout.depth:
+        return None  # white would become what it is of limited range
     if told:
         note(told)
     return target

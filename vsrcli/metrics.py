@@ -24,6 +24,8 @@ Component = Literal["rgb", "y", "u", "v", "yuv"]
 Samples = NDArray[Any]
 
 _SSIM_WINDOW = 11
+_HIGH_RANGE = {16: "PQ (HDR)", 18: "HLG (HDR)"}
+"""Transfer curves whose samples mean other light than those of standard dynamic range."""
 _MATRIX_NAMES = {1: "BT.709", 5: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 
 
@@ -157,6 +159,13 @@ class FrameComparer:
         self._planar = self._shares_planes(reference, output)
         self._chroma = self._planar and self._shares_chroma(reference, output)
         self._rgb = self._has_rgb(reference, output)
+        curves = [_HIGH_RANGE.get(frame.tags.transfer) for frame in (reference, output)]
+        if curves[0] != curves[1]:
+            names = [name or "standard dynamic range" for name in curves]
+            self.notes.append(
+                f"the reference is {names[0]}, the output {names[1]}: "
+                "samples are compared as they are"
+            )
         if reference.layout.alpha or output.layout.alpha:
             self.notes.append("transparency is not compared")
 
@@ -213,8 +222,9 @@ class FrameComparer:
         if kinds == ("rgb", "rgb"):
             return False
         if "rgb" in kinds:
+            other = "gray" if "gray" in kinds else "Y'CbCr"
             self.notes.append(
-                "one clip is RGB and the other Y'CbCr: both are compared as RGB, "
+                f"one clip is RGB and the other {other}: both are compared as RGB, "
                 "and Y is the BT.601 luma of that"
             )
             return False

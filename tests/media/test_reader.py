@@ -593,3 +593,26 @@ def test_texture_moves_by_its_velocity() -> None:
     corner = before[21:48, 0:27]
     assert np.abs(after[0:27, 37:64] - corner).max() <= 1
     assert np.abs(after[0:27, 36:63] - corner).mean() > 3
+
+
+def test_a_jpeg_that_is_cut_off_is_seen_to_be(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        picture = Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8))
+        path = tmp_path / f"{number}.jpg"
+        picture.save(path)
+        if number:
+            path.write_bytes(path.read_bytes()[:-700])
+        else:
+            path.write_bytes(path.read_bytes() + b"trailing")
+    frames, reader, notes = read(tmp_path / "1.jpg")
+    assert (len(frames), reader.truncated) == (1, True)
+    assert notes == ["1.jpg: the picture is damaged, and lacks a part"]
+    frames, reader, notes = read(tmp_path / "%d.jpg")
+    assert (len(frames), reader.truncated, reader.concealed) == (3, True, 0)
+    assert notes == ["%d.jpg: 1.jpg and 1 more are damaged, and lack a part"]
+    assert [len(read(tmp_path / "%d.jpg", on_error="skip")[0])] == [1]
+    with pytest.raises(InputError, match=r"1\.jpg .* damaged"):
+        read(tmp_path / "%d.jpg", on_error="stop")
+    _, reader, notes = read(tmp_path / "0.jpg")
+    assert not reader.truncated and not notes

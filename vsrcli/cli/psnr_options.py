@@ -19,7 +19,8 @@ Outputs = Annotated[
     typer.Argument(
         metavar="[OUT]...",
         help="What to score. Several make one table. Folders and .tar archives are paired "
-        "with REF by file name; OUT may add a suffix (08_x4.mp4 belongs to 08.mp4).",
+        "with REF by file name, or that of a folder; OUT may add a suffix (08_x4.mp4 belongs to "
+        "08.mp4, and so does 08/).",
     ),
 ]
 Channel = Annotated[

@@ -254,7 +254,10 @@ class Reader:
             self._once(
                 "leap", f"it is damaged where its clock jumps by {by}; frames may be missing"
             )
-        if decoder.ends_early:
+        if isinstance(decoder, PictureDecoder):
+            if decoder.cut:
+                self._once("cut", _cut(decoder.cut, self._source))
+        elif decoder.ends_early:
             where = "ends early" if self.info.duration else "is damaged, and may lack a part"
             self._once("end", f"the file {where}; what there is of it was read")
 
@@ -269,6 +272,15 @@ def _jumped(jumps: Sequence[Jump]) -> str:
     first = f"by {jumps[0].by:+.5g} s at {jumps[0].at:.3f} s"
     how = first if len(jumps) == 1 else f"{len(jumps)} times, first {first}"
     return f"its clock jumps {how}; what follows goes on from there, in sync"
+
+
+def _cut(pictures: Sequence[Path], source: Source) -> str:
+    """What to say of pictures of which only a part was there."""
+    if len(source.pictures) == 1:
+        return "the picture is damaged, and lacks a part"
+    if len(pictures) == 1:
+        return f"{pictures[0].name} is damaged, and lacks a part"
+    return f"{pictures[0].name} and {len(pictures) - 1} more are damaged, and lack a part"
 
 
 def refused_fields(name: str) -> InputError:

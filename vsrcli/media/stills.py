@@ -21,6 +21,8 @@ from .sources import decoder_of, main_video, opened
 from .timeline import Timed
 from .turned import turned
 
+_LENIENT = ("mjpeg",)
+"""Decoders that give what there is of a picture, and the rest gray, without a word."""
 _PATIENCE = 2000
 """Packets to try before giving up on the first frame."""
 
@@ -37,6 +39,8 @@ class PictureDecoder:
         self.truncated = self.ends_early = False
         self.leap = Fraction(0)
         self.jumps: Sequence[Jump] = ()
+        self.cut: list[Path] = []
+        """Pictures of which only a part was there."""
         self._pictures = pictures
         self._on_error = on_error
 
@@ -46,9 +50,7 @@ class PictureDecoder:
         held = orientation_of(self._pictures[0])
         for number, picture in enumerate(self._pictures):
             try:
-                with opened(picture) as container:
-                    stream = main_video(container, str(picture))
-                    last = first_frame(container, stream, str(picture))
+                last = self._decoded(picture)
                 last = _held_so(last, orientation_of(picture), held)
             except InputError:
                 if last is None or self._on_error == "stop":
@@ -58,6 +60,25 @@ class PictureDecoder:
                     continue
                 self.concealed += 1
             yield Timed(last, number, 1)
+
+    def _decoded(self, picture: Path) -> av.VideoFrame:
+        """The frame of a picture, whatever of it is there. Raises InputError, at a part if told to
+        stop at damage or leave it out.
+        """
+        with opened(picture) as container:
+            stream = main_video(container, str(picture))
+            strict = stream.codec_context.name in _LENIENT
+            try:
+                return first_frame(container, stream, str(picture), strict=strict)
+            except InputError:
+                if not strict or self._on_error != "conceal":
+                    raise
+        with opened(picture) as container:
+            stream = main_video(container, str(picture))
+            frame = first_frame(container, stream, str(picture))
+        self.cut.append(picture)
+        self.truncated = True
+        return frame
 
 
 def _held_so(frame: av.VideoFrame, own: int, wanted: int) -> av.VideoFrame:
@@ -69,9 +90,13 @@ def _held_so(frame: av.VideoFrame, own: int, wanted: int) -> av.VideoFrame:
     return to_video_frame(turned(turned(from_video_frame(frame), turning), other.inverse))
 
 
-def first_frame(container: InputContainer, stream: VideoStream, name: str) -> av.VideoFrame:
-    """Decode the first frame of a stream; InputError if there is none."""
+def first_frame(
+    container: InputContainer, stream: VideoStream, name: str, *, strict: bool = False
+) -> av.VideoFrame:
+    """Decode the first frame of a stream; InputError if there is none, STRICT no whole one."""
     decoder = decoder_of(stream, threads=1)
+    if strict:
+        decoder.options = {"err_detect": "explode"}
     with suppress(av.FFmpegError):
         for number, packet in enumerate(container.demux(stream)):
             with suppress(av.FFmpegError):
