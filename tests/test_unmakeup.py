@@ -1124,6 +1124,30 @@ def test_sixteen_bits_are_turned_upright(tmp_path: Path, orientation: int) -> No
     assert ORIENTATION not in found.exif
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("peak", [255, 65535])
+def test_tiffs_are_turned_upright(
+    tmp_path: Path, orientation: int, compression: str | None, channels: int, peak: int
+) -> None:
+    pixels = noise(channels, peak)[:30, :40]
+    flipped = pixels[:, ::-1] if orientation in (2, 4, 5, 7) else pixels
+    quarters = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[orientation]
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        pixels if channels > 1 else pixels[..., 0],
+        photometric="rgb" if channels > 1 else "minisblack",
+        extrasamples=["unassalpha"] if channels == 4 else None,
+        compression=compression,
+        extratags=[(ORIENTATION, 3, 1, orientation, True)],
+    )
+    found, wanted = read_still(tmp_path / "a.tif"), np.rot90(flipped, quarters)
+    np.testing.assert_array_equal(found.pixels, wanted[..., :3])
+    assert found.alpha is None or (found.alpha == wanted[..., 3]).all()
+    assert (found.alpha is not None) == (channels == 4)
+
+
 def test_transparency_that_is_multiplied_into_sixteen_bits_is_refused(tmp_path: Path) -> None:
     path, pixels = tmp_path / "deep.tif", np.full((20, 30, 3), 20_000, np.uint16)
     write_tiff(path, pixels, pixels[..., 0], exif=Image.Exif(), icc=None, dpi=None)

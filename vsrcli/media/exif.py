@@ -47,6 +47,10 @@ def opened_picture(path: Path) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(path) as image:
+            if image.format == "TIFF":
+                # By its name Pillow would map a plain file into memory, with width and height
+                # exchanged already where EXIF turns it by a quarter: every row out of place.
+                image.filename = ""
             yield image
 
 
