@@ -1358,6 +1358,32 @@ def test_what_pillow_cannot_write_of_exif_is_no_obstacle(
     run(source, tmp_path / "out.png")
 
 
+def texts_of(path: Path) -> tuple[bytes, bytes]:
+    """The artist's name and the camera's owner in a picture's EXIF."""
+    with Image.open(path) as image:
+        exif = image.getexif()
+        owner = exif.get_ifd(CAMERA)[0xA430]
+        return exif[ARTIST].encode("latin-1"), owner.encode("latin-1")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_names_in_exif_keep_their_letters(tmp_path: Path, suffix: str) -> None:
+    utf, latin = "J\u00fcrgen \u00c6r\u00f8".encode(), "\u00a9 M\u00fcller".encode("latin-1")
+    end, names = 8 + 2 + 2 * 12 + 4, (utf + b"\0", latin + b"\0")
+    camera = end + len(names[0])
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2)
+    exif += struct.pack("<HHII", ARTIST, 2, len(names[0]), end)
+    exif += struct.pack("<HHII", CAMERA, 4, 1, camera) + bytes(4) + names[0]
+    exif += struct.pack("<HHHII", 1, 0xA430, 2, len(names[1]), camera + 2 + 12 + 4) + bytes(4)
+    photo = save(tmp_path / "face.jpg", noise(), exif=exif + names[1])
+    assert texts_of(photo) == (utf, latin)
+    written = read_tags(photo).exif
+    assert written is not None and utf in written and latin in written
+    run(photo, tmp_path / f"once{suffix}")
+    run(tmp_path / f"once{suffix}", tmp_path / f"out{suffix}")
+    assert texts_of(tmp_path / f"out{suffix}") == (utf, latin)
+
+
 def test_a_damaged_second_picture_of_a_tiff_does_not_end_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

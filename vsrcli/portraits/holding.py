@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vsrcli.errors import OutputError
-from vsrcli.media.exif import CAMERA
+from vsrcli.media.exif import CAMERA, keep_letters
 from vsrcli.media.picture_tags import PictureTags, without_room
 from vsrcli.media.picture_text import TEXT
 from vsrcli.portraits.pictures import FORMATS, Still
@@ -82,6 +82,7 @@ def exif_for(still: Still, kind: str) -> tuple[Image.Exif, str | None]:
     """
     exif = Image.Exif()
     exif.load(still.exif.tobytes())
+    keep_letters(exif)
     if CAMERA in exif:  # its list would be made by asking for it
         camera, (height, width) = exif.get_ifd(CAMERA), still.extent
         camera.update(
