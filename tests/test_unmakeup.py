@@ -1315,6 +1315,21 @@ def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_content_credentials_are_told(tmp_path: Path, suffix: str) -> None:
+    photo, told = save(tmp_path / f"a{suffix}", noise()), "its content credentials (C2PA)"
+    assert not any(note.startswith(told) for note in read_still(photo).notes)
+    manifest = b"JP\0\1\0\0\0\1\0\0\0\x20jumb\0\0\0\x18jumdc2pa"
+    if suffix == ".png":
+        with_chunk(photo, b"caBX", manifest)
+    else:
+        data = photo.read_bytes()
+        segment = b"\xff\xeb" + struct.pack(">H", len(manifest) + 2) + manifest
+        photo.write_bytes(data[:2] + segment + data[2:])
+    assert any(note.startswith(told) for note in read_still(photo).notes)
+    assert any(note.startswith(told) for note in read_tags(photo).lost)
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_what_follows_a_jpeg_in_its_file_is_told(tmp_path: Path, progressive: bool) -> None:
     photo, told = tmp_path / "a.jpg", "what follows the picture in its file"
