@@ -714,49 +714,120 @@ def test_a_part_is_resized_as_the_whole_picture_would_be(
     assert np.abs(resized(picture, size, box)[..., 0] - np.asarray(expected)).max() < 0.01
 
 
+SRGB = [(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.7141)]
 P3 = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
 
 
 def test_the_network_sees_srgb_and_its_change_is_taken_back() -> None:
     icc, levels = profile(P3), (200, 120, 90)
-    matrix = colour.to_srgb(icc)
-    assert matrix is not None
+    space = colour.space_of(icc)
+    assert space is not None
     still, less_red = a_still(levels, icc), np.array([-0.2, 0, 0], np.float32)
     parts = np.broadcast_to(less_red, (1, 64, 64, 3))
     said = predict(a_reverter(parts, tone=1), still, ALL, [])
-    seen = colour.convert(np.array(levels, np.float32) / 255, matrix)
+    seen = space.to_srgb(np.array(levels, np.float32) / 255)
     assert np.abs(said.canvas - seen).max() < 1e-3 < 0.01 < seen[0] - 200 / 255
     weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
     found = apply(still, [said], weights).astype(np.float64)
-    wanted = 255 * colour.convert(seen + less_red, np.linalg.inv(matrix))
+    wanted = 255 * space.from_srgb(seen + less_red)
     assert np.abs(found - wanted).max() <= 0.51
     assert np.abs(wanted - (levels + 255 * less_red)).max() > 3  # which is not that in P3
 
 
 def test_wide_gamuts_are_taken_to_srgb_and_back() -> None:
-    matrix = colour.to_srgb(profile(P3))
-    assert matrix is not None
-    pure = colour.convert(np.array([0.9175, 0.2003, 0.1386], np.float32), matrix)
+    space = colour.space_of(profile(P3))
+    assert space is not None
+    pure = space.to_srgb(np.array([0.9175, 0.2003, 0.1386], np.float32))
     assert pure == pytest.approx((1, 0, 0), abs=0.01)  # sRGB's red, as Display P3 writes it
     picture = np.random.default_rng(0).uniform(0.3, 0.6, (5, 5, 3)).astype(np.float32)
-    back = colour.convert(colour.convert(picture, matrix), np.linalg.inv(matrix))
+    back = space.from_srgb(space.to_srgb(picture))
     assert np.abs(back - picture).max() < 1e-4
 
 
 def test_srgb_and_profiles_without_primaries_are_left_as_they_are() -> None:
-    srgb = [(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.7141)]
-    assert colour.to_srgb(profile(srgb)) is None
-    assert colour.to_srgb(None) is None
-    assert colour.to_srgb(b"nothing") is None
+    assert colour.space_of(profile(SRGB)) is None
+    assert (
+        colour.space_of(profile(SRGB, parametric(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92))) is None
+    )
+    assert colour.space_of(profile(SRGB, gamma(2.2))) is None
+    assert colour.space_of(None) is None
+    assert colour.space_of(b"nothing") is None
 
 
-def profile(primaries: list[tuple[float, float, float]]) -> bytes:
-    """The skeleton of an ICC profile: header, tag table, three XYZ values."""
-    table, values, at = b"", b"", 132 + 36
-    for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True):
-        table += name + struct.pack(">II", at + len(values), 20)
-        values += b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in xyz))
-    return b"\0" * 128 + struct.pack(">I", 3) + table + values
+@pytest.mark.parametrize("kind", ["gamma", "table", "parametric"])
+@pytest.mark.parametrize("power", [1.0, 1.8])
+def test_other_tone_curves_are_taken_to_srgbs_and_back(kind: str, power: float) -> None:
+    """As ProPhoto RGB (1.8) and linear pictures have: mid-grey had been seen 17 levels off."""
+    table = [round(65535 * (index / 1023) ** power) for index in range(1024)]
+    curve = {
+        "gamma": gamma(power),
+        "table": b"curv\0\0\0\0" + struct.pack(">I1024H", 1024, *table),
+        "parametric": parametric(power, 1.0, 0.0, 1.0, 0.0),
+    }[kind]
+    space = colour.space_of(profile(SRGB, curve))
+    assert space is not None
+    levels = np.linspace(0.1, 0.9, 60, dtype=np.float32).reshape(4, 5, 3)
+    wanted = 1.055 * levels ** (power / 2.4) - 0.055
+    assert np.abs(space.to_srgb(levels) - wanted)[levels**power > 0.02].max() < 1e-3
+    assert np.abs(space.from_srgb(space.to_srgb(levels)) - levels).max() < 1e-4
+
+
+def test_grey_with_a_curve_of_its_own_is_seen_so() -> None:
+    grey = colour.space_of(profile([], gamma(1.0)))
+    assert grey is not None
+    assert grey.to_srgb(np.full(3, 0.5, np.float32)) == pytest.approx(0.7354, abs=1e-3)
+    still = replace(a_still((128, 128, 128), profile([], gamma(1.0))))
+    still = replace(still, pixels=still.pixels[..., :1])
+    less = np.full((1, 64, 64, 3), -0.1, np.float32)
+    said = predict(a_reverter(less, tone=1), still, ALL, [])
+    assert said.canvas == pytest.approx(0.7367, abs=1e-3)
+    found = apply(still, [said], Weights(np.ones(1, np.float32), np.zeros(1, np.float32)))
+    assert found.shape == (64, 64, 1) and (np.abs(found - 93.0) <= 1).all()
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        b"",
+        b"curv\0\0\0\0\0\0",
+        b"curv\0\0\0\0\0\0\xff\xff\0\0",
+        b"para\0\0\0\0\0\7\0\0",
+        b"curv\0\0\0\0" + struct.pack(">I3H", 3, 9, 8, 7),
+        b"para\0\0\0\0" + struct.pack(">HHi", 0, 0, -(5 << 16)),
+    ],
+)
+def test_a_curve_that_is_none_is_taken_for_srgbs(curve: bytes) -> None:
+    assert colour.space_of(profile(SRGB, curve)) is None
+
+
+def gamma(power: float) -> bytes:
+    """An ICC profile's curve that is a power, or none."""
+    one = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(power * 256))
+    return b"curv\0\0\0\0" + bytes(4) if power == 1 else one
+
+
+def parametric(
+    power: float, scale: float, offset: float, slope: float, end: float = 0.04045
+) -> bytes:
+    """One with a straight piece, of SLOPE, up to END, as sRGB's."""
+    given = (round(value * 65536) for value in (power, scale, offset, slope, end))
+    return b"para\0\0\0\0" + struct.pack(">HH5i", 3, 0, *given)
+
+
+def profile(primaries: list[tuple[float, float, float]], curve: bytes | None = None) -> bytes:
+    """The skeleton of an ICC profile: header, tag table, three XYZ values or none, and curves."""
+    parts = {
+        name: b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in xyz))
+        for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=False)
+    }
+    if curve is not None:
+        names = (b"rTRC", b"gTRC", b"bTRC") if primaries else (b"kTRC",)
+        parts |= dict.fromkeys(names, curve)
+    table, values, at = b"", b"", 132 + 12 * len(parts)
+    for name, part in parts.items():
+        table += name + struct.pack(">II", at + len(values), len(part))
+        values += part
+    return b"\0" * 128 + struct.pack(">I", len(parts)) + table + values
 
 
 def test_xmp_comments_texts_and_gamma_are_kept_or_told(tmp_path: Path) -> None:
@@ -885,11 +956,11 @@ def test_coded_colours_are_kept_and_known(source: Path, tmp_path: Path) -> None:
     assert png_chunks(tmp_path / "out.png", (b"cICP",)) == ((b"cICP", bytes([12, 13, 0, 1])),)
     still = read_still(wide)
     assert still.primaries == 12
-    matrix = colour.to_srgb(None, still.primaries)
-    assert matrix is not None
-    pure = colour.convert(np.array([0.9175, 0.2003, 0.1386], np.float32), matrix)
+    space = colour.space_of(None, still.primaries)
+    assert space is not None
+    pure = space.to_srgb(np.array([0.9175, 0.2003, 0.1386], np.float32))
     assert pure == pytest.approx((1, 0, 0), abs=0.01)  # sRGB's red, as Display P3 writes it
-    assert colour.to_srgb(profile([(0.7, 0.3, 0), (0.2, 0.7, 0), (0.1, 0, 0.8)]), 1) is None
+    assert colour.space_of(profile([(0.7, 0.3, 0), (0.2, 0.7, 0), (0.1, 0, 0.8)]), 1) is None
     assert any("cICP" in line for line in words_lost(still, tmp_path / "out.jpg"))
 
 
@@ -1051,6 +1122,30 @@ def test_sixteen_bits_are_turned_upright(tmp_path: Path, orientation: int) -> No
     np.testing.assert_array_equal(found.pixels, np.rot90(pixels, quarters))
     np.testing.assert_array_equal(found.alpha, np.rot90(pixels[..., 0], quarters))
     assert ORIENTATION not in found.exif
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("peak", [255, 65535])
+def test_tiffs_are_turned_upright(
+    tmp_path: Path, orientation: int, compression: str | None, channels: int, peak: int
+) -> None:
+    pixels = noise(channels, peak)[:30, :40]
+    flipped = pixels[:, ::-1] if orientation in (2, 4, 5, 7) else pixels
+    quarters = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[orientation]
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        pixels if channels > 1 else pixels[..., 0],
+        photometric="rgb" if channels > 1 else "minisblack",
+        extrasamples=["unassalpha"] if channels == 4 else None,
+        compression=compression,
+        extratags=[(ORIENTATION, 3, 1, orientation, True)],
+    )
+    found, wanted = read_still(tmp_path / "a.tif"), np.rot90(flipped, quarters)
+    np.testing.assert_array_equal(found.pixels, wanted[..., :3])
+    assert found.alpha is None or (found.alpha == wanted[..., 3]).all()
+    assert (found.alpha is not None) == (channels == 4)
 
 
 def test_transparency_that_is_multiplied_into_sixteen_bits_is_refused(tmp_path: Path) -> None:
@@ -1220,6 +1315,21 @@ def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_content_credentials_are_told(tmp_path: Path, suffix: str) -> None:
+    photo, told = save(tmp_path / f"a{suffix}", noise()), "its content credentials (C2PA)"
+    assert not any(note.startswith(told) for note in read_still(photo).notes)
+    manifest = b"JP\0\1\0\0\0\1\0\0\0\x20jumb\0\0\0\x18jumdc2pa"
+    if suffix == ".png":
+        with_chunk(photo, b"caBX", manifest)
+    else:
+        data = photo.read_bytes()
+        segment = b"\xff\xeb" + struct.pack(">H", len(manifest) + 2) + manifest
+        photo.write_bytes(data[:2] + segment + data[2:])
+    assert any(note.startswith(told) for note in read_still(photo).notes)
+    assert any(note.startswith(told) for note in read_tags(photo).lost)
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_what_follows_a_jpeg_in_its_file_is_told(tmp_path: Path, progressive: bool) -> None:
     photo, told = tmp_path / "a.jpg", "what follows the picture in its file"
@@ -1261,6 +1371,32 @@ def test_what_pillow_cannot_write_of_exif_is_no_obstacle(
     save(source, pixels, exif=exif_with(*sorted([turned, entry])))
     assert read_still(source).extent == (WIDTH, HEIGHT)
     run(source, tmp_path / "out.png")
+
+
+def texts_of(path: Path) -> tuple[bytes, bytes]:
+    """The artist's name and the camera's owner in a picture's EXIF."""
+    with Image.open(path) as image:
+        exif = image.getexif()
+        owner = exif.get_ifd(CAMERA)[0xA430]
+        return exif[ARTIST].encode("latin-1"), owner.encode("latin-1")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_names_in_exif_keep_their_letters(tmp_path: Path, suffix: str) -> None:
+    utf, latin = "J\u00fcrgen \u00c6r\u00f8".encode(), "\u00a9 M\u00fcller".encode("latin-1")
+    end, names = 8 + 2 + 2 * 12 + 4, (utf + b"\0", latin + b"\0")
+    camera = end + len(names[0])
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2)
+    exif += struct.pack("<HHII", ARTIST, 2, len(names[0]), end)
+    exif += struct.pack("<HHII", CAMERA, 4, 1, camera) + bytes(4) + names[0]
+    exif += struct.pack("<HHHII", 1, 0xA430, 2, len(names[1]), camera + 2 + 12 + 4) + bytes(4)
+    photo = save(tmp_path / "face.jpg", noise(), exif=exif + names[1])
+    assert texts_of(photo) == (utf, latin)
+    written = read_tags(photo).exif
+    assert written is not None and utf in written and latin in written
+    run(photo, tmp_path / f"once{suffix}")
+    run(tmp_path / f"once{suffix}", tmp_path / f"out{suffix}")
+    assert texts_of(tmp_path / f"out{suffix}") == (utf, latin)
 
 
 def test_a_damaged_second_picture_of_a_tiff_does_not_end_a_folder(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import partial
@@ -64,6 +64,13 @@ def error(text: str) -> None:
     console.print(f"[bold red]vsr: error:[/] {escape(text)}")
 
 
+def tell_failures(sentences: Iterable[str]) -> None:
+    """Say what of a batch failed, where `note`, which says it one by one, was silent."""
+    if _verbosity < Verbosity.NORMAL:
+        for sentence in sentences:
+            error(sentence)
+
+
 def print_result(result: RenderableType) -> None:
     """A result for people, on stdout; lines of plain text stay whole, as names in them do.
 
@@ -88,7 +95,8 @@ def print_json(value: Any) -> None:
     check_stdout()
     dump = partial(json.dumps, _finite(value), indent=2, default=str)
     text = dump(ensure_ascii=False)
-    _write((text if _has_letters_for(text) else dump(ensure_ascii=True)) + "\n")
+    # Bytes of a name that is no text would go out as they are, and a reader of JSON end there.
+    _write((text if _has_letters_for(text, "strict") else dump(ensure_ascii=True)) + "\n")
 
 
 def check_stdout() -> None:
@@ -111,10 +119,13 @@ def let_go_of_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _has_letters_for(text: str) -> bool:
-    """Whether stdout can encode TEXT: some locales cannot, and some names are no text."""
+def _has_letters_for(text: str, errors: str | None = None) -> bool:
+    """Whether stdout can encode TEXT: some locales cannot, and some names are no text.
+
+    ERRORS: how what is no text is taken; None as stdout takes it.
+    """
     try:
-        text.encode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict")
+        text.encode(sys.stdout.encoding or "utf-8", errors or sys.stdout.errors or "strict")
     except UnicodeEncodeError:
         return False
     return True

@@ -141,6 +141,19 @@ def test_failures_are_one_sentence(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_quiet_tells_what_of_a_folder_failed(tmp_path: Path, more: tuple[str, ...]) -> None:
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    portrait(folder / "a.png")
+    (folder / "c.png").write_bytes(b"nothing")
+    (folder / "d.heic").touch()
+    quiet = vsr(folder, "--whole", "--quiet", *more).stderr
+    assert quiet.count("c.png: not a picture") == 1 and "d.heic" not in quiet
+    told = vsr(folder, "--whole", "--overwrite", *more).stderr
+    assert told.count("c.png: not a picture") == 1 and told.count("d.heic") == 1
+
+
 def test_a_folder_takes_no_box(tmp_path: Path) -> None:
     result = vsr(tmp_path, *BOX)
     assert result.exit_code == 2 and "for one picture" in " ".join(result.stderr.split())

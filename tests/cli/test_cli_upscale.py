@@ -373,10 +373,15 @@ def test_names_are_printed_as_they_are(make_clip: MakeClip, tmp_path: Path) -> N
     assert str(source) in result.stdout
 
 
-def test_json_of_a_name_that_stdout_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "errors"), [("ascii", "strict"), ("utf-8", "surrogateescape")]
+)
+def test_json_of_a_name_that_stdout_cannot_write(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str
+) -> None:
     from vsrcli.console import print_json
 
-    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    written = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=errors)
     monkeypatch.setattr(sys, "stdout", written)
     print_json({"output": "caf\u00e9 \udce9.mkv"})
     written.flush()

@@ -14,7 +14,7 @@ from vsrcli.cli.options import (
     TracebackOption,
     VerboseOption,
 )
-from vsrcli.console import note, print_json, print_result, progress_bar
+from vsrcli.console import note, print_json, print_result, progress_bar, tell_failures
 from vsrcli.errors import CheckError, UsageError, VsrError
 
 if TYPE_CHECKING:
@@ -108,21 +108,22 @@ def _run_folder(
 
     target = default_output(source) if output is None else output
     if dry_run:
-        pictures, plans = pictures_in(source), []
+        pictures, plans, failed = pictures_in(source), [], []
         if others := left_out(source):
             note(others)
         for path in pictures:
             try:
                 plans.append(plan(path, target / path.name, options))
             except VsrError as failure:  # as the run itself would: the others go on
-                note(str(failure))
+                failed.append(str(failure))
+                note(failed[-1])
         if json:
             print_json([asdict(planned) for planned in plans])
         for planned in [] if json else plans:
             print_result(_plan_text(planned))
-        if len(plans) < len(pictures):
-            failed = len(pictures) - len(plans)
-            raise CheckError(f"{failed} of {len(pictures)} pictures would fail: see above")
+        if failed:
+            tell_failures(failed)
+            raise CheckError(f"{len(failed)} of {len(pictures)} pictures would fail: see above")
         return
     with progress_bar(source.name) as progress:
         result = unmakeup_folder(source, target, options, progress=progress, note=note)
@@ -131,6 +132,7 @@ def _run_folder(
     else:
         note(f"{result.output}: {len(result.done)} of {result.total} pictures")
     if result.failed:
+        tell_failures(why for _, why in result.failed)
         raise CheckError(f"{len(result.failed)} of {result.total} pictures failed: see above")
 
 

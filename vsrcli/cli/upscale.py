@@ -20,7 +20,14 @@ from vsrcli.cli.options import (
 )
 from vsrcli.cli.upscale_report import batch_text, plan_text, result_text, sizes
 from vsrcli.cli.values import OnErrorChoice, parse_options, parse_rate, parse_size, parse_time
-from vsrcli.console import detail, note, print_json, print_result, progress_bar
+from vsrcli.console import (
+    detail,
+    note,
+    print_json,
+    print_result,
+    progress_bar,
+    tell_failures,
+)
 from vsrcli.errors import CheckError, ExitStatus, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -191,6 +198,7 @@ def _run_batch(
         for plan in [] if json else planned.plans:
             print_result(plan_text(plan))
         if planned.failed:
+            tell_failures(why for _, why in planned.failed)
             failed = f"{len(planned.failed)} of {planned.total} files would fail: see above"
             raise CheckError(failed)
         return
@@ -200,6 +208,7 @@ def _run_batch(
         )
     print_json(asdict(result)) if json else note(batch_text(result))
     if result.failed:
+        tell_failures(why for _, why in result.failed)
         tar = f"; {output} is not written until all succeed" if output.suffix == ".tar" else ""
         raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above{tar}")
     if any(each.damaged for each in result.done):

@@ -49,6 +49,10 @@ def opened_picture(path: Path) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(path) as image:
+            if image.format == "TIFF":
+                # By its name Pillow would map a plain file into memory, with width and height
+                # exchanged already where EXIF turns it by a quarter: every row out of place.
+                image.filename = ""
             yield image
 
 
@@ -59,6 +63,26 @@ def damage_told() -> Iterator[None]:
         yield
     except (struct.error, KeyError, TypeError, AttributeError) as failure:
         raise OSError(str(failure)) from None
+
+
+class _Letters(str):
+    """Text of EXIF that is written as the bytes it was read from: Pillow would write "?" for each.
+
+    EXIF's text is ASCII; names in UTF-8 or Latin-1 stand there all the same.
+    """
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
+        """Whatever is asked for: the bytes, which Pillow has read as Latin-1."""
+        return super().encode("latin-1", "replace")
+
+
+def keep_letters(exif: Image.Exif) -> None:
+    """Have what EXIF says in other letters than ASCII's written again as it was read."""
+    lists = [exif, *(exif.get_ifd(tag) for tag in (CAMERA, PLACE) if tag in exif)]
+    for tags in lists:
+        for tag, value in list(tags.items()):
+            if isinstance(value, str) and not value.isascii():
+                tags[tag] = _Letters(value)
 
 
 def read_exif(image: Image.Image) -> Image.Exif | None:
@@ -74,6 +98,7 @@ def read_exif(image: Image.Image) -> Image.Exif | None:
                 exif.get_ifd(tag)
         if CAMERA in exif and INTEROPERABILITY in exif.get_ifd(CAMERA):
             exif.get_ifd(INTEROPERABILITY)
+        keep_letters(exif)
         exif.tobytes()
     except (struct.error, OSError, SyntaxError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -18,11 +18,12 @@ from vsrcli.media.exif import (
     ORIENTATION,
     XMP,
     forget_layout,
+    keep_letters,
     opened_picture,
     read_exif,
     tell_size,
 )
-from vsrcli.media.picture_text import Chunk, own_xmp, read_words, xmp_chunk
+from vsrcli.media.picture_text import Chunk, own_xmp, png_chunks, read_words, xmp_chunk
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -102,6 +103,7 @@ def of_size(tags: PictureTags, size: tuple[int, int]) -> PictureTags:
 
     exif = Exif()
     exif.load(_EXIF_HEADER + tags.exif)
+    keep_letters(exif)
     tell_size(exif, size)
     return replace(tags, exif=exif.tobytes().removeprefix(_EXIF_HEADER))
 
@@ -142,11 +144,21 @@ def lost_words(image: Image.Image, xmp: bytes | None, *, damaged: bool) -> tuple
         lost.append("the further pictures in it, a phone's depth or gain map, are not kept")
     elif image.format == "JPEG" and _goes_on(Path(image.filename)):  # type: ignore[attr-defined]
         lost.append("what follows the picture in its file, a phone's gain map or film, is not kept")
+    if _has_credentials(image):
+        lost.append("its content credentials (C2PA), which hold for that very file, are not kept")
     if damaged:
         lost.append("its EXIF is damaged and not kept")
     if xmp and not own_xmp(xmp):
         lost.append("its XMP is not kept: it is about other parts of the file")
     return tuple(lost)
+
+
+def _has_credentials(image: Image.Image) -> bool:
+    """Whether the JPEG or PNG has a manifest of C2PA."""
+    if image.format == "PNG":
+        return bool(png_chunks(Path(image.filename), (b"caBX",)))  # type: ignore[attr-defined]
+    segments = getattr(image, "applist", ())
+    return any(name == "APP11" and b"c2pa" in content for name, content in segments)
 
 
 def _goes_on(path: Path) -> bool:

@@ -1,13 +1,14 @@
-"""Pictures in a wide gamut: the network knows sRGB only.
+"""Pictures in another colour space: the network knows sRGB only.
 
-Phones write Display P3, cameras Adobe RGB. The canvas is taken to sRGB for the network and what it
-predicts is taken back, in floating point, with the profile's primaries and sRGB's tone curve (which
-is Display P3's too, and within two levels of Adobe RGB's).
+Phones write Display P3, cameras Adobe RGB, raw developers ProPhoto RGB. The canvas is taken to sRGB
+for the network and what it predicts is taken back, in floating point, with the profile's primaries
+and tone curves (ICC.1:2022, 10.6 and 10.18).
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,47 +36,148 @@ _CODED = {
     ],
 }
 """The same of BT.2020 and Display P3, by their numbers in ITU-T H.273."""
-_ALIKE = 0.02
+_ALIKE, _CURVES_ALIKE = 0.02, 0.01
+"""Of the matrix and, in the mean, of levels: less from sRGB's is no other space."""
+_PRIMARIES, _COLOUR_CURVES = (b"rXYZ", b"gXYZ", b"bXYZ"), (b"rTRC", b"gTRC", b"bTRC")
+_GREY_CURVE = b"kTRC"
+"""Tags of a profile."""
+_LEVELS = np.linspace(0, 1, 4096)
+_BLACK, _WHITE = 0.1, 0.9
+"""A curve that does not lead from below the one to above the other is none."""
+_PARAMETERS = (1, 3, 4, 5, 7)
+"""How many numbers a curve of each kind has."""
 
 
-def to_srgb(icc: bytes | None, coded: int | None = None) -> NDArray[np.float64] | None:
-    """The matrix from a picture's linear RGB to linear sRGB; None if there is no need.
+@dataclass(frozen=True)
+class Space:
+    """How a picture's levels become linear sRGB."""
 
-    Its primaries are those with the number CODED, as in a PNG's cICP, which goes before the profile
-    ICC; None as well for a profile without primaries (grey, or made of tables): taken as sRGB.
+    matrix: NDArray[np.float64]
+    """[3, 3], from its linear RGB."""
+    curves: NDArray[np.float64]
+    """[3, 4096]: the light of even steps of its red, green and blue, 0..1, rising."""
+
+    def to_srgb(self, picture: Floats) -> Floats:
+        """PICTURE [..., 3], 0..1, of this space, in sRGB; clipped to 0..1."""
+        mixed = np.clip(_through(picture, _LEVELS, self.curves) @ self.matrix.T, 0, 1)
+        return _encoded(mixed).astype(np.float32)
+
+    def from_srgb(self, picture: Floats) -> Floats:
+        """PICTURE [..., 3], 0..1, of sRGB, in this space; clipped to 0..1."""
+        mixed = np.clip(_decoded(picture) @ np.linalg.inv(self.matrix).T, 0, 1)
+        return _through(mixed, self.curves, _LEVELS).astype(np.float32)
+
+
+def space_of(icc: bytes | None, coded: int | None = None) -> Space | None:
+    """The space of a picture with the profile ICC; None if that is sRGB or next to it.
+
+    One whose primaries have the number CODED, as in a PNG's cICP, which goes before the profile,
+    has sRGB's curve. A profile made of tables is taken for sRGB.
     """
-    primaries: NDArray[np.float64] | None = None
+    usual = np.tile(_decoded(_LEVELS), (3, 1))
     if coded is not None:
-        primaries = np.array(_CODED[coded]) if coded in _CODED else None
-    elif icc is not None:
-        primaries = _primaries(icc)
-    if primaries is None:
-        return None
-    matrix = np.linalg.inv(_SRGB) @ primaries
-    return None if np.abs(matrix - np.eye(3)).max() < _ALIKE else matrix
+        known = coded in _CODED
+        return Space(np.linalg.inv(_SRGB) @ np.array(_CODED[coded]), usual) if known else None
+    tags = {} if icc is None else _tags(icc)
+    primaries = _primaries(tags)
+    found = Space(
+        np.eye(3) if primaries is None else np.linalg.inv(_SRGB) @ primaries,
+        _curves(tags, usual),
+    )
+    same_curves = np.abs(_encoded(found.curves) - _LEVELS).mean() < _CURVES_ALIKE
+    same_primaries = np.abs(found.matrix - np.eye(3)).max() < _ALIKE
+    return None if same_primaries and same_curves else found
 
 
-def convert(picture: Floats, matrix: NDArray[np.float64]) -> Floats:
-    """PICTURE [..., 3], 0..1, with MATRIX applied to its linear light; clipped to 0..1."""
-    linear = np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)
-    mixed = np.clip(linear @ matrix.T, 0, 1)
-    curved = np.where(mixed <= 0.0031308, mixed * 12.92, 1.055 * mixed ** (1 / 2.4) - 0.055)
-    return curved.astype(np.float32)
+def _decoded(levels: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The light of sRGB's LEVELS, 0..1."""
+    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
 
 
-def _primaries(icc: bytes) -> NDArray[np.float64] | None:
-    """Columns X, Y, Z of red, green and blue in the profile; None if it has none."""
+def _encoded(light: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def _through(
+    picture: NDArray[np.floating], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """PICTURE [..., 3] with what START [3, n] or [n] says replaced by END, channel by channel."""
+    pairs = zip(np.broadcast_to(start, (3, 4096)), np.broadcast_to(end, (3, 4096)), strict=True)
+    channels = [np.interp(picture[..., index], *pair) for index, pair in enumerate(pairs)]
+    return np.stack(channels, axis=-1)
+
+
+def _tags(icc: bytes) -> dict[bytes, bytes]:
+    """What the profile says from the beginning of each tag of use on; nothing if it is damaged."""
     try:
         (count,) = struct.unpack_from(">I", icc, 128)
-        tags = {
-            icc[at : at + 4]: struct.unpack_from(">I", icc, at + 4)[0]
-            for at in range(132, 132 + 12 * min(count, 100), 12)
+        rows = range(132, 132 + 12 * min(count, 100), 12)
+        return {
+            icc[at : at + 4]: icc[struct.unpack_from(">I", icc, at + 4)[0] :]
+            for at in rows
+            if icc[at : at + 4] in (*_PRIMARIES, *_COLOUR_CURVES, _GREY_CURVE)
         }
+    except struct.error:
+        return {}
+
+
+def _primaries(tags: dict[bytes, bytes]) -> NDArray[np.float64] | None:
+    """Columns X, Y, Z of red, green and blue; None if the profile has none."""
+    try:
         columns = [
-            [value / 65536 for value in struct.unpack_from(">3i", icc, tags[name] + 8)]
-            for name in (b"rXYZ", b"gXYZ", b"bXYZ")
+            [value / 65536 for value in struct.unpack_from(">3i", tags[name], 8)]
+            for name in _PRIMARIES
         ]
     except (struct.error, KeyError):
         return None
     matrix = np.array(columns).T
     return matrix if np.linalg.det(matrix) > 1e-3 else None
+
+
+def _curves(tags: dict[bytes, bytes], usual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Those of red, green and blue; a grey profile's is that of all. USUAL where there is none."""
+    grey = tags.get(_GREY_CURVE)
+    found = [_curve(tags.get(name, b"") if grey is None else grey) for name in _COLOUR_CURVES]
+    return np.stack([usual[0] if curve is None else curve for curve in found])
+
+
+def _curve(tag: bytes) -> NDArray[np.float64] | None:
+    """The light of `_LEVELS` by TAG; None if it is no curve that rises from black to white."""
+    kinds = {b"curv": _sampled, b"para": _parametric}
+    if tag[:4] not in kinds:
+        return None
+    try:
+        with np.errstate(all="ignore"):  # of nonsense, which is seen below
+            curve = kinds[tag[:4]](tag)
+    except (struct.error, IndexError):
+        return None
+    rises = bool(np.isfinite(curve).all()) and curve[0] < _BLACK and curve[-1] > _WHITE
+    return np.maximum.accumulate(np.clip(curve, 0, 1)) if rises else None
+
+
+def _sampled(tag: bytes) -> NDArray[np.float64]:
+    (count,) = struct.unpack_from(">I", tag, 8)
+    if count == 0:
+        return _LEVELS
+    values = np.array(struct.unpack_from(f">{min(count, 65536)}H", tag, 12), np.float64)
+    if count == 1:
+        return _power(_LEVELS, values[0] / 256)
+    return np.interp(_LEVELS, np.linspace(0, 1, len(values)), values / 65535)
+
+
+def _parametric(tag: bytes) -> NDArray[np.float64]:
+    (kind,) = struct.unpack_from(">H", tag, 8)
+    given = struct.unpack_from(f">{_PARAMETERS[kind]}i", tag, 12)
+    gamma, a, b, c, d, e, f = np.pad(np.array(given) / 65536, (0, 7 - len(given)))
+    if kind == 0:
+        return _power(_LEVELS, gamma)
+    if kind in (1, 2):  # the straight part, of c, is below where the power begins
+        e, f, c, d = c, c, 0.0, -b / a if a else 0.0
+    power = _power(np.maximum(a * _LEVELS + b, 0), gamma) + e
+    curve: NDArray[np.float64] = np.where(d <= _LEVELS, power, c * _LEVELS + f)
+    return curve
+
+
+def _power(base: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = base**exponent
+    return result

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vsrcli.errors import OutputError
-from vsrcli.media.exif import CAMERA, tell_size
+from vsrcli.media.exif import CAMERA, keep_letters, tell_size
 from vsrcli.media.picture_tags import PictureTags, without_room
 from vsrcli.media.picture_text import TEXT
 from vsrcli.portraits.pictures import FORMATS, Still
@@ -80,6 +80,7 @@ def exif_for(still: Still, kind: str) -> tuple[Image.Exif, str | None]:
     """
     exif = Image.Exif()
     exif.load(still.exif.tobytes())
+    keep_letters(exif)
     height, width = still.extent
     tell_size(exif, (width, height))
     if kind == "WEBP" and still.dpi is not None:

@@ -58,8 +58,8 @@ def _reduced(still: Still, size: tuple[int, int]) -> Floats:
         for plane in np.moveaxis(still.rgb(), 2, 0)
     ]
     picture: Floats = np.stack(planes, axis=2)
-    matrix = colour.to_srgb(still.icc, still.primaries)
-    return picture if matrix is None else colour.convert(picture, matrix)
+    space = colour.space_of(still.icc, still.primaries)
+    return picture if space is None else space.to_srgb(picture)
 
 
 def _correlation(first: Floats, second: Floats) -> float:

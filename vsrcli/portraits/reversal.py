@@ -88,9 +88,9 @@ def predict(
     canvas = np.clip(window.take(still.pixels) / np.float32(still.peak), 0, 1)
     if canvas.shape[2] == 1:
         canvas = np.repeat(canvas, 3, axis=2)
-    matrix = colour.to_srgb(still.icc, still.primaries)
-    if matrix is not None:
-        canvas = colour.convert(canvas, matrix)
+    space = colour.space_of(still.icc, still.primaries)
+    if space is not None:
+        canvas = space.to_srgb(canvas)
     card, toned = reverter.card, canvas
     if known is not None:
         toned = np.clip(canvas + known(canvas), 0, 1)
@@ -208,11 +208,10 @@ def _add(pixels: Samples, change: Floats, mask: Floats, peak: int) -> None:
 def _in_the_files_colours(prediction: Prediction, weights: Floats, still: Still) -> Floats:
     """The weighted discrepancy [H, W, c] in the colour space and channels of STILL."""
     change: Floats = np.tensordot(weights, prediction.found, axes=1)
-    matrix = colour.to_srgb(still.icc, still.primaries)
-    if matrix is not None:
-        inverse = np.linalg.inv(matrix).astype(np.float64)
+    space = colour.space_of(still.icc, still.primaries)
+    if space is not None:
         restored: Floats = np.clip(prediction.canvas + change, 0, 1)
-        change = colour.convert(restored, inverse) - colour.convert(prediction.canvas, inverse)
+        change = space.from_srgb(restored) - space.from_srgb(prediction.canvas)
     return (change @ _GREY)[..., None] if still.pixels.shape[2] == 1 else change
 
 
