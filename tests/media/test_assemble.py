@@ -161,6 +161,20 @@ def test_avi_begins_at_0(make_clip: MakeClip, tmp_path: Path, seconds: int) -> N
     assert notes == [f"all times are {seconds} s earlier: AVI begins at 0"]
 
 
+@pytest.mark.parametrize("rate", [25, 60])
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_sound_that_begins_just_before_leaves_no_gap_in_avi(
+    make_clip: MakeClip, tmp_path: Path, rate: int, seconds: int
+) -> None:
+    """As AAC does, by 1024 samples that fill the decoder."""
+    clip = make_clip("in.mp4", frames=25, rate=rate, audio=("aac",))
+    assert packets(clip, "audio")[0][0] < 0
+    info = probe(later(clip, tmp_path / "late.mkv", seconds))
+    output = remake(info, tmp_path / "o.avi", settings("libx264", bf="0"))
+    assert places(output) == list(range(25))
+    assert [p[2] for p in packets(output, "audio")] == [p[2] for p in packets(clip, "audio")]
+
+
 def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
     late = later(clip, tmp_path / "late.mkv", Fraction(4, 5), "video")

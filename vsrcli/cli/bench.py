@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vsrcli.cli import bench_options as option
-from vsrcli.cli.options import JsonOption, QuietOption, TracebackOption, VerboseOption
+from vsrcli.cli.options import JsonOption, QuietOption, TracebackOption
 from vsrcli.console import note, print_json, print_result
 from vsrcli.errors import UsageError
 
@@ -26,7 +26,6 @@ def bench_command(
     compare: option.Compare = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
-    verbose: VerboseOption = False,
     traceback: TracebackOption = False,
 ) -> None:
     """Measure how fast this machine is.

@@ -12,7 +12,6 @@ from vsrcli.cli.options import (
     OverwriteOption,
     QuietOption,
     TracebackOption,
-    VerboseOption,
 )
 from vsrcli.console import check_stdout, note, print_json, print_result, progress_bar
 from vsrcli.errors import ExitStatus
@@ -32,7 +31,6 @@ def degrade_command(
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
-    verbose: VerboseOption = False,
     traceback: TracebackOption = False,
 ) -> None:
     """Make the low-resolution video that a super-resolution test starts from.

@@ -1,4 +1,4 @@
-"""Options every command shares."""
+"""Options of more than one command, and what they set for the whole process."""
 
 from __future__ import annotations
 

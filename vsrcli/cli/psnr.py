@@ -15,7 +15,6 @@ from vsrcli.cli.options import (
     OverwriteOption,
     QuietOption,
     TracebackOption,
-    VerboseOption,
 )
 from vsrcli.console import check_stdout, note, print_json, print_result, progress_bar
 from vsrcli.errors import CheckError, ExitStatus, OutputError, UsageError
@@ -42,7 +41,6 @@ def psnr_command(
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
-    verbose: VerboseOption = False,
     traceback: TracebackOption = False,
 ) -> None:
     """Score OUT against REF: PSNR and SSIM, frame by frame and overall.

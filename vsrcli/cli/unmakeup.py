@@ -12,7 +12,6 @@ from vsrcli.cli.options import (
     OverwriteOption,
     QuietOption,
     TracebackOption,
-    VerboseOption,
 )
 from vsrcli.console import note, print_json, print_result, progress_bar, tell_failures
 from vsrcli.errors import CheckError, UsageError, VsrError
@@ -42,7 +41,6 @@ def unmakeup_command(
     dry_run: option.DryRun = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
-    verbose: VerboseOption = False,
     traceback: TracebackOption = False,
 ) -> None:
     """Undo moderate skin whitening and smoothing; beyond that the result is an estimate.

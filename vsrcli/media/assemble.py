@@ -15,7 +15,7 @@ from av.container.core import Flags
 from av.stream import Disposition
 
 from vsrcli.errors import OutputError
-from vsrcli.media.avi import moved, shift_to_zero
+from vsrcli.media.avi import lead, moved, shift_to_zero
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
@@ -247,7 +247,8 @@ def _mux(
     source: Any,
     job: _Job,
 ) -> tuple[list[tuple[str, int]], int]:
-    ordered = Ordered(output, job.muxer)
+    early = lead(job.info) if job.muxer == "avi" else Fraction(0)
+    ordered = Ordered(output, job.muxer, early)
     for stream, picture in covers.values():
         if picture:
             packet = av.Packet(picture)

@@ -207,9 +207,13 @@ def describe(stream: Any, source: Any, muxer: str, *, fresh: bool) -> None:
 class Ordered:
     """Muxes packets with the decoding times each stream's muxer insists on."""
 
-    def __init__(self, output: Any, muxer: str) -> None:
+    def __init__(self, output: Any, muxer: str, lead: Fraction) -> None:
+        """Sound that begins before 0, by less than `lead` (seconds), begins there.
+
+        Else the muxer moves everything, in AVI by a whole frame.
+        """
         self._output = output
-        self._muxer = muxer
+        self._muxer, self._lead = muxer, lead
         self._last: dict[int, int] = {}
         self.counts: Counter[int] = Counter()
         """Packets by the index of the output stream."""
@@ -236,6 +240,8 @@ class Ordered:
             floor = self._last.get(stream.index)
             if floor is not None:
                 dts = max(dts, floor + self._least(stream))
+            elif stream.type == "audio" and -self._lead < dts * base < 0:
+                dts = 0
             packet.pts, packet.dts = max(pts, dts), dts
             packet.duration = _rescaled(packet.duration or 0, old / base)
             packet.time_base = base
