@@ -370,6 +370,7 @@ def test_dnxhd_is_bt709(tmp_path: Path, info: MediaInfo) -> None:
 @pytest.mark.parametrize(
     ("pix_fmt", "span", "codec", "chosen", "white", "after"),
     [
+        ("gray", 0, "libx264", "gray", 255, (255, 2)),
         ("gray", 1, "libx264", "gray", 235, (235, 1)),
         ("gray", 1, "libx264", "yuv420p", 235, (235, 1)),
         ("gray", 1, "libx264", "yuv420p10le", 235, (940, 1)),

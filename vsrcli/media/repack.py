@@ -48,7 +48,7 @@ def target_tags(
         matrix, span = BT709, LIMITED_RANGE
     elif layout.kind != "rgb" and new.kind == "rgb":
         matrix, span = RGB, FULL_RANGE
-    elif layout.kind == "gray" and new.kind == "yuv":
+    elif layout.kind == "gray":  # in H.264, gray too is limited unless it says otherwise
         span = span or FULL_RANGE
     elif layout.kind == "yuv" and new.kind == "gray":
         span = FULL_RANGE  # as swscale makes it
