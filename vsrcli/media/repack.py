@@ -52,6 +52,8 @@ def target_tags(
         span = span or FULL_RANGE
     elif layout.kind == "yuv" and new.kind == "gray":
         span = FULL_RANGE  # as swscale makes it
+    if matrix == RGB and new.kind != "rgb" and "gray" in (layout.kind, new.kind):
+        matrix = UNSPECIFIED  # of a PNG, gray ones too; to players, gray of H.264 is Y'CbCr
     if pix_fmt.startswith("yuvj"):
         span = FULL_RANGE
     if new.kind != "rgb" and span == FULL_RANGE and codec in LIMITED_RANGE_ONLY:
