@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import MakeClip
 from tests.segments import decode, frames_at, later, packets, remake, settings, write_segment
@@ -372,6 +373,16 @@ def test_colour_tags_that_cannot_be_read_again_are_told(
     remake(info, tmp_path / name, settings(codec), note=notes.append)
     told = [note.split("colour tags: ")[1] for note in notes if "colour tags" in note]
     assert told == ([] if lost is None else [lost])
+
+
+def test_gray_has_no_matrix_to_lose(tmp_path: Path) -> None:
+    """That of a JPEG, which H.264 in MP4 does not say of gray."""
+    made = Image.fromarray(np.full((48, 64), 99, np.uint8))
+    made.save(tmp_path / "gray.jpg")
+    info, notes = probe(tmp_path / "gray.jpg"), list[str]()
+    assert info.tags.matrix == 5
+    remake(info, tmp_path / "out.mp4", settings("libx264"), note=notes.append)
+    assert notes == []
 
 
 def test_stale_tags_do_not_survive(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -199,6 +199,25 @@ def test_a_palette_becomes_its_colours() -> None:
     assert [int(p[1, 5]) for p in planes] == [0x20, 0x30, 0x10, 0x80]
 
 
+@pytest.mark.parametrize("end", ["le", "be"])
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("widths", ["444", "555", "565"])
+def test_pixels_of_16_bits_become_8_bits_a_colour(order: str, widths: str, end: str) -> None:
+    bits = [int(each) for each in widths]
+    colours = np.stack([(np.arange(48).reshape(3, 16) * k) % (1 << b) for k, b in enumerate(bits)])
+    colours[:, 0, 0] = [(1 << b) - 1 for b in bits]
+    pixels = (colours[0] << bits[1] | colours[1]) << bits[2] | colours[2]
+    picture = av.VideoFrame(16, 3, f"{order}{widths}{end}")
+    rows = np.zeros((3, picture.planes[0].line_size // 2), ">u2" if end == "be" else "<u2")
+    rows[:, :16] = pixels
+    picture.planes[0].update(rows.tobytes())
+    frame = from_video_frame(picture)
+    assert frame.layout.pix_fmt == "gbrp" and [int(p[0, 0]) for p in frame.planes] == [255] * 3
+    for colour, values, depth in zip(order, colours, bits, strict=True):
+        exact = values * 255 / ((1 << depth) - 1)
+        assert np.abs(frame.planes["gbr".index(colour)] - exact).max() <= 0.5
+
+
 def test_bits_become_black_and_white() -> None:
     made = av.VideoFrame(16, 1, "monob")
     np.frombuffer(made.planes[0], np.uint8)[:2] = (0b10100000, 0b00000001)

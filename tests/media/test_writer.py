@@ -380,6 +380,7 @@ def test_dnxhd_is_bt709(tmp_path: Path, info: MediaInfo) -> None:
 @pytest.mark.parametrize(
     ("pix_fmt", "span", "codec", "chosen", "white", "after"),
     [
+        ("gray", 0, "libx264", "gray", 255, (255, 2)),
         ("gray", 1, "libx264", "gray", 235, (235, 1)),
         ("gray", 1, "libx264", "yuv420p", 235, (235, 1)),
         ("gray", 1, "libx264", "yuv420p10le", 235, (940, 1)),
@@ -406,6 +407,26 @@ def test_white_of_gray(
     encoder = replace(settings(codec), pix_fmt=chosen)
     (got,) = Reader(write_segment(tmp_path / "a", source, [frame], encoder))
     assert (int(np.median(got.planes[0])), got.tags.range) == after
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "codec", "chosen"),
+    [
+        ("gray", "libx264", None),
+        ("gray", "libvpx-vp9", None),
+        ("gray", "libsvtav1", None),
+        ("gbrp", "libx264", "gray"),
+    ],
+)
+def test_the_matrix_of_a_png_is_not_that_of_gray_in_a_video(
+    tmp_path: Path, info: MediaInfo, pix_fmt: str, codec: str, chosen: str | None
+) -> None:
+    """FFmpeg tags gray PNGs as RGB, and Y'CbCr of that is shown green, or refused."""
+    (frame,) = frames_at([0], BASE, pix_fmt, (64, 64))
+    source = replace(info, tags=ColourTags(matrix=0, range=2))
+    encoder = replace(settings(codec), pix_fmt=chosen)
+    (got,) = Reader(write_segment(tmp_path / "a", source, [frame], encoder))
+    assert (got.tags.matrix, got.tags.range) == (2, 2)
 
 
 def test_what_has_one_matrix_is_not_untagged(tmp_path: Path, info: MediaInfo) -> None:

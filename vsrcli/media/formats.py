@@ -120,7 +120,10 @@ CONVERTED: dict[str, str] = {
     **{f"x2{order}10le": "gbrp10le" for order in ("rgb", "bgr")},
     **dict.fromkeys(("xv30le", "v30xle"), "yuv444p10le"),
 }
-"""Formats no planar one holds as they are: swscale converts them."""
+"""Formats no planar one holds as they are: swscale converts them, but those of `SHORT`."""
+
+SHORT = re.compile(r"(rgb|bgr)(444|555|565)(le|be)")
+"""Three colours in 16 bits, the first in the highest, with how many bits each has."""
 
 FLOAT = re.compile(r"(gray|gbra?p)f(16|32)(le|be)")
 """Planar floating point, 0 to 1: scaled to 16 bit."""

@@ -17,7 +17,16 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .formats import CONVERTED, FLOAT, PACKINGS, Packing, PixelLayout, layout_of, planar_equivalent
+from .formats import (
+    CONVERTED,
+    FLOAT,
+    PACKINGS,
+    SHORT,
+    Packing,
+    PixelLayout,
+    layout_of,
+    planar_equivalent,
+)
 
 __all__ = [
     "ColourTags",
@@ -156,6 +165,8 @@ def _planes(
     stored = np.dtype(layout.dtype).newbyteorder(">" if frame.format.is_big_endian else "<")
     if packing := PACKINGS.get(name):
         return _unpack(frame, layout, packing, stored)
+    if short := SHORT.fullmatch(name):
+        return _from_short(frame, *short.groups())
     if name in CONVERTED:
         frame = _convert(frame, layout.pix_fmt, reformatter)
         stored = np.dtype(layout.dtype)
@@ -164,6 +175,19 @@ def _planes(
         stored = np.dtype(f"f{int(size[2]) // 8}").newbyteorder(stored.byteorder)
         return tuple(_to_16_bit(_samples(frame, i, s, stored)) for i, s in enumerate(shapes))
     return tuple(_native(_samples(frame, i, shape, stored)) for i, shape in enumerate(shapes))
+
+
+def _from_short(frame: av.VideoFrame, order: str, widths: str, end: str) -> tuple[Plane, ...]:
+    """Take apart pixels of 16 bits. White is 255, as players show it; swscale's gbrp has 248."""
+    stored = np.dtype(">u2" if end == "be" else "<u2")
+    pixels = _native(_samples(frame, 0, (frame.height, frame.width), stored))
+    found: dict[str, Plane] = {}
+    lowest = 0
+    for name, bits in zip(reversed(order), map(int, reversed(widths)), strict=True):
+        peak = (1 << bits) - 1
+        found[name] = (((pixels >> lowest & peak) * 255 + peak // 2) // peak).astype(np.uint8)
+        lowest += bits
+    return tuple(found[name] for name in "gbr")
 
 
 def _convert(frame: av.VideoFrame, pix_fmt: str, reformatter: VideoReformatter) -> av.VideoFrame:

@@ -48,10 +48,12 @@ def target_tags(
         matrix, span = BT709, LIMITED_RANGE
     elif layout.kind != "rgb" and new.kind == "rgb":
         matrix, span = RGB, FULL_RANGE
-    elif layout.kind == "gray" and new.kind == "yuv":
+    elif layout.kind == "gray":  # in H.264, gray too is limited unless it says otherwise
         span = span or FULL_RANGE
     elif layout.kind == "yuv" and new.kind == "gray":
         span = FULL_RANGE  # as swscale makes it
+    if matrix == RGB and new.kind != "rgb" and "gray" in (layout.kind, new.kind):
+        matrix = UNSPECIFIED  # of a PNG, gray ones too; to players, gray of H.264 is Y'CbCr
     if pix_fmt.startswith("yuvj"):
         span = FULL_RANGE
     if new.kind != "rgb" and span == FULL_RANGE and codec in LIMITED_RANGE_ONLY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,8 @@ def _check_properties(
     for extra in info.extras:
         if extra not in (*IN_FRAMES, *made.extras):
             note(f"{name} with {made.codec} did not keep {EXTRAS[extra]}")
+    if info.layout.kind == "gray":
+        tags = replace(tags, matrix=UNSPECIFIED)  # it has no colours to be without one
     if lost := _lost_tags(made, tags):
         note(f"{name} with {made.codec} did not keep the colour tags: {', '.join(lost)}")
 
