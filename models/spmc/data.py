@@ -84,6 +84,8 @@ def prepare_videos(folder: Path, cache: Path, length: int, most: int) -> None:
             say(f"left out: {error}")
             continue
         print(f"{made:4d} clips  {path.name}", flush=True)
+        if not made:
+            say(f"{path}: nowhere {length} frames without a cut that move and hold detail")
 
 
 def prepare_photos(folder: Path, cache: Path, length: int, each: int) -> None:

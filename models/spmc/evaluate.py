@@ -25,6 +25,7 @@ from statistics import fmean
 
 import numpy as np
 
+from models.common.command import told
 from models.spmc import analysis
 from models.spmc.analysis import Record
 from models.spmc.consistency import consistency
@@ -40,12 +41,13 @@ from models.spmc.inputs import (
 )
 from models.spmc.report import SHOW
 from vsrcli.degradation import KINDS, Kind
-from vsrcli.errors import VsrError
+from vsrcli.errors import UsageError
 from vsrcli.media.planes import Frame
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Distortion, distortion, ssim
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.options import VIEWS
+from vsrcli.windows import MAX_FRAMES
 
 PROTOCOL = (
     "Frames: all of a clip, or the first --frames-limit; no border is cropped. Sizes that do not",
@@ -167,7 +169,10 @@ def evaluate(given: argparse.Namespace) -> None:
                 print(f"{name}: {truth.name}", file=sys.stderr, flush=True)
                 records += measure(truth)
         tables[name] = records
-        print("\n" + (SHOW[name](records) if records else f"{name}: the clips are too short"))
+        print(
+            "\n"
+            + (SHOW[name](records) if records else f"{name}: the clips are too short or too small")
+        )
         if given.json:
             text = json.dumps({**found, "tables": tables}, indent=1)
             given.json.write_text(text + "\n", encoding="utf-8")
@@ -186,9 +191,20 @@ def one_of(names: Sequence[str]) -> Callable[[str], list[str]]:
     return read
 
 
-def numbers(text: str) -> list[int]:
-    """Reads whole numbers separated by commas."""
-    return [int(part) for part in text.split(",")]
+def windows(text: str) -> list[int]:
+    """Reads sizes of windows separated by commas."""
+    found = [int(part) for part in text.split(",")]
+    if not all(1 <= frames <= MAX_FRAMES for frames in found):
+        raise argparse.ArgumentTypeError(f"a window has 1 to {MAX_FRAMES} frames")
+    return found
+
+
+def positive(text: str) -> int:
+    """Reads a whole number above 0."""
+    found = int(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{found} is not above 0")
+    return found
 
 
 def scales(text: str) -> list[float]:
@@ -212,27 +228,29 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tables", type=one_of(TABLES), default=list(TABLES[:-2]))
     made.add_argument("--scales", type=scales, default=[4.0], help="of psnr, such as 2,2.5,3,4")
     made.add_argument("--inputs", type=one_of(KINDS), default=list(KINDS), help="of psnr")
-    made.add_argument("--windows", type=numbers, default=list(WINDOWS), help="of psnr, in frames")
+    made.add_argument("--windows", type=windows, default=list(WINDOWS), help="of psnr, in frames")
     made.add_argument("--tta", type=int, choices=VIEWS, default=1, help="views averaged over")
-    made.add_argument("--frames-limit", type=int, metavar="N", help="first N frames of each clip")
+    made.add_argument(
+        "--frames-limit", type=positive, metavar="N", help="first N frames of each clip"
+    )
     made.add_argument("--json", type=Path, metavar="FILE")
     made.add_argument("--threads", type=int, default=0, help="0: every core")
     made.add_argument("--cache", type=Path, help="ablation: clips of models.spmc.data")
     made.add_argument("--work", type=Path, help="ablation: folder of its checkpoints")
-    made.add_argument("--steps", type=int, default=2000, help="ablation: of every training")
+    made.add_argument("--steps", type=positive, default=2000, help="ablation: of every training")
     return made
 
 
+@told
 def main() -> None:
     """Read the options and measure."""
     options = parser()
     given = options.parse_args()
     if "ablation" in given.tables and not (given.cache and given.work):
         options.error("the ablation trains networks: give --cache and --work")
-    try:
-        evaluate(given)
-    except VsrError as error:
-        raise SystemExit(f"error: {error}") from None
+    if given.json and not given.json.parent.is_dir():
+        raise UsageError(f"{given.json.parent} is no folder, so {given.json} could not be written")
+    evaluate(given)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def widen(model: onnx.ModelProto) -> None:
         count, inputs = weights[node.input[1]].dims[:2]
         if count < OUTPUTS_AT_ONCE and inputs >= LEAST_INPUTS:
             places = OUTPUTS_AT_ONCE // count
-            for number in (1, 2):
+            for number in range(1, len(node.input)):  # a bias of zeros is not exported
                 values = numpy_helper.to_array(weights[node.input[number]])
                 node.input[number] = f"{node.name}_wide_{number}"
                 wide = numpy_helper.from_array(several(values, places), node.input[number])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vsrcli.collection import find_clips
 from vsrcli.degradation import Degradation, Kind, compress
 from vsrcli.enlarge import FrameEnlarger
+from vsrcli.errors import InputError
 from vsrcli.media.colour import luma_bt601, rgb_to_ycbcr
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import ColourTags, Frame, Plane
@@ -61,21 +62,35 @@ class Truth:
     def cropped(self, scale: float) -> Truth:
         """The clip without the last columns and rows that do not make a whole number of LR pixels.
 
-        An even number, so that 4:2:0 inputs cover the same picture as the others.
+        An even number, so that 4:2:0 inputs cover the same picture as the others. Raises InputError
+        if nothing is left.
         """
         multiple = 2 * Fraction(scale).limit_denominator(100).numerator
         width, height = (size // multiple * multiple for size in self.size)
+        if not width * height:
+            least = f"at x{scale:g} its sides must be {multiple} pixels or more"
+            raise InputError(f"{self.name} is {self.size[0]}x{self.size[1]}: {least}")
         return replace(self, pictures=[picture[:height, :width] for picture in self.pictures])
 
 
 def load_truths(folder: Path, most: int | None = None) -> list[Truth]:
-    """The clips of FOLDER, at most MOST frames of each. Raises InputError if there are none."""
-    truths = []
+    """The clips of FOLDER, at most MOST frames of each.
+
+    Raises InputError if there are none, two have one name, or one is damaged: frames that were
+    concealed are no truth.
+    """
+    truths: dict[str, Truth] = {}
     for clip in find_clips(folder):
+        if clip.name in truths:
+            raise InputError(f"{folder} holds two clips called {clip.name}; rename one of them")
         with clip.opened() as path, Reader(path, max_frames=most) as reader:
             converter = RgbConverter()
-            truths.append(Truth(clip.name, [rgb_of(frame, converter) for frame in reader]))
-    return truths
+            truth = Truth(clip.name, [rgb_of(frame, converter) for frame in reader])
+            short = reader.truncated and len(truth.pictures) != most
+            if short or reader.concealed or reader.left_out:
+                raise InputError(f"{clip.label} is damaged, so it is no truth to measure against")
+        truths[clip.name] = truth
+    return list(truths.values())
 
 
 def rgb_of(frame: Frame, converter: RgbConverter) -> Rgb:

@@ -16,6 +16,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from models.common.command import told
+from vsrcli.errors import InputError
+
 HEIGHT, WIDTH = 272, 480
 
 
@@ -33,7 +36,12 @@ def bytes_per_pixel(path: Path) -> dict[str, int]:
 
 
 def peak(path: Path, count: int) -> int:
-    """Bytes per LR pixel that this process grew by at the peak of one run with COUNT frames."""
+    """Bytes per LR pixel that this process grew by at the peak of one run with COUNT frames.
+
+    Raises InputError if PATH is missing.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
     options = ort.SessionOptions()
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
@@ -68,9 +76,12 @@ def inputs(
     }
 
 
+@told
 def main() -> None:
     """Print the peak of one run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m models.spmc.measure", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("graph", type=Path, help="an .onnx file")
     parser.add_argument(
         "count", type=int, nargs="?", default=1, help="frames (or pairs) in the run"

@@ -18,10 +18,10 @@ import skimage.data
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from models.common.command import told
 from models.spmc.filming import SIDE, Path2d, film
 from models.spmc.inputs import BICUBIC, Enlarger, Method, Rgb, Truth, load_truths, make_low, vsr
 from vsrcli.degradation import Kind
-from vsrcli.errors import VsrError
 from vsrcli.media.planes import Frame
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import distortion
@@ -114,6 +114,7 @@ def side_by_side(panels: Sequence[tuple[str, Rgb]], crop: tuple[int, int]) -> Im
     return page
 
 
+@told
 def main() -> None:
     """Make the pictures; prints one line each."""
     parser = argparse.ArgumentParser(
@@ -127,20 +128,17 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--threads", type=int, default=0, help="0: every core")
     given = parser.parse_args()
-    try:
-        enlarge = Enlarger(find_model(given.model, given.precision), given.threads)
-        given.out.mkdir(parents=True, exist_ok=True)
-        scenes = [(filmed(photo), photo.kind, photo.crop) for photo in PHOTOS]
-        if given.bunny:
-            scenes += [
-                (halved(truth), "contest", BUNNY_CROP) for truth in load_truths(given.bunny, FRAMES)
-            ]
-        for truth, kind, crop in scenes:
-            path = given.out / f"{truth.name}.png"
-            strip(truth, kind, crop, enlarge).save(path, optimize=True)
-            print(f"{path}: {path.stat().st_size:,} bytes", flush=True)
-    except VsrError as error:
-        raise SystemExit(f"error: {error}") from None
+    enlarge = Enlarger(find_model(given.model, given.precision), given.threads)
+    given.out.mkdir(parents=True, exist_ok=True)
+    scenes = [(filmed(photo), photo.kind, photo.crop) for photo in PHOTOS]
+    if given.bunny:
+        scenes += [
+            (halved(truth), "contest", BUNNY_CROP) for truth in load_truths(given.bunny, FRAMES)
+        ]
+    for truth, kind, crop in scenes:
+        path = given.out / f"{truth.name}.png"
+        strip(truth, kind, crop, enlarge).save(path, optimize=True)
+        print(f"{path}: {path.stat().st_size:,} bytes", flush=True)
 
 
 if __name__ == "__main__":

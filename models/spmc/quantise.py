@@ -27,8 +27,11 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from models.common.command import told
+from models.spmc.data import cached, read
 from models.spmc.graph import Graph, measure_bytes, widen
 from models.spmc.network import STATE_LEVELS
+from vsrcli.errors import InputError
 from vsrcli.networks.card import Model, find_model
 from vsrcli.networks.session import CPU, Arrays, Session, Values, array_of
 from vsrcli.networks.spmc import SpmcUpscaler
@@ -128,18 +131,26 @@ def quantise(source: Path, target: Path, recorded: list[Arrays], averaged: bool)
 
 
 def load_clips(cache: Path, count: int) -> list[np.ndarray]:
-    """COUNT clips of a CACHE of models.spmc.data, luma [T, SIDE, SIDE]; every third compressed."""
-    paths = sorted(cache.glob("*.npz"))
-    chosen = paths[:: max(1, len(paths) // count)][:count]
+    """COUNT clips of a CACHE of models.spmc.data, luma [T, SIDE, SIDE]; every third compressed.
+
+    Raises InputError if none is large and long enough.
+    """
+    paths = cached(cache)
+    chosen = paths[:: max(1, len(paths) // max(1, count))][:count]
     clips = []
     for number, path in enumerate(chosen):
-        with np.load(path) as stored:
-            clip = stored["contest_x4" if number % 3 == 0 else "bi_x4"][:, :SIDE, :SIDE]
-        if clip.shape[1:] == (SIDE, SIDE):
+        stored = read(path)
+        clip = stored["contest_x4" if number % 3 == 0 else "bi_x4"][:, :SIDE, :SIDE]
+        if clip.shape[1:] == (SIDE, SIDE) and len(clip) >= WINDOW:
             clips.append(clip)
+    if not clips:
+        raise InputError(
+            f"{cache}: no clip of {len(chosen)} has {WINDOW} frames and {4 * SIDE} pixels each way"
+        )
     return clips
 
 
+@told
 def main() -> None:
     """Calibrate and write NAME.motion.int8.onnx and NAME.fusion.int8.onnx beside the fp32 files."""
     parser = argparse.ArgumentParser(prog="python -m models.spmc.quantise", description=__doc__)
@@ -154,7 +165,12 @@ def main() -> None:
         source = given.models / f"{given.name}.{role}.onnx"
         target = source.with_suffix(".int8.onnx")
         # Fusion loses half as much with finer steps; motion needs the ends for large displacements.
-        quantise(source, target, recorded[role], averaged=role == "fusion")
+        made = target.with_name(f".{target.name}.tmp")
+        try:
+            quantise(source, made, recorded[role], averaged=role == "fusion")
+            made.replace(target)
+        finally:
+            made.unlink(missing_ok=True)
         size = target.stat().st_size
         print(f"{target.name}: {size} bytes, calibrated on {len(recorded[role])} runs")
 

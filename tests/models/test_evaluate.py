@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -37,6 +38,18 @@ def panning(frames: int, step: int = 2) -> Truth:
     """A clip whose picture moves to the left by STEP pixels a frame."""
     picture = texture(96, 128 + step * frames)
     return Truth("pan", [picture[:, step * t : step * t + 128] for t in range(frames)])
+
+
+def write_clip(path: Path, pictures: list[NDArray[np.uint8]]) -> Path:
+    """PICTURES as FFV1 in PATH."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "bgr0"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +241,49 @@ def test_an_unknown_table_and_a_missing_folder_are_refused(tmp_path: Path) -> No
     assert stopped.value.code == 2
     with pytest.raises(SystemExit):
         evaluate.parser().parse_args(["x", "--scales", "5"])
+
+
+def stopped(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
+    """The sentence that the command ends with."""
+    monkeypatch.setattr("sys.argv", ["evaluate", *map(str, arguments), "--model", str(TINY)])
+    with pytest.raises(SystemExit) as ended:
+        evaluate.main()
+    return str(ended.value.code)
+
+
+def test_what_cannot_be_measured_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, psnr = tmp_path / "clips" / "small", ("--tables", "psnr")
+    assert stopped(monkeypatch, tmp_path / "no", *psnr).endswith("no does not exist")
+    pictures.mkdir(parents=True)
+    Image.fromarray(texture(7, 9)).save(pictures / "1.png")
+    for table in ("psnr", "details", "channels"):
+        told = stopped(monkeypatch, pictures.parent, "--tables", table)
+        assert told == "error: small is 9x7: at x4 its sides must be 8 pixels or more"
+    told = stopped(monkeypatch, pictures, *psnr, "--json", tmp_path / "no" / "a.json")
+    assert f"{tmp_path / 'no'} is no folder" in told
+    for wrong in (("--windows", "0"), ("--windows", "32"), ("--frames-limit", "0")):
+        assert stopped(monkeypatch, pictures, *psnr, *wrong) == "2"
+
+
+def test_a_damaged_clip_is_no_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = [texture(96, 96, seed) for seed in range(6)]
+    whole = write_clip(tmp_path / "whole.mkv", clip)
+    content = whole.read_bytes()
+    cut = tmp_path / "clips" / "cut.mkv"
+    cut.parent.mkdir()
+    cut.write_bytes(content[: len(content) * 3 // 4])
+    assert "cut.mkv is damaged" in stopped(monkeypatch, cut.parent, "--tables", "psnr")
+    (truth,) = inputs.load_truths(cut.parent, 2)
+    assert len(truth.pictures) == 2, "the first frames are whole"
+    assert len(inputs.load_truths(tmp_path / "whole.mkv")[0].pictures) == 6
+
+
+def test_two_clips_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their figures would stand under one name."""
+    for suffix in (".mkv", ".avi"):
+        write_clip((tmp_path / "one").with_suffix(suffix), [texture(32, 32)] * 2)
+    told = stopped(monkeypatch, tmp_path, "--tables", "psnr")
+    assert "two clips called one" in told
 
 
 def test_backward_warping_and_splatting_agree_on_a_known_motion(torch: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from vsrcli.networks.card import ModelCard, find_model
+from vsrcli.errors import CheckError
+from vsrcli.networks.card import ModelCard, find_model, read_card
+from vsrcli.networks.session import read_metadata
 from vsrcli.networks.spmc import Luma, Seen, SpmcUpscaler
 
 SPMC = Path(__file__).parents[2] / "models" / "spmc"
+SMALL = {"channels": 16, "inner": (16,), "state": 4, "score": 16, "motion": (8, 8)}
 MODEL = find_model(precision="fp32")
 GRAPHS = pytest.mark.parametrize(
     "card", [MODEL.motion, MODEL.compose, MODEL.fusion], ids=lambda card: card.role
@@ -98,7 +102,7 @@ def test_an_export_can_be_read_back(net: Any, tmp_path: Path) -> None:
     from models.spmc import export
 
     path = tmp_path / "other.compose.onnx"
-    card = export.model_card(net, "other", "compose", "0" * 64)
+    card = export.model_card(net, "other", "compose")
     export.export("compose", export.Compose(), path, card, net.config)
     assert export.compare("compose", export.Compose(), path, net) < 1e-4
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -119,3 +123,169 @@ def test_the_memory_of_a_graph_is_measured_by_a_program(
     with pytest.raises(SystemExit) as ended:
         measure.main()
     assert ended.value.code == 0 and "an .onnx file" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def own(net: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of somebody's own, of another size: of a network that has learnt nothing."""
+    import torch
+
+    from models.spmc.network import Spmc, SpmcConfig
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("own") / "own.pt"
+    torch.save({"average": Spmc(SpmcConfig(**SMALL)).state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def brief(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports compare at one size, and take their memory as known: both take minutes."""
+    from models.spmc import export
+
+    small = {"sizes": ((2, 3),), "neighbours": (2,)}
+    monkeypatch.setattr(export, "compare", partial(export.compare, **small))
+    known = {"first": 1000, "further": 100}
+    monkeypatch.setattr(export, "bytes_per_pixel", lambda _: known)
+
+
+def run(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
+    """What the command MODULE says when it fails, "" if it does not."""
+    monkeypatch.setattr("sys.argv", ["command", *map(str, arguments)])
+    try:
+        module.main()
+    except SystemExit as ended:
+        return str(ended.code)
+    return ""
+
+
+@GRAPHS
+def test_the_shipped_weights_give_the_shipped_card(card: ModelCard, net: Any) -> None:
+    from models.spmc import export
+
+    shipped = read_metadata(card.path)
+    assert export.model_card(net, "spmc_x4", card.role).items() <= shipped.items()
+    assert shipped.keys() - export.model_card(net, "spmc_x4", card.role).keys() == {
+        "bytes_per_pixel"
+    }
+
+
+def test_files_of_other_weights_do_not_claim_to_be_the_shipped_ones(
+    brief: None,
+    own: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import torch
+
+    from models.spmc import data, export, halve, quantise
+
+    out = tmp_path / "out"
+    named = ("--out", out, "--name", "own")
+    assert not run(export, monkeypatch, "--weights", own, *named)
+    model = find_model(out / "own", "fp32")
+    known = hashlib.sha256(own.read_bytes()).hexdigest()
+    for card in (model.motion, model.compose, model.fusion):
+        assert card.version == known[:12] and card.weights_sha256 == known
+        assert card.licence == card.training_data == "not stated"
+    noise = np.random.default_rng(0).integers(0, 255, (320, 320), np.uint8)
+    (tmp_path / "cache").mkdir()
+    data.store(
+        np.stack([np.roll(noise, t, 1)[:256, :256] for t in range(16)]), tmp_path / "cache/a.npz"
+    )
+    ours = ("--models", out, "--name", "own")
+    assert not run(quantise, monkeypatch, "--clips", tmp_path / "cache", *ours)
+    assert not run(halve, monkeypatch, *ours)
+    for precision in ("int8", "fp16"):
+        assert find_model(out / "own", precision).fusion.licence == "not stated"
+    assert "made of other weights" not in capsys.readouterr().err
+    # Of other weights something may be said; what was converted before is not of these.
+    other = own.with_name("other.pt")
+    torch.save(torch.load(own)["average"], other)
+    monkeypatch.setattr(export, "graphs", lambda net: {"compose": export.Compose()})
+    said = ("--training-data", "ten clips, CC0", "--licence", "CC0")
+    assert not run(export, monkeypatch, "--weights", other, *named, *said)
+    compose = read_card(out / "own.compose.onnx")
+    assert (compose.training_data, compose.licence) == ("ten clips, CC0", "CC0")
+    told = capsys.readouterr().err
+    assert told.count("made of other weights") == 4 and "own.fusion.int8.onnx" in told
+
+
+def test_of_the_shipped_weights_nothing_else_can_be_said(
+    net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.spmc import export
+
+    assert "shipped weights" in run(export, monkeypatch, "--out", tmp_path, "--licence", "CC0")
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_export_that_is_not_right_leaves_what_was_there(
+    brief: None, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from models.spmc import export
+
+    monkeypatch.setattr(export, "graphs", lambda net: {"fusion": net.fusion})
+    broken = torch.load(own, weights_only=True)
+    broken["average"]["fusion.head.bias"][3] = float("nan")
+    torch.save(broken, tmp_path / "broken.pt")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "own.fusion.onnx").write_bytes(b"before")
+    said = run(
+        export, monkeypatch, "--weights", tmp_path / "broken.pt", "--out", out, "--name", "own"
+    )
+    assert said.startswith("error: fusion: onnxruntime differs from PyTorch by nan")
+    assert [path.name for path in out.iterdir()] == ["own.fusion.onnx"]
+    assert (out / "own.fusion.onnx").read_bytes() == b"before"
+
+
+def test_a_conversion_that_is_not_right_leaves_what_was_there(
+    net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.spmc import halve, quantise
+
+    for role in ("motion", "compose", "fusion"):
+        (tmp_path / f"spmc_x4.{role}.onnx").write_bytes(getattr(MODEL, role).path.read_bytes())
+    for precision in ("fp16", "int8"):
+        (tmp_path / f"spmc_x4.motion.{precision}.onnx").write_bytes(b"before")
+    before = {path.name for path in tmp_path.iterdir()}
+    monkeypatch.setattr(halve, "difference", lambda *_: float("nan"))
+    assert "would differ by nan" in run(halve, monkeypatch, "--models", tmp_path)
+
+    def fail(source: Path, target: Path, *_: object, **__: object) -> None:
+        target.write_bytes(b"half of it")
+        raise CheckError("no")
+
+    monkeypatch.setattr(quantise, "quantise", fail)
+    monkeypatch.setattr(quantise, "load_clips", lambda *_: [])
+    monkeypatch.setattr(quantise, "record", lambda *_: {"motion": [], "fusion": []})
+    assert run(quantise, monkeypatch, "--models", tmp_path, "--clips", tmp_path) == "error: no"
+    assert {path.name for path in tmp_path.iterdir()} == before
+    for precision in ("fp16", "int8"):
+        assert (tmp_path / f"spmc_x4.motion.{precision}.onnx").read_bytes() == b"before"
+
+
+def test_differences_that_are_no_number_are_not_lost(net: Any, monkeypatch: Any) -> None:
+    """The largest of 0.1 and what is no number is no number, in whatever order they come."""
+    from models.spmc import halve
+
+    class Session:
+        def __init__(self, path: Path, **_: object) -> None:
+            self.values = [np.zeros(2), np.full(2, path.name == "b" and np.nan), np.zeros(2)]
+
+        def run(self, *_: object) -> list[Any]:
+            return self.values
+
+    monkeypatch.setattr(halve.ort, "InferenceSession", Session)
+    monkeypatch.setattr(halve, "read_metadata", lambda _: {"states": "{}"})
+    assert np.isnan(halve.difference(Path("a"), Path("b"), "motion"))
+
+
+def test_a_missing_graph_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from models.spmc import measure
+
+    assert run(measure, monkeypatch, tmp_path / "no.onnx").endswith("no.onnx is missing")
