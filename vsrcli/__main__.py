@@ -5,7 +5,7 @@ import signal
 import sys
 
 from vsrcli.cli import app
-from vsrcli.console import let_go_of_stdout
+from vsrcli.console import let_go_of_streams
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """malloc.h: how much memory is kept at the heap's end; from which size on allocations are no part
@@ -16,11 +16,21 @@ def main() -> None:
     """Run the command line."""
     # What stops a job from outside ends it as Ctrl-C does: cleanly, to be continued.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # So does a terminal that is closed, unless nohup has the job outlast it.
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+        signal.signal(hangup, _interrupt_once)
     _keep_memory_flat()
     try:
         app(prog_name="vsr")
     finally:
-        let_go_of_stdout()
+        let_go_of_streams()
+
+
+def _interrupt_once(number: int, _: object) -> None:
+    """Interrupt, but not the clearing up after that: a hangup may be told more than once."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _keep_memory_flat() -> None:

@@ -5,16 +5,17 @@ Help and version are printed by typer, y4m is written to stdout by `vsrcli.upsca
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from functools import partial
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -33,7 +34,59 @@ class Verbosity(IntEnum):
     VERBOSE = 2
 
 
-console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+class _Stderr(io.TextIOBase):
+    """Stderr, as far as it takes what is written: without it, a job of hours goes on.
+
+    Its disk may be full, its reader or its terminal gone.
+    """
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Its name."""
+        return getattr(_stderr(), "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        file = _stderr()
+        return file is not None and file.isatty()
+
+    def fileno(self) -> int:
+        """Its number; raises OSError if it has none."""
+        file = _stderr()
+        if file is None:
+            raise OSError("stderr is closed")
+        return file.fileno()
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        file = _stderr()
+        if file is not None:
+            with suppress(OSError):
+                file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Alike."""
+        file = _stderr()
+        if file is not None:
+            with suppress(OSError):
+                file.flush()
+
+
+def _stderr() -> TextIO | None:
+    """As it is now, not as it was at the import; not the one rich puts over it meanwhile."""
+    return getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+
+
+def _forget_no_width() -> None:
+    """An unknown width is 0 to some programs that set COLUMNS, and rich would print nothing."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and not int(columns):
+        del os.environ["COLUMNS"]
+
+
+_forget_no_width()
+console = Console(file=cast(TextIO, _Stderr()), highlight=False, soft_wrap=True, emoji=False)
 _results = Console(highlight=False, markup=False, emoji=False)
 _verbosity = Verbosity.NORMAL
 _FIRST_LINE_AFTER_S = 16.0
@@ -105,18 +158,19 @@ def check_stdout() -> None:
         raise OutputError("standard output: is closed, and the result goes there")
 
 
-def let_go_of_stdout() -> None:
-    """Give up what stdout did not take; call it at the end.
+def let_go_of_streams() -> None:
+    """Give up what stdout and stderr did not take; call it at the end.
 
     Python would try once more while it ends, and say in words and a status of its own that it
     fails.
     """
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _has_letters_for(text: str, errors: str | None = None) -> bool:

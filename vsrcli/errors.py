@@ -26,7 +26,7 @@ class ExitStatus(IntEnum):
     """Finished, but the input is damaged: frames were concealed, something was left out, or it is
     not complete."""
     INTERRUPTED = 130
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C, SIGTERM, or the terminal was closed."""
 
 
 class VsrError(Exception):

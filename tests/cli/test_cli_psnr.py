@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,6 +119,15 @@ def test_figures_and_curves_do_not_go_into_one_file(reference: Path, output: Pat
     refused = vsr(reference, output, "--csv", path, "--plot", path, "--overwrite")
     assert refused.exit_code == 2 and "--csv and --plot" in refused.stderr
     assert not path.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are no text")
+def test_csv_holds_names_that_are_no_text(tmp_path: Path, reference: Path) -> None:
+    name, path = os.fsdecode(b"\xff.mkv"), tmp_path / "figures.csv"
+    shutil.copy(reference, tmp_path / name)
+    result = vsr(reference, tmp_path / name, "--csv", path)
+    assert result.exit_code == 0, result.stderr
+    assert b"\xff.mkv," in path.read_bytes()
 
 
 def test_csv_has_a_line_for_every_frame(tmp_path: Path, reference: Path, output: Path) -> None:

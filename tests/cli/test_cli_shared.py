@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,62 @@ def test_nobody_reads_the_result(
     make_clip(frames=1)
     result = typed(tmp_path, "| true", "upscale", "clip.mp4", *more, "--quiet")
     assert (result.stdout, result.stderr) == ("", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", ">&- 2>&- <&-", "2>&1 >&- | true"])
+def test_a_job_goes_on_without_anybody_to_tell(
+    make_clip: MakeClip, tmp_path: Path, streams: str
+) -> None:
+    if "/dev/full" in streams and not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    make_clip(frames=1)
+    result = typed(tmp_path, streams, "upscale", "clip.mp4", "out.mp4", "--verbose")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mp4"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_an_error_that_nobody_can_be_told_has_its_status(tmp_path: Path) -> None:
+    for streams in ("2>/dev/full", "2>&-"):
+        result = typed(tmp_path, streams, "upscale", "gone.mp4", "out.mp4")
+        assert result.returncode == ExitStatus.INPUT
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "20", "nonsense"])
+def test_whatever_the_width_all_is_printed(
+    make_clip: MakeClip, tmp_path: Path, columns: str
+) -> None:
+    make_clip(frames=1)
+    result = typed(tmp_path, "", "psnr", "clip.mp4", "clip.mp4", COLUMNS=columns)
+    assert result.returncode == 0 and "inf" in result.stdout.replace("\n", "")
+    result = typed(tmp_path, "", "psnr", "clip.mp4", "gone.mp4", COLUMNS=columns)
+    assert "error: gone.mp4" in result.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a terminal")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_is_closed(make_clip: MakeClip, tmp_path: Path, ignored: bool) -> None:
+    """A job ends in order, or goes on after nohup."""
+    import pty
+
+    clip, output = make_clip("in.mkv", frames=400), tmp_path / "out.mkv"
+    command = [sys.executable, "-m", "vsrcli", "upscale", str(clip), str(output)]
+    master, slave = pty.openpty()
+
+    def begin() -> None:
+        os.login_tty(slave)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+
+    job = subprocess.Popen([*command, "--model", str(TINY)], preexec_fn=begin, cwd=ROOT)
+    os.close(slave)
+    shown = b""
+    while b"fps" not in shown:
+        shown += os.read(master, 1000)
+    os.close(master)
+    assert job.wait(60) == (0 if ignored else ExitStatus.INTERRUPTED)
+    assert output.exists() == ignored
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_a_result_that_stdout_has_no_letters_for(make_clip: MakeClip, tmp_path: Path) -> None:

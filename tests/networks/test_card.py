@@ -10,6 +10,7 @@ import pytest
 from vsrcli.errors import ModelError
 from vsrcli.networks.card import DEFAULT_MODEL, ROLES, find_model, read_card, shipped_models
 from vsrcli.networks.session import Device
+from vsrcli.networks.spmc import SpmcUpscaler
 
 from .tiny import TINY
 
@@ -83,6 +84,48 @@ def test_an_incomplete_card_is_refused(copy: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"multiple_of", b"multiple_xx"))
     with pytest.raises(ModelError, match="incomplete model card.*multiple_of"):
         find_model(copy)
+
+
+STATES = '{"count": 1, "memory": 3}'
+BYTES = '{"first": 1000, "further": 100}'
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "other"),
+    [
+        ("scale", "4", "0"),
+        ("multiple_of", "2", "0"),
+        ("window", "3", "0"),
+        ("states", STATES, "[]"),
+        ("states", STATES, "null"),
+        ("states", STATES, '{"count": "1"}'),
+        ("states", STATES, '{"count": -1}'),
+        ("bytes_per_pixel", BYTES, '{"first": 1000}'),
+        ("bytes_per_pixel", BYTES, "7"),
+        ("bytes_per_pixel", BYTES, '{"first": "a", "further": 1}'),
+    ],
+)
+def test_a_card_that_makes_no_sense_is_refused(
+    copy: Path, key: str, value: str, other: str
+) -> None:
+    path = copy.with_name("tiny.fusion.onnx")
+    before, after = (
+        f"{key}\x12{chr(len(value))}{text:{len(value)}}".encode() for text in (value, other)
+    )
+    assert before in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(before, after))
+    with pytest.raises(ModelError, match=r"tiny\.fusion\.onnx has an incomplete model card"):
+        find_model(copy)
+
+
+@pytest.mark.parametrize(
+    ("role", "output"), [("motion", "back"), ("compose", "flow"), ("fusion", "next_count")]
+)
+def test_a_graph_without_an_output_is_named(copy: Path, role: str, output: str) -> None:
+    path = copy.with_name(f"tiny.{role}.onnx")
+    path.write_bytes(path.read_bytes().replace(output.encode(), output.upper().encode()))
+    with pytest.raises(ModelError, match=rf"{role}\.onnx has no output '{output}'"):
+        SpmcUpscaler(find_model(copy))
 
 
 def test_parts_of_two_trainings_are_refused(copy: Path) -> None:

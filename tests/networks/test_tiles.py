@@ -235,6 +235,28 @@ def test_a_lighter_graph_gets_larger_tiles() -> None:
     assert session.sizes == [(74, 74)] * 9
 
 
+def test_frames_apart_get_tiles_for_one_of_them() -> None:
+    light = replace(CARD, bytes_per_pixel={"first": 100, "further": 100})
+    session: Any = Counted()
+    plane = np.zeros((2, 1, 200, 200), np.float32)
+    Tiling(32, CARD, 1, CPU).run(session, light, {"plane": plane}, 2, apart=True)
+    # As above, for each of the two; tiles with room for both at once would be 16 of 58 x 58.
+    assert session.sizes == [(74, 74)] * 18
+    session.sizes.clear()
+    Tiling(32, CARD, 1, CPU).run(session, light, {"plane": plane}, 2)
+    assert session.sizes == [(58, 58)] * 16
+
+
+def test_the_heaviest_graph_has_the_tiles_chosen_however_few_its_frames_are() -> None:
+    plane = np.zeros((1, 1, 100, 300), np.float32)
+    first = plan_tiles(100, 300, 64, CARD)
+    whole = {(tile.rows.stop, tile.columns.stop) for tile in first[:1]}
+    for frames in (1, 2, 3):  # a window is shorter at the ends of a scene
+        session: Any = Counted()
+        Tiling(64, CARD, 3, CPU).run(session, CARD, {"plane": plane}, frames)
+        assert set(session.sizes) == whole and len(session.sizes) == len(first)
+
+
 def test_no_seam_shows_with_the_shipped_model() -> None:
     model = find_model(precision="fp32")
     generator = np.random.default_rng(1)

@@ -168,7 +168,7 @@ def write_csv(report: PsnrReport, path: Path, *, overwrite: bool = False) -> Non
 def _write_rows(report: PsnrReport, path: Path) -> None:
     header = ["output", "clip", "frame", "output_frame"]
     header += [f"psnr_{component}" for component in _COMPONENTS] + ["ssim"]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for row in report.outputs:

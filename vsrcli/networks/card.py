@@ -130,14 +130,14 @@ def read_card(path: Path) -> ModelCard:
             name=facts["name"],
             role=facts["role"],
             version=facts["version"],
-            scale=int(facts["scale"]),
-            multiple_of=int(facts["multiple_of"]),
-            halo=int(facts["halo"]),
+            scale=_count(facts["scale"]),
+            multiple_of=_count(facts["multiple_of"]),
+            halo=_count(facts["halo"], least=0),
             precision=facts["precision"],
-            states=json.loads(facts["states"]),
-            state_levels=json.loads(facts.get("state_levels", "{}")),
-            window=int(facts["window"]),
-            bytes_per_pixel=json.loads(facts["bytes_per_pixel"]),
+            states=_counts(facts["states"]),
+            state_levels=_counts(facts.get("state_levels", "{}")),
+            window=_count(facts["window"]),
+            bytes_per_pixel=_counts(facts["bytes_per_pixel"], "first", "further"),
             training_data=facts["training_data"],
             licence=facts["licence"],
             source=facts["source"],
@@ -147,6 +147,27 @@ def read_card(path: Path) -> ModelCard:
         raise ModelError(
             f"{path} has an incomplete model card ({error}); export it again"
         ) from error
+
+
+def _count(text: str, least: int = 1) -> int:
+    """The number in TEXT; raises ValueError if it is none, or less than LEAST."""
+    number = int(text)
+    if number < least:
+        raise ValueError(f"{number} is less than {least}")
+    return number
+
+
+def _counts(text: str, *needed: str) -> dict[str, int]:
+    """The numbers in TEXT by name, those NEEDED among them; raises ValueError or KeyError."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(
+        isinstance(number, int) and number >= 0 for number in found.values()
+    ):
+        raise ValueError(f"{text} is not what it should be")
+    for name in needed:
+        if name not in found:
+            raise KeyError(name)
+    return found
 
 
 def _prefix(name: str) -> Path:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vsrcli.errors import ModelError
 from vsrcli.networks.card import Model
 from vsrcli.networks.resident import Memory
 from vsrcli.networks.session import (
     CPU,
     Device,
     Resident,
+    Session,
     Values,
     ignore,
     open_session,
@@ -86,6 +88,9 @@ class SpmcUpscaler:
         self._motion = open_session(model.motion.path, device, few)
         self._compose = open_session(model.compose.path, device, threads)
         self._fusion = open_session(model.fusion.path, device, threads)
+        _check_outputs(self._motion, "flow", "back")
+        _check_outputs(self._compose, "flow")
+        _check_outputs(self._fusion, "luma", *(f"next_{name}" for name in model.fusion.states))
         self._tiling = Tiling(tile, model.fusion, self._frames, device, note)
         self._look_for_cuts = cuts
         self._start()
@@ -279,6 +284,13 @@ class SpmcUpscaler:
         return dict(
             zip(first, self._memory.halves(flow) if len(first) > 1 else [flow], strict=True)
         )
+
+
+def _check_outputs(session: Session, *names: str) -> None:
+    """Raise ModelError unless a graph makes what is taken from it."""
+    for name in names:
+        if name not in session.outputs:
+            raise ModelError(f"{session.path} has no output {name!r}; export it again")
 
 
 def _nothing(*shape: int) -> Luma:
