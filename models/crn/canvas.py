@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from models.crn import edits, filters
+from vsrcli.errors import InputError
 from vsrcli.portraits.faces import Face, find_faces
 from vsrcli.portraits.window import Window
 
 FACE_HEIGHT = 512
 """Pixels from chin to hairline at which everything happens."""
 CANVAS = (896, 768)
+COLUMNS = ("file", "group", "split", "face_height")
+"""Of the manifest, the height in pixels."""
 LEAST_FACE = 250
 """Smaller faces are enlarged more than twice and teach nothing about skin."""
 
@@ -37,16 +40,32 @@ class Portrait:
 
 
 def read(path: Path) -> NDArray[np.uint8]:
-    """The picture as it is looked at."""
-    return np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    """The picture as it is looked at. Raises InputError if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing, though the manifest names it") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} is no picture, or is damaged") from error
 
 
 def portraits(folder: Path, split: str) -> Iterator[dict[str, str]]:
-    """Rows of the manifest with faces large enough."""
-    with (folder / "manifest.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["split"] == split and float(row["face_height"]) >= LEAST_FACE:
-                yield row
+    """Rows of the manifest with faces large enough. Raises InputError if it is none."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise InputError(f"{manifest} is missing: it says which portraits there are")
+    with manifest.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        try:
+            lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise InputError(f"{manifest} has no column called {lacking[0]}")
+            for row in reader:
+                if row["split"] == split and float(row["face_height"]) >= LEAST_FACE:
+                    yield row
+        except (ValueError, TypeError, csv.Error) as error:
+            raise InputError(f"{manifest}, line {reader.line_num}: {error}") from None
 
 
 def face_of(picture: NDArray[np.uint8], expected: float) -> Face | None:
@@ -58,7 +77,10 @@ def face_of(picture: NDArray[np.uint8], expected: float) -> Face | None:
 
 
 def canvas(folder: Path, row: dict[str, str]) -> Portrait | None:
-    """The face of ROW on its canvas; None if the finder does not see it."""
+    """The face of ROW on its canvas; None if the finder does not see it.
+
+    Raises InputError if its picture cannot be read.
+    """
     picture = read(folder / row["file"])
     face = face_of(picture, float(row["face_height"]))
     if face is None:

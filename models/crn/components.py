@@ -24,6 +24,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.common.command import told
+
 PATCH = 11
 SINGLE = 7
 GROUPS = (*((i, i + 1) for i in range(SINGLE)), (7, 20), (20, 100), (100, 3 * PATCH**2))
@@ -112,22 +114,25 @@ def fit(discrepancies: NDArray[np.float32]) -> Components:
     return Components(found, partial.variances, (squares / len(pictures)).sqrt().float())
 
 
+@told
 def main() -> None:
     """Fit and store."""
-    from models.crn.data import Faces
+    from models.crn.data import Faces, positive
 
     parser = argparse.ArgumentParser(prog="python -m models.crn.components", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=1500)
+    parser.add_argument("--pairs", type=positive, default=1500)
     given = parser.parse_args()
     batch = Faces(given.cache, 128).batch(given.pairs, seed=1)
     found = fit((batch.truth - batch.edited).numpy())
+    made = STORE.with_name(f"{STORE.stem}.tmp.npz")
     np.savez_compressed(
-        STORE,
+        made,
         directions=found.directions.numpy(),
         variances=found.variances.numpy(),
         scales=found.scales.numpy(),
     )
+    made.replace(STORE)
     share = found.variances / found.variances.sum()
     for name, (first, end), scale in zip(names(), GROUPS, found.scales, strict=True):
         print(f"{name:>8}  {share[first:end].sum():7.2%} of variance, rms {255 * scale:.2f} levels")

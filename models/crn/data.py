@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import argparse
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.common.command import say, told
 from models.crn import edits, filters
-from models.crn.canvas import CANVAS, FACE_HEIGHT, canvas, portraits
+from models.crn.canvas import CANVAS, FACE_HEIGHT, LEAST_FACE, canvas, portraits
+from vsrcli.errors import InputError
 
 CONTEXT = 16
 """The network's wide view is the canvas reduced by this."""
@@ -50,7 +53,11 @@ def keep(folder: Path, cache: Path, versions: int, apps: int, row: dict[str, str
     target = cache / f"{Path(row['file']).stem}.npz"
     if target.exists():
         return row["file"]
-    portrait = canvas(folder, row)
+    try:
+        portrait = canvas(folder, row)
+    except InputError as error:
+        say(f"left out: {error}")
+        return ""
     if portrait is None:
         return ""
     truth = portrait.truth.astype(np.float32) / 255
@@ -71,6 +78,22 @@ def keep(folder: Path, cache: Path, versions: int, apps: int, row: dict[str, str
     )
     temporary.replace(target)
     return row["file"]
+
+
+def read(path: Path) -> dict[str, NDArray[np.generic]]:
+    """One face of a cache. Raises InputError if it is damaged, or not what `keep` writes."""
+    try:
+        with np.load(path) as found:
+            stored = dict(found)
+    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
+        again = "delete it and let models.crn.data make it again"
+        raise InputError(f"{path} is damaged; {again}") from error
+    pictures = stored.get("pictures")
+    if not {"pictures", "skin", "sharp", "apps"} <= stored.keys() or (
+        pictures is None or pictures.shape[1:] != (*CANVAS, 3)
+    ):
+        raise InputError(f"{path} is no face of this models.crn.data")
+    return stored
 
 
 @dataclass(frozen=True)
@@ -138,19 +161,26 @@ class Faces:
     def __init__(
         self, cache: Path, crop: int, every: int = 1, kinds: Mapping[str, float] = KINDS
     ) -> None:
-        """Crops of CROP pixels of the faces in CACHE, or of one in EVERY of them."""
+        """Crops of CROP pixels of the faces in CACHE, or of one in EVERY of them.
+
+        Raises InputError if there are none, or one is damaged.
+        """
         files = sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)[::every]
         if not files:
-            raise SystemExit(f"{cache}: no faces; run python -m models.crn.data first")
+            raise InputError(f"{cache}: no faces; run python -m models.crn.data first")
         self.pictures, self.skins, self.coarse, sharp = [], [], [], []
+        made: set[tuple[int, int]] = set()
         for file in files:
-            with np.load(file) as stored:
-                self.pictures.append(stored["pictures"])
-                self.skins.append(stored["skin"])
-                both = [*self.pictures[-1], self.skins[-1]]
-                self.coarse.append([np.asarray(Image.fromarray(e).reduce(COARSE)) for e in both])
-                sharp.append(float(stored["sharp"]))
-                self.apps = int(stored["apps"])
+            stored = read(file)
+            self.pictures.append(stored["pictures"])
+            self.skins.append(stored["skin"])
+            both = [*self.pictures[-1], self.skins[-1]]
+            self.coarse.append([np.asarray(Image.fromarray(e).reduce(COARSE)) for e in both])
+            sharp.append(float(stored["sharp"]))
+            made.add((len(self.pictures[-1]), int(stored["apps"])))
+        if len(made) > 1:  # which picture is which follows from these numbers
+            raise InputError(f"{cache}: its faces were made with different --versions or --apps")
+        ((_, self.apps),) = made
         weights = np.array(sharp) * 0.7 + 0.3
         self.weights = weights / weights.sum()
         self.crop, self.kinds = crop, kinds
@@ -268,17 +298,40 @@ def reduced(picture: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
     return cells.mean(axis=(1, 3), dtype=np.float32) * np.float32(scale)
 
 
+def positive(text: str) -> int:
+    """Reads a whole number above 0."""
+    found = int(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{found} is not above 0")
+    return found
+
+
+def named_apart(rows: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """ROWS, but for those whose file goes by the name of another in the cache."""
+    named: dict[str, str] = {}
+    for row in rows:
+        first = named.setdefault(Path(row["file"]).stem, row["file"])
+        if first == row["file"]:
+            yield row
+        else:
+            say(f"left out: {row['file']}: {first} goes by the same name; rename one of them")
+
+
+@told
 def main() -> None:
     """Fill the cache."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.data", description=__doc__)
     parser.add_argument("--portraits", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--versions", type=int, default=5, help="smoothings of each face")
-    parser.add_argument("--apps", type=int, default=2, help="more of them, near a phone app's")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--versions", type=positive, default=5, help="smoothings of each face")
+    parser.add_argument("--apps", type=positive, default=2, help="more of them, near a phone app's")
+    parser.add_argument("--processes", type=positive, default=2)
     given = parser.parse_args()
+    rows = list(named_apart(portraits(given.portraits, "train")))
+    if not rows:
+        least = f'no row of split "train" has a face_height of {LEAST_FACE} or more'
+        raise InputError(f"{given.portraits / 'manifest.csv'}: {least}")
     given.cache.mkdir(parents=True, exist_ok=True)
-    rows = list(portraits(given.portraits, "train"))
     work = partial(keep, given.portraits, given.cache, given.versions, given.apps)
     with ProcessPoolExecutor(given.processes) as pool:
         done = [name for name in pool.map(work, rows, chunksize=4) if name]

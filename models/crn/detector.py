@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.common.command import told
 from models.crn import filters
 from models.crn.canvas import CANVAS, FACE_HEIGHT
 from models.crn.components import TONE
@@ -28,6 +29,7 @@ from models.crn.export import DETECTOR, HERE, load
 from models.crn.forked import forked
 from models.crn.network import Crn
 from models.crn.train_tone import HELD_BACK
+from vsrcli.errors import InputError
 from vsrcli.portraits.faces import Face
 from vsrcli.portraits.reversal import ovals
 from vsrcli.portraits.traces import NAMES, edited, traces, trust
@@ -123,6 +125,7 @@ def fit(rows: NDArray[np.float64], labels: NDArray[np.bool_]) -> list[float]:
     return [*map(float, factors), float(weights[-1] - factors @ mean)]
 
 
+@told
 def main() -> None:
     """Fit and store."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.detector", description=__doc__)
@@ -132,6 +135,10 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     found = samples(load(given.weights), given.cache, given.pairs, given.processes)
+    kinds = (~found.edited, found.app, found.edited & ~found.app)
+    if not all(kind.any() for kind in kinds):
+        wanted = "untouched pairs, such near an app's default and other edited ones"
+        raise InputError(f"too few faces are held back to have {wanted}: give more --pairs")
     weights = fit(found.figures, found.edited)
     chances = np.array([edited(row.astype(np.float32), tuple(weights)) for row in found.figures])
     above = round(float(np.quantile(chances[~found.edited], LEFT_ALONE)), 3)
@@ -144,7 +151,9 @@ def main() -> None:
     surely = max(each for each in shares if found.regained(shares[each]) > best - FREE)
     stored = {"weights": [round(weight, 5) for weight in weights]}
     bounds = {"edited_above": above, "edited_surely": surely}
-    DETECTOR.write_text(json.dumps(stored | bounds) + "\n", encoding="utf-8")
+    made = DETECTOR.with_name(f"{DETECTOR.name}.tmp")
+    made.write_text(json.dumps(stored | bounds) + "\n", encoding="utf-8")
+    made.replace(DETECTOR)
     missed = float((chances[found.edited] <= above).mean())
     print(f"{above} to {surely}: {missed:.1%} of {found.edited.sum()} edited photos are left alone")
     everything = {"input": np.zeros(len(chances)), "network": np.ones(len(chances))}

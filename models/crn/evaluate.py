@@ -27,13 +27,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.common.command import told
 from models.crn import edits, filters, measures
 from models.crn.canvas import FACE_HEIGHT, Portrait, canvas, portraits
 from models.crn.components import Components
-from models.crn.data import Faces
+from models.crn.data import Faces, positive
 from models.crn.detector import figures
-from models.crn.export import DETECTOR, HERE, load
+from models.crn.export import DETECTOR, HERE, load, read_detector
 from models.crn.network import Crn
+from vsrcli.errors import InputError, UsageError
 from vsrcli.portraits.traces import edited, trust
 
 SETTINGS = {
@@ -49,6 +51,7 @@ SETTINGS = {
 """One edit for all. "app": family "variance" with amount 0.5, then a log curve with base 3 weighted
 by luma. "phone": what is known of one app's pictures, its tone as a table, which is not trained on,
 and a smoothing chosen by the texture that app leaves."""
+SETS = ("people", "app", "phone", "family", "untouched")
 UNSHARP = (2.0, 0.3)
 COMPONENTS = Components.load()
 
@@ -262,6 +265,25 @@ def table(name: str, report: dict[str, dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
+def sets(text: str) -> list[str]:
+    """Reads names of sets separated by commas."""
+    chosen = text.split(",")
+    for name in chosen:
+        if name not in SETS:
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(SETS)}")
+    return chosen
+
+
+def tested(folder: Path, most: int) -> list[Portrait]:
+    """The first MOST of the people of split "test" whose face is found. InputError if none is."""
+    rows = list(portraits(folder, "test"))[:most]
+    people = [face for row in rows if (face := canvas(folder, row)) is not None]
+    if not people:
+        raise InputError(f'{folder}: in none of {len(rows)} portraits of split "test" is a face')
+    return people
+
+
+@told
 def main() -> None:
     """Evaluate every set."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.evaluate", description=__doc__)
@@ -269,25 +291,28 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="training faces, for the curve")
     parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
     parser.add_argument("--plain", type=Path, default=HERE / "plain.pt")
-    parser.add_argument("--sets", default="people,app,phone,family,untouched")
-    parser.add_argument("--edits", type=int, default=2, help="of each person")
-    parser.add_argument("--people", type=int, default=100, help="at most so many")
+    parser.add_argument("--sets", type=sets, default=list(SETS))
+    parser.add_argument("--edits", type=positive, default=2, help="of each person")
+    parser.add_argument("--people", type=positive, default=100, help="at most so many")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.json is not None and not given.json.parent.is_dir():
+        raise UsageError(f"{given.json.parent} is no folder, so {given.json} could not be written")
     methods = {}
-    for name, path in (("plain L2", given.plain), ("CRN", given.weights)):
-        if path.is_file():
-            judge = (
-                json.loads(DETECTOR.read_text()) if name == "CRN" and DETECTOR.is_file() else None
-            )
+    for name, option in (("plain L2", "plain"), ("CRN", "weights")):
+        path = getattr(given, option)
+        # Only what nobody asked for may be missing.
+        if path.is_file() or path != parser.get_default(option):
+            judge = read_detector() if name == "CRN" and DETECTOR.is_file() else None
             methods[name] = Reverter(load(path), judge)
-    rows = list(portraits(given.portraits, "test"))[: given.people]
-    people = [face for row in rows if (face := canvas(given.portraits, row)) is not None]
+    people = tested(given.portraits, given.people)
+    if len(people) < 2 and not SETTINGS.keys().isdisjoint(given.sets):
+        raise InputError(f"{' and '.join(SETTINGS)} need two people: curves are fitted on others")
     # Of edits drawn as those of "people" are, so that the curve knows that set's mean edit.
     curve = fitted(Faces(given.cache, 128, every=4, kinds={"both": 1.0}))
     reports = {}
-    for name in given.sets.split(","):
+    for name in given.sets:
         for method in methods.values():
             method.trusted.clear()
         reports[name] = evaluate(name, people, methods, curve, given.edits)

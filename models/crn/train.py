@@ -23,12 +23,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.weights import save
+from models.common.command import say, told
+from models.common.weights import checkpoint_in, fill, save, weights_in
+from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
-from models.crn.data import Faces
+from models.crn.data import CONTEXT, Faces
 from models.crn.network import Crn
 from models.crn.tone import textures
 from models.crn.train_tone import WEIGHTS, placed
+from vsrcli.errors import InputError, UsageError
 
 AVERAGE = 0.998
 """Decay of the averaged weights, reached in the course of the first steps."""
@@ -42,6 +45,9 @@ texture than it had. The least squares estimate of what is in doubt is too weak;
 error and gives most of the amplitude back."""
 PLACE = 27
 """Side of such a place in pixels; a quarter of a crop without its border."""
+LEAST_CROP = 48
+"""In which there is one such place within the border."""
+LOSSES = ("components", "plain")
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,24 @@ class Recipe:
     start: str = ""
     """Weights of the trunk to begin with, if any; of the first version or of this."""
 
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise UsageError(f"loss {self.loss!r} is none of {', '.join(LOSSES)}")
+        for name in ("steps", "batch", "rate", "final_rate"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be above 0")
+        if self.crop % CONTEXT or not LEAST_CROP <= self.crop <= min(CANVAS):
+            wanted = f"a multiple of {CONTEXT} from {LEAST_CROP} to {min(CANVAS)}"
+            raise UsageError(f"crop must be {wanted}, not {self.crop}")
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in the config file PATH. Raises UsageError if it is none."""
+    try:
+        return Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except (UsageError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is no recipe of a training: {error}") from None
+
 
 def learning_rate(recipe: Recipe, step: int) -> float:
     """Cosine, warmed up over 200 steps or a tenth of them all."""
@@ -81,8 +105,8 @@ class Run:
         self.kernels, self.scales = components.kernels(), components.scales
         torch.manual_seed(recipe.seed)
         self.network = Crn(components.scales).to(memory_format=torch.channels_last)
-        head = torch.load(recipe.head, weights_only=True)
-        self.network.tone.load_state_dict(head)
+        head = Path(recipe.head)
+        fill(self.network.tone, weights_in(head), head)
         self.network.tone.eval().requires_grad_(False)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         trained = [each for each in self.network.parameters() if each.requires_grad]
@@ -95,12 +119,13 @@ class Run:
 
     def warm_up(self, path: Path) -> None:
         """Take over the trunk in PATH, of this network or of an earlier version."""
-        stored = torch.load(path, weights_only=True)
-        trunk = stored.get("average", stored)
+        trunk = weights_in(path)
         weights = self.network.state_dict()
         wanted = weights["wide.enter.weight"].shape[1]
         weights |= {name: each for name, each in trunk.items() if not name.startswith("tone.")}
         seen = weights["wide.enter.weight"]
+        if seen.ndim != 4 or seen.shape[1] > wanted or "leave.weight" not in trunk:
+            raise InputError(f"{path} holds the weights of another network")
         if seen.shape[1] == 3:  # the first version, without a head, had to see to tone
             for name in ("leave.weight", "leave.bias"):
                 kept = weights[name].clone()
@@ -109,7 +134,7 @@ class Run:
         # The first saw nothing of a head, the second nothing of texture.
         new = seen.new_zeros(len(seen), wanted - seen.shape[1], *seen.shape[2:])
         weights["wide.enter.weight"] = torch.cat([seen, new], dim=1)
-        self.network.load_state_dict(weights)
+        fill(self.network, weights, path)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def save(self) -> None:
@@ -123,8 +148,8 @@ class Run:
         save(stored, self.checkpoint)
 
     def load(self) -> None:
-        """Go on from the checkpoint."""
-        stored = torch.load(self.checkpoint, weights_only=True)
+        """Go on from the checkpoint. Raises InputError if it is none, or of another network."""
+        stored = checkpoint_in(self.checkpoint, self.network)
         self.network.load_state_dict(stored["weights"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.average, self.step = stored["average"], stored["step"]
@@ -197,6 +222,7 @@ def train(run: Run, faces: Faces, hours: float) -> None:
     run.save()
 
 
+@told
 def main() -> None:
     """Train as a config file says."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.train", description=__doc__)
@@ -208,8 +234,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     np.seterr(all="raise", under="ignore")
-    recipe = Recipe(**tomllib.loads(given.config.read_text(encoding="utf-8")))
-    run = Run(recipe, given.checkpoint or given.config.with_suffix(".pt"))
+    recipe = read_recipe(given.config)
+    checkpoint = given.checkpoint or given.config.with_suffix(".pt")
+    if not checkpoint.parent.is_dir():
+        raise UsageError(f"{checkpoint.parent} is no folder, so {checkpoint} could not be written")
+    run = Run(recipe, checkpoint)
+    if run.step:
+        say(f"goes on from step {run.step} of {checkpoint}; delete that to begin anew")
     train(run, Faces(given.cache, recipe.crop), given.hours)
 
 

@@ -14,9 +14,11 @@ import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -24,9 +26,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.common.command import told
+from models.common.weights import fill, save, weights_in
 from models.crn.data import CONTEXT, NEAR, Faces, tensor
 from models.crn.forked import forked
 from models.crn.tone import Tone, change, looked_at, textures
+from vsrcli.errors import InputError
 
 WEIGHTS = Path(__file__).with_name("tone.pt")
 FLOOR = 1.5 / 255
@@ -96,7 +101,10 @@ def draw(cache: Path, count: int, path: Path, processes: int) -> None:
             if index == 0:
                 columns[name] = np.empty((count, *value.shape), value.dtype)
             columns[name][index] = value
-    np.savez(path, **columns)
+    made = path.with_name(f"{path.name}.tmp")
+    with made.open("wb") as file:
+        np.savez(file, **columns)
+    made.replace(path)
 
 
 def _view(faces: Faces, index: int) -> dict[str, NDArray[np.generic]]:
@@ -114,16 +122,23 @@ def _view(faces: Faces, index: int) -> dict[str, NDArray[np.generic]]:
 
 
 def load(path: Path) -> Views:
-    """The views in PATH."""
-    with np.load(path) as stored:
-        found = [torch.from_numpy(stored[name]) for name in ("small", "truth", "traces")]
-        return Views(
-            *found,
-            torch.from_numpy(stored["edited"]).float(),
-            torch.from_numpy(stored["face"]),
-            torch.from_numpy(stored["app"]).float(),
-            torch.from_numpy(stored["usual"]).float(),
-        )
+    """The views in PATH. Raises InputError if it is damaged."""
+    try:
+        with np.load(path) as found:
+            stored = dict(found)
+    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is damaged; delete it, and it is made anew") from error
+    lacking = [each.name for each in fields(Views) if each.name not in stored]
+    if lacking:
+        raise InputError(f"{path} has no {lacking[0]}: it holds no views of this program")
+    found = [torch.from_numpy(stored[name]) for name in ("small", "truth", "traces")]
+    return Views(
+        *found,
+        torch.from_numpy(stored["edited"]).float(),
+        torch.from_numpy(stored["face"]),
+        torch.from_numpy(stored["app"]).float(),
+        torch.from_numpy(stored["usual"]).float(),
+    )
 
 
 def placed(traces: Tensor, small: Tensor) -> Tensor:
@@ -221,10 +236,15 @@ def report(weights: dict[str, Tensor], views: Views) -> dict[str, float]:
 
 
 def head_in(path: Path) -> dict[str, Tensor]:
-    """The weights of the head in PATH, which holds them alone or the whole network's."""
-    stored, name = torch.load(path, weights_only=True), "tone."
+    """The weights of the head in PATH, which holds them alone or the whole network's.
+
+    Raises InputError if it holds neither.
+    """
+    stored, name = weights_in(path), "tone."
     whole = {k.removeprefix(name): v for k, v in stored.items() if k.startswith(name)}
-    return whole or stored
+    found = whole or stored
+    fill(Tone(), found, path)
+    return found
 
 
 def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
@@ -236,6 +256,8 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
     average = {k: v.detach().clone() for k, v in head.state_dict().items()}
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
     learnt = torch.nonzero(views.face % HELD_BACK != 0)[:, 0]
+    if len(learnt) in (0, len(views.face)):
+        raise InputError("the views are of too few faces: some are learnt from, one is kept back")
     shares = views.weights[learnt]
     started, rate = time.monotonic(), RATE * (1.0 if start is None else GOING_ON)
     for step in range(steps):
@@ -266,6 +288,7 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
     return average
 
 
+@told
 def main() -> None:
     """Draw views if there are none, and train."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.train_tone", description=__doc__)
@@ -278,12 +301,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    for path in (given.out, given.views):
+        if not path.parent.is_dir():
+            raise InputError(f"{path.parent} is no folder, so {path} could not be written")
     if not given.views.exists():
         draw(given.cache, given.count, given.views, given.processes)
     if given.steps == 0 and given.start is not None:
         print(json.dumps(report(head_in(given.start), load(given.views))))
     elif given.steps:
-        torch.save(train(load(given.views), given.steps, given.start), given.out)
+        save(train(load(given.views), given.steps, given.start), given.out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from vsrcli.errors import InputError
 from vsrcli.networks.crn import CrnReverter, find_crn
+from vsrcli.networks.session import read_metadata
 
 CRN = Path(__file__).parents[2] / "models" / "crn"
 
@@ -51,7 +53,7 @@ def test_the_export_can_be_repeated(network: Any, tmp_path: Path) -> None:
 
     detector = json.loads(export.DETECTOR.read_text(encoding="utf-8"))
     path = tmp_path / "crn.onnx"
-    export.export(network, path, export.model_card(network, "crn", "0" * 64, detector))
+    export.export(network, path, export.model_card(network, "crn", detector))
     assert export.compare(network, path) < 1e-4
     picture = np.random.default_rng(0).random((64, 48, 3)).astype(np.float32)
     ours, theirs = (CrnReverter(find_crn(p), threads=1).predict(picture) for p in (path, "crn"))
@@ -120,3 +122,68 @@ def test_every_branch_learns_from_its_own_component_alone(torch: Any) -> None:
     gradients = net.leave.weight.grad.flatten(1).abs().sum(1).reshape(len(GROUPS), -1).sum(1)
     assert gradients[3] > 0 and gradients.count_nonzero() == 1
     assert net.trunk[0].weight.grad.abs().sum() > 0
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
+    """What the export says when it fails, "" if it does not."""
+    from models.crn import export
+
+    monkeypatch.setattr("sys.argv", ["export", *map(str, arguments)])
+    try:
+        export.main()
+    except SystemExit as ended:
+        return str(ended.code)
+    return ""
+
+
+def test_the_shipped_weights_give_the_shipped_file(
+    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.crn import export
+
+    card = export.model_card(network, "crn", export.read_detector())
+    assert card == read_metadata(find_crn().path)
+    said = run(monkeypatch, "--out", tmp_path / "crn.onnx", "--licence", "CC0")
+    assert "shipped weights" in said and not any(tmp_path.iterdir())
+
+
+def test_a_file_of_other_weights_does_not_claim_to_be_the_shipped_one(
+    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from models.crn import export
+
+    monkeypatch.setattr(export, "SIZES", ((32, 64),))
+    weights, out = tmp_path / "own.pt", tmp_path / "new" / "own.onnx"
+    torch.save({"average": network.state_dict()}, weights)
+    assert not run(monkeypatch, "--weights", weights, "--out", out, "--licence", "CC0")
+    card = find_crn(out)
+    known = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert (card.version, card.weights_sha256) == (known[:12], known)
+    assert (card.training_data, card.licence) == ("not stated", "CC0")
+    # What is not right is not kept, and leaves what is there.
+    before = out.read_bytes()
+    broken = network.state_dict() | {"leave.bias": network.leave.bias * float("nan")}
+    torch.save(broken, weights)
+    monkeypatch.setattr(export, "export", lambda _, path, card: path.write_bytes(before))
+    said = run(monkeypatch, "--weights", weights, "--out", out)
+    assert said == "error: onnxruntime differs from PyTorch by nan; not kept"
+    assert out.read_bytes() == before and [*out.parent.iterdir()] == [out]
+
+
+def test_weights_and_detectors_that_are_none_are_told(
+    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.crn.export import read_detector
+
+    out = ("--out", tmp_path / "a.onnx")
+    for name, content in (("no.pt", None), ("bad.pt", b"PK"), ("detector.json", b"{}")):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        assert name in run(monkeypatch, "--weights", tmp_path / name, *out)
+    other = CRN.parent / "spmc" / "weights.pt"
+    assert "another network" in run(monkeypatch, "--weights", other, *out)
+    for name, said in (("detector.json", "is damaged"), ("none.json", "is missing")):
+        with pytest.raises(InputError, match=said):
+            read_detector(tmp_path / name)

@@ -1,0 +1,182 @@
+"""The programs of models/crn end in a sentence where a file, folder or recipe is wrong."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Run = Callable[..., str]
+HEAD = "file,group,split,face_height\n"
+
+
+@pytest.fixture
+def run(torch: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a program of models.crn: what it says when it fails, "" if it does not."""
+
+    def started(name: str, *arguments: object) -> str:
+        monkeypatch.setattr("sys.argv", [name, *map(str, arguments)])
+        try:
+            importlib.import_module(f"models.crn.{name}").main()
+        except SystemExit as ended:
+            return str(ended.code)
+        return ""
+
+    return started
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Of portraits: a damaged one, one that is missing and two of one name without a face."""
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8 no picture")
+    for name in ("b.png", "b.jpg"):
+        Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / name)
+    rows = "".join(
+        f"{name},g,{split},300\n"
+        for split in ("train", "test")
+        for name in ("a.jpg", "none.jpg", "b.png", "b.jpg")
+    )
+    (tmp_path / "manifest.csv").write_text(HEAD + rows, encoding="utf-8")
+    return tmp_path
+
+
+def face(path: Path, versions: int = 5, apps: int = 2) -> None:
+    """A face of a cache, as models.crn.data keeps it."""
+    from models.crn.canvas import CANVAS
+
+    pictures = np.full((1 + versions + apps, *CANVAS, 3), 120, np.uint8)
+    np.savez(path, pictures=pictures, skin=np.full(CANVAS, 255, np.uint8), sharp=True, apps=apps)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (None, "manifest.csv is missing"),
+        ("file,split,face_height\n", "has no column called group"),
+        (HEAD + "a.jpg,g,train,tall\n", "manifest.csv, line 2: could not convert"),
+        (HEAD + "a.jpg,g,train\n", "manifest.csv, line 2: "),
+        (HEAD + "a.jpg,g,train,40\n", "face_height of 250 or more"),
+    ],
+)
+def test_a_manifest_that_is_none_is_told(
+    run: Run, tmp_path: Path, manifest: str | None, said: str
+) -> None:
+    if manifest is not None:
+        (tmp_path / "manifest.csv").write_text(manifest, encoding="utf-8")
+    assert said in run("data", "--portraits", tmp_path, "--cache", tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_pictures_that_cannot_be_read_are_left_out_and_named(
+    torch: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from models.crn.canvas import portraits
+    from models.crn.data import keep, named_apart
+
+    rows = list(named_apart(portraits(folder, "train")))
+    assert [row["file"] for row in rows] == ["a.jpg", "none.jpg", "b.png"]
+    assert not any(keep(folder, folder, 1, 1, row) for row in rows)
+    told = capsys.readouterr().err
+    for said in ("a.jpg is no picture", "none.jpg is missing", "b.jpg: b.png goes by the same"):
+        assert said in told
+
+
+def test_a_cache_that_is_none_is_told(run: Run, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    assert "no faces; run python -m models.crn.data" in run("components", "--cache", cache)
+    (cache / "a.npz").write_bytes(b"PK\x03\x04 half of it")
+    assert "a.npz is damaged" in run("components", "--cache", cache)
+    np.savez(cache / "a.npz", hr=np.zeros(3))
+    assert "a.npz is no face" in run("components", "--cache", cache)
+    face(cache / "a.npz")
+    face(cache / "b.npz", apps=3)
+    assert "different --versions or --apps" in run("components", "--cache", cache)
+    assert run("components", "--cache", cache, "--pairs", 0) == "2"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('loss = "beauty"', "loss 'beauty' is none of"),
+        ("crop = 100", "crop must be a multiple of 16"),
+        ("crop = 2000", "crop must be a multiple of 16"),
+        ("steps = 0", "steps must be above 0"),
+        ("beauty = 1", "beauty"),
+        ('head = "none.pt"', "none.pt is missing"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_told(
+    run: Run, tmp_path: Path, change: str, said: str
+) -> None:
+    facts = {"loss": '"plain"', "steps": 2, "batch": 1, "crop": 64, "rate": 1e-3, "final_rate": 0.1}
+    name, value = change.split(" = ")
+    recipe = tmp_path / "own.toml"
+    lines = (facts | {name: value}).items()
+    recipe.write_text("".join(f"{key} = {text}\n" for key, text in lines), encoding="utf-8")
+    assert said in run("train", recipe, "--cache", tmp_path)
+
+
+def test_weights_of_another_network_are_told(run: Run, torch: Any, tmp_path: Path) -> None:
+    from models.crn.tone import Tone
+
+    head, recipe = tmp_path / "tone.pt", tmp_path / "own.toml"
+    torch.save(Tone().state_dict(), head)
+    spmc = Path(__file__).parents[2] / "models" / "spmc" / "weights.pt"
+    facts = 'loss = "plain"\nsteps = 2\nbatch = 1\ncrop = 64\nrate = 1e-3\nfinal_rate = 0.1\n'
+    for name in ("head", "start"):
+        own = {"head": head, "start": ""} | {name: spmc}
+        text = facts + "".join(f'{key} = "{path}"\n' for key, path in own.items())
+        recipe.write_text(text, encoding="utf-8")
+        told = run("train", recipe, "--cache", tmp_path)
+        assert "weights.pt holds the weights of another network" in told
+    recipe.write_text(facts + f'head = "{head}"\n', encoding="utf-8")
+    told = run("train", recipe, "--cache", tmp_path, "--checkpoint", head)
+    assert "no checkpoint of a training" in told
+
+
+def test_views_are_whole_or_told(run: Run, tmp_path: Path) -> None:
+    views, out = tmp_path / "views.npz", ("--out", tmp_path / "out.pt", "--steps", 1)
+    views.write_bytes(b"PK\x03\x04 half of it")
+    given = ("--cache", tmp_path, "--views", views)
+    assert "views.npz is damaged" in run("train_tone", *given, *out)
+    np.savez(views, small=np.zeros(3))
+    assert "has no truth" in run("train_tone", *given, *out)
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_a_regression_needs_pairs_of_every_kind(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from models.crn import detector
+
+    one = detector.Samples(np.zeros((2, 10)), np.ones(2, bool), np.ones(2, bool), np.ones((2, 3)))
+    monkeypatch.setattr(detector, "samples", lambda *_: one)
+    monkeypatch.setattr(detector, "DETECTOR", tmp_path / "detector.json")
+    assert "give more --pairs" in run("detector", "--cache", tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_curves_are_fitted_on_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from models.crn import evaluate
+
+    monkeypatch.setattr(evaluate, "tested", lambda *_: [None])
+    given = ("--portraits", tmp_path, "--cache", tmp_path, "--sets", "people,phone")
+    assert "need two people" in run("evaluate", *given)
+
+
+def test_an_evaluation_of_nobody_is_told(run: Run, folder: Path) -> None:
+    given = ("--portraits", folder, "--cache", folder)
+    assert run("evaluate", *given, "--sets", "people,beauty") == "2"
+    assert "a.jpg is no picture" in run("evaluate", *given)
+    rows = HEAD + "b.png,g,test,300\n"
+    (folder / "manifest.csv").write_text(rows, encoding="utf-8")
+    assert 'in none of 1 portraits of split "test" is a face' in run("evaluate", *given)
+    assert "none.pt is missing" in run("evaluate", *given, "--weights", folder / "none.pt")
