@@ -1,11 +1,12 @@
 """`python -m vsrcli` and the `vsr` console script."""
 
+import contextlib
 import ctypes
+import os
 import signal
 import sys
 
-from vsrcli.cli import app
-from vsrcli.console import let_go_of_streams
+from vsrcli.errors import ExitStatus
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """malloc.h: how much memory is kept at the heap's end; from which size on allocations are no part
@@ -21,6 +22,19 @@ def main() -> None:
     if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
         signal.signal(hangup, _interrupt_once)
     _keep_memory_flat()
+    try:
+        _run()
+    except KeyboardInterrupt:  # too early or too late for the command line itself
+        with contextlib.suppress(OSError):
+            os.write(2, b"vsr: error: interrupted\n")
+        sys.exit(ExitStatus.INTERRUPTED)
+
+
+def _run() -> None:
+    # These take a while, in which Ctrl-C may be pressed.
+    from vsrcli.cli import app
+    from vsrcli.console import let_go_of_streams
+
     try:
         app(prog_name="vsr")
     finally:

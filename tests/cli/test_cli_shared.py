@@ -204,3 +204,17 @@ def typed(
         capture_output=True,
         text=True,
     )
+
+
+def test_ctrl_c_while_the_command_line_is_loaded() -> None:
+    code = (
+        "import sys\n"
+        "from vsrcli.__main__ import main\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'vsrcli.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (130, "vsr: error: interrupted\n")
