@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -347,6 +350,45 @@ def test_what_lies_deep_below_pictures_makes_no_collection(tmp_path: Path) -> No
 def test_links_that_lead_back_are_no_clips(tmp_path: Path, references: Path) -> None:
     (references / "again").symlink_to(references, target_is_directory=True)
     assert [clip.name for clip in find_clips(references)] == ["1", "2", "10"]
+
+
+def test_links_to_one_folder_are_clips_each(tmp_path: Path) -> None:
+    (tmp_path / "seen").mkdir()
+    Image.new("RGB", SIZE).save(tmp_path / "seen" / "0.png")
+    (tmp_path / "ref").mkdir()
+    for name in "ab":
+        (tmp_path / "ref" / name).symlink_to(tmp_path / "seen", target_is_directory=True)
+    assert [clip.name for clip in find_clips(tmp_path / "ref")] == ["a", "b"]
+
+
+def test_folders_that_cannot_be_read_are_told(
+    references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (references / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match="locked cannot be read: Permission denied"):
+        find_clips(references)
+
+
+def test_folders_are_looked_through_once(references: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets have hundreds of thousands of files."""
+    walked: list[Path] = []
+    walk = os.walk
+
+    def count(top: Path, **how: Any) -> Any:
+        walked.append(top)
+        return walk(top, **how)
+
+    monkeypatch.setattr(os, "walk", count)
+    only(references, references, Protocol(ssim=False))
+    assert walked == [references, references]  # as the reference and as the output
 
 
 def write_pictures(folder: Path, clip: Path) -> None:
