@@ -530,6 +530,14 @@ def test_what_is_said_of_pictures_is_said_once(tmp_path: Path) -> None:
             packed(tmp_path / "hr", tmp_path / name), packed(tmp_path / "sr", tmp_path / output)
         (clip,) = only(tmp_path / name, tmp_path / output, Protocol(ssim=False)).clips
         assert clip.notes == (f"{clip.output}: transparency is not compared (3 of 4 pictures)",)
+    for number in (0, 1):
+        Image.new("RGB", (24 + number, 24)).save(tmp_path / "sr" / f"{number}.png")
+    (clip,) = only(tmp_path / "hr", tmp_path / "sr", Protocol(ssim=False)).clips
+    assert clip.notes == (f"{tmp_path / 'sr' / '2.png'}: transparency is not compared",)
+    (clip,) = only(
+        tmp_path / "hr.tar", tmp_path / "sr.tar", Protocol(ssim=False, max_frames=1)
+    ).clips
+    assert clip.notes == (f"{clip.output}: transparency is not compared",)
 
 
 @pytest.mark.parametrize(
