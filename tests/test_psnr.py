@@ -315,7 +315,9 @@ def test_a_clip_in_a_folder_of_its_name_belongs_to_it(tmp_path: Path, references
     set_of_clips(out, {"1": 2.0}, "_a")  # a name of its own is better than that of a folder
     result = only(references, out)
     assert Path(result.clips[0].output).name == "1_a.mkv"
-    assert any("not scored" in note for note in result.notes)
+    assert result.notes == (f"{out}: not scored, 1 is compared with 1_a: results/1_x4/sr",)
+    write_frames(out / "1" / "part.mkv", frames_of(2))  # even if the folder has just that name
+    assert Path(only(references, out).clips[0].output).name == "1_a.mkv"
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar"])

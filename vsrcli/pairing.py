@@ -15,7 +15,7 @@ _Key = tuple[str, ...]
 def pair_clips(
     references: Sequence[Clip], outputs: Sequence[Clip], where: Path
 ) -> tuple[list[tuple[Clip, Clip]], list[str]]:
-    """Pair every reference with the output of its name, and say which outputs are left over.
+    """Pair every reference with the output of its name, and say which outputs are left over, why.
 
     `where` is the folder or archive of the outputs, for messages. An output may carry a suffix, and
     be called so by a folder it lies in: "08_x4", "08.mp4_down4x" and "08/frames" belong to "08".
@@ -25,14 +25,14 @@ def pair_clips(
     if len(references) == len(outputs) == 1:
         return [(references[0], outputs[0])], []
     _check_names(references)
-    found: dict[_Key, list[tuple[tuple[bool, int], Clip]]] = {clip.key: [] for clip in references}
+    found: dict[_Key, list[tuple[tuple[int, bool], Clip]]] = {clip.key: [] for clip in references}
     left = []
     for output in outputs:
         if match := _match(output, list(found)):
             key, rank = match
             found[key].append((rank, output))
         else:
-            left.append(output.name)
+            left.append(f"no reference is called so: {output.name}")
     pairs = []
     for reference in references:
         candidates = found[reference.key]
@@ -40,7 +40,11 @@ def pair_clips(
         chosen = [clip for rank, clip in candidates if rank == best]
         if len(chosen) != 1:
             raise InputError(_unpaired(reference, where, chosen))
-        left += [clip.name for _, clip in candidates if clip is not chosen[0]]
+        left += [
+            f"{reference.name} is compared with {chosen[0].name}: {clip.name}"
+            for _, clip in candidates
+            if clip is not chosen[0]
+        ]
         pairs.append((reference, chosen[0]))
     return pairs, left
 
@@ -65,7 +69,7 @@ def _difference(reference: Path, output: Path) -> int | None:
     return int(found[1][-1]) - int(found[0][-1]) if all(found) else None
 
 
-def _match(output: Clip, keys: Sequence[_Key]) -> tuple[_Key, tuple[bool, int]] | None:
+def _match(output: Clip, keys: Sequence[_Key]) -> tuple[_Key, tuple[int, bool]] | None:
     """The longest of `keys` that the output is called by, and a rank of how well: low is better.
 
     Its own name comes before those of its folders, and an inner folder before an outer one; exactly
@@ -76,7 +80,7 @@ def _match(output: Clip, keys: Sequence[_Key]) -> tuple[_Key, tuple[bool, int]] 
         owners = [key for key in keys if _ends_in(place, key)]
         if owners:
             key = max(owners, key=lambda owner: len("/".join(owner)))
-            return key, (place[-len(key) :] != key, up)
+            return key, (up, place[-len(key) :] != key)
     return None
 
 

@@ -69,7 +69,7 @@ def _score_row(
         )
     pairs, left = pair_clips(references.clips, found.clips, output)
     clips = tuple(score_clip(*pair, kernel, protocol, counter) for pair in pairs)
-    notes = [f"{output}: not scored, no reference is called so: {name}" for name in left]
+    notes = [f"{output}: not scored, {why}" for why in left]
     notes += _beside(reference, references) + _beside(output, found)
     return OutputScore(name, str(output), kernel is not None, protocol.channel, clips, tuple(notes))
 
