@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,23 +50,35 @@ def pair_clips(
     return pairs, left
 
 
-def unlike_names(references: Sequence[Path], outputs: Sequence[Path]) -> tuple[Path, Path] | None:
-    """The first two pictures, of those that are paired in order, whose names tell that they are
-    not of one frame: neither does the output's hold the reference's, nor do they count alike.
+def unlike_names(
+    references: Sequence[Path], outputs: Sequence[Path], most: int | None = None
+) -> tuple[Path, Path] | None:
+    """The first two pictures, of the first `most` that are paired in order, whose names tell that
+    they are not of one frame: neither does the output's hold the reference's, nor do they count
+    alike.
     """
-    pairs = list(zip(references, outputs, strict=False))
-    other = next((pair for pair in pairs if pair[0].stem not in pair[1].stem), None)
-    steps = [_difference(*pair) for pair in pairs]
-    if other is None or (None not in steps and len(set(steps)) == 1):
+    pairs = list(zip(references, outputs, strict=False))[:most]
+    names = list(zip(_without_end(references), _without_end(outputs), strict=False))[:most]
+    unlike = [own not in other for own, other in names]
+    steps = [_difference(*pair) for pair in names]
+    if not any(unlike) or (None not in steps and len(set(steps)) == 1):
         return None
     if None in steps:
-        return other
+        return pairs[unlike.index(True)]
     return next(pair for pair, step in zip(pairs, steps, strict=True) if step != steps[0])
 
 
-def _difference(reference: Path, output: Path) -> int | None:
+def _without_end(pictures: Sequence[Path]) -> list[str]:
+    """Their names without what ends all of them, from a mark on, such as "_HR" or "_x4"."""
+    stems = [path.stem for path in pictures]
+    end = os.path.commonprefix([stem[::-1] for stem in stems])[::-1] if len(stems) > 1 else ""
+    mark = re.search(r"[^0-9A-Za-z]", end)
+    return [stem[: mark.start() - len(end)] if mark else stem for stem in stems]
+
+
+def _difference(reference: str, output: str) -> int | None:
     """By how much the last numbers of two names differ."""
-    found = [re.findall(r"[0-9]+", path.stem) for path in (reference, output)]
+    found = [re.findall(r"[0-9]+", name) for name in (reference, output)]
     return int(found[1][-1]) - int(found[0][-1]) if all(found) else None
 
 

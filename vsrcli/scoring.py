@@ -82,7 +82,7 @@ def _order(pictures: Sequence[Sequence[Path]], output: str, protocol: Protocol) 
     if not all(len(each) > 1 for each in pictures):
         return []
     first, second = pictures[0][max(0, -protocol.offset) :], pictures[1][max(0, protocol.offset) :]
-    unlike = unlike_names(first[: protocol.max_frames], second)
+    unlike = unlike_names(first, second, protocol.max_frames)
     if unlike is None:
         return []
     names = " with ".join(path.name for path in reversed(unlike))
