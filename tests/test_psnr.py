@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -312,7 +315,9 @@ def test_a_clip_in_a_folder_of_its_name_belongs_to_it(tmp_path: Path, references
     set_of_clips(out, {"1": 2.0}, "_a")  # a name of its own is better than that of a folder
     result = only(references, out)
     assert Path(result.clips[0].output).name == "1_a.mkv"
-    assert any("not scored" in note for note in result.notes)
+    assert result.notes == (f"{out}: not scored, 1 is compared with 1_a: results/1_x4/sr",)
+    write_frames(out / "1" / "part.mkv", frames_of(2))  # even if the folder has just that name
+    assert Path(only(references, out).clips[0].output).name == "1_a.mkv"
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar"])
@@ -347,6 +352,45 @@ def test_what_lies_deep_below_pictures_makes_no_collection(tmp_path: Path) -> No
 def test_links_that_lead_back_are_no_clips(tmp_path: Path, references: Path) -> None:
     (references / "again").symlink_to(references, target_is_directory=True)
     assert [clip.name for clip in find_clips(references)] == ["1", "2", "10"]
+
+
+def test_links_to_one_folder_are_clips_each(tmp_path: Path) -> None:
+    (tmp_path / "seen").mkdir()
+    Image.new("RGB", SIZE).save(tmp_path / "seen" / "0.png")
+    (tmp_path / "ref").mkdir()
+    for name in "ab":
+        (tmp_path / "ref" / name).symlink_to(tmp_path / "seen", target_is_directory=True)
+    assert [clip.name for clip in find_clips(tmp_path / "ref")] == ["a", "b"]
+
+
+def test_folders_that_cannot_be_read_are_told(
+    references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (references / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match="locked cannot be read: Permission denied"):
+        find_clips(references)
+
+
+def test_folders_are_looked_through_once(references: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets have hundreds of thousands of files."""
+    walked: list[Path] = []
+    walk = os.walk
+
+    def count(top: Path, **how: Any) -> Any:
+        walked.append(top)
+        return walk(top, **how)
+
+    monkeypatch.setattr(os, "walk", count)
+    only(references, references, Protocol(ssim=False))
+    assert walked == [references, references]  # as the reference and as the output
 
 
 def write_pictures(folder: Path, clip: Path) -> None:
@@ -488,6 +532,14 @@ def test_what_is_said_of_pictures_is_said_once(tmp_path: Path) -> None:
             packed(tmp_path / "hr", tmp_path / name), packed(tmp_path / "sr", tmp_path / output)
         (clip,) = only(tmp_path / name, tmp_path / output, Protocol(ssim=False)).clips
         assert clip.notes == (f"{clip.output}: transparency is not compared (3 of 4 pictures)",)
+    for number in (0, 1):
+        Image.new("RGB", (24 + number, 24)).save(tmp_path / "sr" / f"{number}.png")
+    (clip,) = only(tmp_path / "hr", tmp_path / "sr", Protocol(ssim=False)).clips
+    assert clip.notes == (f"{tmp_path / 'sr' / '2.png'}: transparency is not compared",)
+    (clip,) = only(
+        tmp_path / "hr.tar", tmp_path / "sr.tar", Protocol(ssim=False, max_frames=1)
+    ).clips
+    assert clip.notes == (f"{clip.output}: transparency is not compared",)
 
 
 @pytest.mark.parametrize(
@@ -496,6 +548,9 @@ def test_what_is_said_of_pictures_is_said_once(tmp_path: Path) -> None:
         ("a b c", "a_x4 b_x4 c_x4", None),
         ("0001 0002 0003", "0001x4 0002x4 0003x4", None),
         ("im1 im2 im10", "0 1 9", None),
+        ("baby_HR bird_HR head_HR", "baby_SR bird_SR head_SR", None),
+        ("i_1_x4_HR i_2_x4_HR i_3_x4_HR", "1 2 3", None),
+        ("baby_HR bird_HR head_HR", "baby_SR head_SR woman_SR", "head_SR.png with bird_HR.png"),
         ("1 2 4", "1 3 4", "3.png with 2.png"),
         ("baby bird head", "baby_SR head_SR woman_SR", "head_SR.png with bird.png"),
     ],

@@ -7,7 +7,7 @@ import re
 import tarfile
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import filterfalse, takewhile
@@ -69,29 +69,29 @@ class Collection:
     beside: tuple[str, ...] = ()
     """Files that belong to none of the clips though they could be one, by their paths in it."""
 
-
-def is_collection(path: Path) -> bool:
-    """Whether `path` holds clips: a tar archive, or a folder with videos or folders in it.
-
-    A folder of nothing but pictures is one clip, and so is one with others deep below.
-    """
-    if not path.is_dir():
-        return path.is_file() and _ARCHIVE.search(path.name) is not None
-    return bool(_in_folder(path).clips)
+    def is_only(self, path: Path) -> bool:
+        """Whether it is but the clip `path` itself."""
+        return all(clip.path == path and not clip.members for clip in self.clips)
 
 
 def find_collection(path: Path) -> Collection:
     """The clips of a folder or tar archive in natural order, or `path` itself as the only one.
 
     Every video is a clip, and so is every folder with pictures and no video in it, at whatever
-    depth. Raises InputError if there are none.
+    depth. A folder of nothing but pictures is one clip, and so is one with others deep below.
+    Raises InputError if an archive holds none, or a folder cannot be looked into.
     """
-    if not is_collection(path):
-        return Collection((Clip((path.stem if path.suffix else path.name,), path),))
-    found = _in_folder(path) if path.is_dir() else _in_archive(path)
+    if path.is_dir():
+        found = _in_folder(path)
+    elif path.is_file() and _ARCHIVE.search(path.name):
+        found = _in_archive(path)
+        if not found.clips:
+            raise InputError(f"{path} holds no videos and no folders of pictures")
+    else:
+        found = Collection(())
     if not found.clips:
-        raise InputError(f"{path} holds no videos and no folders of pictures")
-    clips = sorted(_told_apart(found.clips), key=lambda clip: natural_key(clip.name))
+        return Collection((Clip((path.stem if path.suffix else path.name,), path),))
+    clips = sorted(_told_apart(found.clips), key=lambda clip: (natural_key(clip.name), clip.label))
     return replace(found, clips=tuple(clips))
 
 
@@ -115,12 +115,16 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     ]
 
 
-def _is_picture(path: PurePosixPath) -> bool:
-    return path.name.lower().endswith(PICTURE_SUFFIXES)
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURE_SUFFIXES)
 
 
-def _is_video(path: PurePosixPath) -> bool:
-    return path.name.lower().endswith(VIDEO_SUFFIXES)
+def _is_video(name: str) -> bool:
+    return name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def _is_media(name: str) -> bool:
+    return name.lower().endswith((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))
 
 
 def _told_apart(clips: Sequence[Clip]) -> list[Clip]:
@@ -141,7 +145,7 @@ def _alike(places: Sequence[tuple[str, ...]]) -> int:
 
 
 def _in_folder(folder: Path) -> Collection:
-    groups, beside = _grouped(_walk(folder))
+    groups, beside = _grouped(dict(_walk(folder)))
     groups.pop(_HERE, None)  # pictures alone are no collection
     # Nor are those of the folder itself, whatever lies further below.
     if all(len(path.parts) > 1 for path in groups) and any("/" not in name for name in beside):
@@ -153,44 +157,52 @@ def _in_folder(folder: Path) -> Collection:
 def _in_archive(archive: Path) -> Collection:
     with _opened(archive) as tar:
         members = {PurePosixPath(each.name): each.name for each in tar if each.isfile()}
-    groups, beside = _grouped(members)
+    folders = defaultdict(list)
+    for path in filterfalse(_is_hidden, members):
+        folders[path.parent].append(path.name)
+    groups, beside = _grouped(folders)
     own = (archive.name.split(".")[0],)
-    clips = [
-        Clip(_place(path) or own, archive, tuple(members[file] for file in files))
-        for path, files in groups.items()
-    ]
+    clips = []
+    for path, files in groups.items():
+        names = sorted((members[file] for file in files), key=natural_key)
+        clips.append(Clip(_place(path) or own, archive, tuple(names)))
     return Collection(tuple(clips), beside)
 
 
 def _grouped(
-    files: Iterable[PurePosixPath],
+    folders: Mapping[PurePosixPath, Iterable[str]],
 ) -> tuple[dict[PurePosixPath, list[PurePosixPath]], tuple[str, ...]]:
     """The videos and folders of pictures, with the files of each, and the files beside them.
 
-    A folder with pictures is a clip, and what else lies in it or below lies beside. Only where it
-    holds all there is, and more than pictures, is it the collection, and they lie beside.
+    `folders` are the names of the files in each. A folder with pictures is a clip, and what else
+    lies in it or below lies beside. Only where it holds all there is, and more than pictures, is it
+    the collection, and they lie beside.
     """
-    media = [path for path in files if _is_video(path) or _is_picture(path)]
-    media = sorted(filterfalse(_is_hidden, media), key=lambda path: natural_key(str(path)))
-    folders = {path.parent for path in media}
-    pictures = {path.parent for path in media if _is_picture(path)}
-    if len(folders) > 1 or any(map(_is_video, media)):
-        pictures.discard(_common(folders))
+    found = {
+        folder: [name for name in names if _is_media(name)] for folder, names in folders.items()
+    }
+    media = {folder: names for folder, names in found.items() if names}
+    pictures = {folder for folder, names in media.items() if any(map(_is_picture, names))}
+    if len(media) > 1 or any(_is_video(name) for names in media.values() for name in names):
+        pictures.discard(_common(media))
     groups: dict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
     beside = []
-    for path in media:
-        outermost = next((above for above in reversed(path.parents) if above in pictures), None)
-        if outermost is None and _is_video(path):
-            groups[path].append(path)
-        elif outermost == path.parent and _is_picture(path):
-            groups[path.parent].append(path)
-        else:
-            beside.append(str(path))
-    return groups, tuple(beside)
+    for folder, names in media.items():
+        above = (*reversed(folder.parents), folder)
+        outermost = next((each for each in above if each in pictures), None)
+        for name in names:
+            path = folder / name
+            if outermost is None and _is_video(name):
+                groups[path].append(path)
+            elif outermost == folder and _is_picture(name):
+                groups[folder].append(path)
+            else:
+                beside.append(str(path))
+    return groups, tuple(sorted(beside, key=natural_key))
 
 
 def _place(path: PurePosixPath) -> tuple[str, ...]:
-    return (path.with_suffix("") if _is_video(path) else path).parts
+    return (path.with_suffix("") if _is_video(path.name) else path).parts
 
 
 def _is_hidden(path: PurePosixPath) -> bool:
@@ -203,18 +215,24 @@ def _common(folders: Iterable[PurePosixPath]) -> PurePosixPath:
     return PurePosixPath(*parts[0][: _alike(parts)]) if parts else _HERE
 
 
-def _walk(folder: Path) -> Iterator[PurePosixPath]:
-    """The files below a folder, by their paths in it. Links are followed."""
-    seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link may lead to a folder it lies in
+def _walk(folder: Path) -> Iterator[tuple[PurePosixPath, list[str]]]:
+    """The folders below one, by their paths in it, and their files. Links are followed.
+
+    Raises InputError if one cannot be looked into.
+    """
+    places: dict[Path, str] = {}
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=_unreadable):
+        inside = Path(root).relative_to(folder)
+        places[inside] = place = os.path.realpath(root)
+        if place in (places[each] for each in inside.parents):  # a link led back
             folders.clear()
             continue
-        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = Path(root).relative_to(folder)
-        yield from (PurePosixPath(inside / name) for name in files)
+        yield PurePosixPath(inside), [name for name in files if not name.startswith(".")]
+
+
+def _unreadable(failure: OSError) -> None:
+    raise InputError(f"{failure.filename} cannot be read: {failure.strerror}") from failure
 
 
 def _unpack(archive: Path, members: Sequence[str], folder: Path) -> Path:
@@ -228,7 +246,7 @@ def _unpack(archive: Path, members: Sequence[str], folder: Path) -> Path:
             with source, target.open("wb") as file:
                 while block := source.read(1 << 20):
                     file.write(block)
-    return target if len(members) == 1 and _is_video(PurePosixPath(name)) else folder
+    return target if len(members) == 1 and _is_video(name) else folder
 
 
 @contextmanager

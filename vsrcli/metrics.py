@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from vsrcli.errors import InputError
-from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
+from vsrcli.media.planes import HIGH_RANGE, UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.swscale import RgbConverter, RgbPicture, is_full
 
 Channel = Literal["rgb", "y", "yuv"]
@@ -24,8 +24,6 @@ Component = Literal["rgb", "y", "u", "v", "yuv"]
 Samples = NDArray[Any]
 
 _SSIM_WINDOW = 11
-_HIGH_RANGE = {16: "PQ (HDR)", 18: "HLG (HDR)"}
-"""Transfer curves whose samples mean other light than those of standard dynamic range."""
 _MATRIX_NAMES = {1: "BT.709", 5: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 
 
@@ -159,9 +157,9 @@ class FrameComparer:
         self._planar = self._shares_planes(reference, output)
         self._chroma = self._planar and self._shares_chroma(reference, output)
         self._rgb = self._has_rgb(reference, output)
-        curves = [_HIGH_RANGE.get(frame.tags.transfer) for frame in (reference, output)]
+        curves = [HIGH_RANGE.get(frame.tags.transfer) for frame in (reference, output)]
         if curves[0] != curves[1]:
-            names = [name or "standard dynamic range" for name in curves]
+            names = [f"{name} (HDR)" if name else "standard dynamic range" for name in curves]
             self.notes.append(
                 f"the reference is {names[0]}, the output {names[1]}: "
                 "samples are compared as they are"

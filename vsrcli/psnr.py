@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vsrcli.collection import Clip, Collection, find_collection, is_collection
+from vsrcli.collection import Clip, Collection, find_collection
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.probe import probe
 from vsrcli.media.resample import Kernel
@@ -59,17 +59,17 @@ def _score_row(
 ) -> OutputScore:
     """Score all clips of one output, or of a baseline upscaled with `kernel`."""
     several = len(references.clips) > 1 or references.beside
-    if several and is_collection(reference) and not is_collection(output):
+    found = find_collection(output)
+    if several and found.is_only(output):
         find_source(output)  # if there is none, that is the error
         beside = "".join(f"; {text}" for text in _beside(reference, references))
         raise InputError(
             f"{reference} holds several clips and {output} is one: give a folder or an archive"
             f"{beside}"
         )
-    found = find_collection(output)
     pairs, left = pair_clips(references.clips, found.clips, output)
     clips = tuple(score_clip(*pair, kernel, protocol, counter) for pair in pairs)
-    notes = [f"{output}: not scored, no reference is called so: {name}" for name in left]
+    notes = [f"{output}: not scored, {why}" for why in left]
     notes += _beside(reference, references) + _beside(output, found)
     return OutputScore(name, str(output), kernel is not None, protocol.channel, clips, tuple(notes))
 

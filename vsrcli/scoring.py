@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import collections
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -82,7 +82,7 @@ def _order(pictures: Sequence[Sequence[Path]], output: str, protocol: Protocol) 
     if not all(len(each) > 1 for each in pictures):
         return []
     first, second = pictures[0][max(0, -protocol.offset) :], pictures[1][max(0, protocol.offset) :]
-    unlike = unlike_names(first[: protocol.max_frames], second)
+    unlike = unlike_names(first, second, protocol.max_frames)
     if unlike is None:
         return []
     names = " with ".join(path.name for path in reversed(unlike))
@@ -107,22 +107,22 @@ def _score_pictures(
     pairs = list(_paired(first, second, protocol, reference, output))
     pairs = pairs[protocol.skip_ends : len(pairs) - protocol.skip_ends]
     alone = replace(protocol, offset=0, skip_ends=0, max_frames=1)
-    scores, told = [], collections.Counter[str]()
+    scores: list[FrameScore] = []
+    told: dict[str, list[str]] = defaultdict(list)
     for (number, a), (other, b) in pairs:
         one = _Found()
         (score,) = _score_frames(a, b, kernel, alone, one, counter)
         scores.append(replace(score, index=number, output_index=other))
         found.damaged |= one.damaged
-        told.update(
-            {
-                text.replace(str(b), str(output)).replace(str(a), str(reference))
-                for text in one.notes
-            }
-        )
-    found.notes += [
-        text if len(pairs) == 1 else f"{text} ({count} of {len(pairs)} pictures)"
-        for text, count in told.items()
-    ]
+        for text in dict.fromkeys(one.notes):
+            told[text.replace(str(b), str(output)).replace(str(a), str(reference))].append(text)
+    for text, own in told.items():
+        if len(pairs) == 1:
+            found.notes.append(text)
+        elif len(own) == 1:
+            found.notes += own
+        else:
+            found.notes.append(f"{text} ({len(own)} of {len(pairs)} pictures)")
     return _left(scores, reference, output)
 
 

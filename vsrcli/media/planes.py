@@ -29,6 +29,7 @@ from .formats import (
 )
 
 __all__ = [
+    "HIGH_RANGE",
     "ColourTags",
     "Frame",
     "PixelLayout",
@@ -47,7 +48,7 @@ UNSPECIFIED = 2
 FULL_RANGE = 2
 """AVCOL_RANGE_JPEG."""
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
-_HDR = {16: "PQ", 18: "HLG"}
+HIGH_RANGE = {16: "PQ", 18: "HLG"}
 """ITU-T H.273: primaries and transfers that are not near those of sRGB."""
 
 
@@ -66,7 +67,7 @@ class ColourTags:
     @property
     def unlike_srgb(self) -> str | None:
         """What shows in wrong colours where no tags are, as "BT.2020, PQ"; None if nothing does."""
-        found = (_WIDE.get(self.primaries), _HDR.get(self.transfer))
+        found = (_WIDE.get(self.primaries), HIGH_RANGE.get(self.transfer))
         return ", ".join(filter(None, found)) or None
 
 
