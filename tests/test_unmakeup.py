@@ -1335,7 +1335,12 @@ def test_what_follows_a_jpeg_in_its_file_is_told(tmp_path: Path, progressive: bo
     photo, told = tmp_path / "a.jpg", "what follows the picture in its file"
     save(photo, noise(), progressive=progressive, restart_marker_blocks=2, exif=Image.Exif())
     picture = photo.read_bytes()
-    for tail, lost in ((b"", False), (bytes(64), False), (b"\0\0\0\x18ftypmp42", True)):
+    for tail, lost in (
+        (b"", False),
+        (bytes(64), False),
+        (b"\xff" * 9, False),
+        (b"\0\0\0\x18ftypmp42", True),
+    ):
         photo.write_bytes(picture + tail)
         assert any(note.startswith(told) for note in read_still(photo).notes) is lost
         assert any(note.startswith(told) for note in read_tags(photo).lost) is lost

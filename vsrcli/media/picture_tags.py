@@ -162,11 +162,11 @@ def _has_credentials(image: Image.Image) -> bool:
 
 
 def _goes_on(path: Path) -> bool:
-    """Whether the JPEG in PATH is followed by anything but zeros."""
+    """Whether the JPEG in PATH is followed by anything but filling."""
     data, at = path.read_bytes(), 2
     while len(data) > at + 4 and data[at] == _MARK:
         if data[at + 1] == _END:
-            return bool(data[at + 2 :].strip(b"\0"))
+            return bool(data[at + 2 :].strip(b"\0\xff\r\n"))
         # A segment says how long it is; samples, after some, go on to the next mark.
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         following = _JPEG_MARK.search(data, at)
