@@ -84,7 +84,9 @@ def main() -> None:
 
     from vsrcli.errors import VsrError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # not all are on Windows
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     source, output, request = sys.argv[1:]
     wanted = json.loads(request)
 

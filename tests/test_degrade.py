@@ -406,6 +406,19 @@ def test_what_x264_does_not_take_is_converted_while_it_is_reduced(
         assert all(same(f.planes, e) for f, e in zip(found, expected, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("pix_fmt", "kind", "told"),
+    [("bgr0", "bi", "bgr0"), ("yuv420p", "bi", "yuv420p"), ("yuv411p", "contest", "yuv422p")],
+)
+def test_a_size_that_is_not_whole_is_told_of_what_is_reduced(
+    make_clip: MakeClip, tmp_path: Path, pix_fmt: str, kind: Kind, told: str
+) -> None:
+    """By the name users know it by; FFmpeg's filter makes another one for the encoder."""
+    clip, notes = make_clip("in.mkv", codec="ffv1", pix_fmt=pix_fmt, size=(101, 83), frames=1), []
+    degrade(clip, tmp_path / "lr.mkv", DegradeOptions(kind=kind), note=notes.append)
+    assert sum(f"101x83 at 1/4 is no whole size for {told}: " in note for note in notes) == 1
+
+
 def test_gray_of_more_bits_is_converted_while_it_is_reduced(
     make_clip: MakeClip, tmp_path: Path
 ) -> None:

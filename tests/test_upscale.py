@@ -446,7 +446,17 @@ def test_a_picture_keeps_its_shape_at_another_size(tmp_path: Path) -> None:
     options = UpscaleOptions(size=(80, 96), frames=1)
     upscale(tmp_path / "in.png", tmp_path / "out.png", options, note=notes.append)
     assert sum("keeps its shape" in note for note in notes) == 1
+    assert "the pixels are not square any more" in "".join(notes)
     assert probe(tmp_path / "out.png").sar == Fraction(3, 2)
+    for size, shape, how in (
+        ((90, 120), "5/3", "have another shape"),
+        ((150, 120), "1", "are square now"),
+    ):
+        notes.clear()
+        again = UpscaleOptions(size=size, frames=1, overwrite=True)
+        upscale(tmp_path / "out.png", tmp_path / "again.png", again, note=notes.append)
+        assert f"the pixels {how}, so that" in "".join(notes)
+        assert probe(tmp_path / "again.png").sar == Fraction(shape)
     with pytest.raises(CheckError, match="WebP has square pixels"):
         upscale(tmp_path / "in.png", tmp_path / "out.webp", replace(options, strict=True))
 

@@ -524,16 +524,17 @@ def test_no_worker_outlives_the_job(
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 @pytest.mark.parametrize("later", [0.0, 0.1, 0.2, 0.4])
-def test_ctrl_c_while_workers_begin_is_no_traceback(
-    make_clip: MakeClip, tmp_path: Path, later: float
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_a_signal_while_workers_begin_is_no_traceback(
+    make_clip: MakeClip, tmp_path: Path, name: str, later: float
 ) -> None:
-    """A terminal sends it to all processes at once."""
+    """A terminal sends it to all processes at once, multiprocessing's own among them."""
     clip = make_clip("long.mkv", frames=240)
     job = start(clip, tmp_path / "out.mkv", process_group=0, workers=2)
     while not _workers(job.pid):
         time.sleep(0.005)
     time.sleep(later)
-    os.killpg(job.pid, signal.SIGINT)
+    os.killpg(job.pid, getattr(signal, name))
     _, told = job.communicate(timeout=30)
     assert (job.returncode, told) == (130, "")
 

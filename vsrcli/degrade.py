@@ -331,8 +331,9 @@ def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
 
 def _note_size(info: MediaInfo, reduction: Degradation, scale: float, note: Note) -> None:
     size = reduction.size
+    made_of = info.pix_fmt if reduction.layout == info.layout else reduction.layout.pix_fmt
     if (info.width / scale, info.height / scale) != size:
         note(
             f"{info.width}x{info.height} at 1/{scale:g} is no whole size for "
-            f"{reduction.layout.pix_fmt}: reduced to {size[0]}x{size[1]}, rounded down"
+            f"{made_of}: reduced to {size[0]}x{size[1]}, rounded down"
         )

@@ -121,8 +121,10 @@ def prepare(
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
     check_encoder_size(goal.settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:
-        info = _keep_shape(info, size)
-        tell(f"{output}: the pixels are not square any more, so that the picture keeps its shape")
+        before, info = info.sar or 1, _keep_shape(info, size)
+        how = "have another shape" if before != 1 else "are not square any more"
+        how = "are square now" if info.sar == 1 else how
+        tell(f"{output}: the pixels {how}, so that the picture keeps its shape")
     device = resolve_device(options.device, tell)
     if goal.form in SEGMENTED:
         threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")

@@ -27,6 +27,8 @@ from vsrcli.job import Job
 from vsrcli.making import Made, Notes, SegmentMaker, make_all
 from vsrcli.networks.session import usable_cores
 
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+"""What ends a job in order; not all are on Windows."""
 _ATTEMPTS = 3
 """So often may processes die (memory runs out, somebody kills one) before a segment is finished."""
 _POLL_S = 0.2
@@ -118,7 +120,8 @@ def _awaited(future: Future[Made], poll: Callable[[], None]) -> Made:
 def _processes(job: Job) -> Iterator[tuple[Executor, Any]]:
     """An executor, and the number of frames its processes have finished."""
     context = multiprocessing.get_context("spawn")  # the libraries' threads do not outlive a fork
-    ticks = context.Value("Q", 0)
+    with _blocked("SIGHUP"):  # for multiprocessing's tracker, which starts here: all are told
+        ticks = context.Value("Q", 0)
     others = set(multiprocessing.active_children())
     threads = job.options.threads or max(1, usable_cores() // job.options.workers)
     executor = ProcessPoolExecutor(
@@ -136,7 +139,7 @@ def _processes(job: Job) -> Iterator[tuple[Executor, Any]]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the block is left.
+    """What would end the job waits until the block is left.
 
     A terminal sends Ctrl-C to all processes. One that begins in the block never sees it: it would
     end in a traceback, as it would if its parent left off telling it what it has to do.
@@ -145,11 +148,14 @@ def _uninterrupted() -> Iterator[None]:
         yield
         return
     waiting: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    # What is ignored stays so, for the processes too: under nohup, that a terminal is closed.
+    told = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: how for number, how in told.items() if how not in (signal.SIG_IGN, None)}
     for number in handlers:
         signal.signal(number, lambda which, _: waiting.append(which))
     try:
-        with _blocked(signal.SIGINT):
+        with _blocked("SIGINT"):
             yield
     finally:
         for number, handler in handlers.items():
@@ -159,12 +165,12 @@ def _uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _blocked(number: int) -> Iterator[None]:
+def _blocked(name: str) -> Iterator[None]:
     """A signal does not reach this thread, nor the processes it starts, where that can be had."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, name)})
     try:
         yield
     finally:
