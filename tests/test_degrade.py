@@ -312,6 +312,19 @@ def test_odd_sizes_are_rounded_with_a_note(make_clip: MakeClip, tmp_path: Path) 
         assert stream.sample_aspect_ratio == Fraction(4, 3) * Fraction(90 * 16, 70 * 22)
 
 
+def test_pixels_of_a_shape_too_fine_for_numbers_are_rounded(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """FFmpeg has 31 bits for either number; so many would be needed here that PyAV failed."""
+    sar = Fraction(65535, 65521)
+    clip = make_clip("clip.mp4", size=(1282, 722), frames=1, sar=sar)
+    result = degrade(clip, tmp_path / "lr.mp4", DegradeOptions(scale=3.7))
+    found = probe(tmp_path / "lr.mp4").sar
+    assert found is not None
+    wanted = sar * Fraction(1282 * result.size[1], 722 * result.size[0])
+    assert float(found) == pytest.approx(float(wanted), rel=1e-4)
+
+
 def test_first_frames_only(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("clip.mp4", frames=12, audio=("aac",))
     seen: list[tuple[int, int | None]] = []

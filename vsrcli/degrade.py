@@ -324,9 +324,7 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
 
 def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
     """Pixels make up for what rounding changes of the shape, as after FFmpeg's filter."""
-    if info.sar is None:
-        return info
-    return replace(info, sar=info.sar * Fraction(info.width * size[1], info.height * size[0]))
+    return info if info.sar is None else replace(info, sar=info.sar_at(*size))
 
 
 def _note_size(info: MediaInfo, reduction: Degradation, scale: float, note: Note) -> None:

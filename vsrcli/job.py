@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,9 +34,6 @@ from vsrcli.turning import Turning
 
 Note = Callable[[str], None]
 """Called with one line the user should know."""
-
-_FINEST_SAR = 1 << 16
-"""What encoders have room for, and more than anybody can see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +117,7 @@ def prepare(
     size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
     check_encoder_size(goal.settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:
-        before, info = info.sar or 1, _keep_shape(info, size)
+        before, info = info.sar or 1, replace(info, sar=info.sar_at(*size))
         how = "have another shape" if before != 1 else "are not square any more"
         how = "are square now" if info.sar == 1 else how
         tell(f"{output}: the pixels {how}, so that the picture keeps its shape")
@@ -188,12 +184,6 @@ def _check_raw(output: Path, pix_fmt: str, size: tuple[int, int]) -> None:
             f"{output}: {NAMES[muxer]} cannot hold raw video in {pix_fmt}; choose .nut, another "
             "--pix-fmt, or --codec ffv1, which loses nothing either"
         )
-
-
-def _keep_shape(info: MediaInfo, size: tuple[int, int]) -> MediaInfo:
-    """With the SAR that shows a picture of `size` in the input's shape, as FFmpeg's scaler does."""
-    sar = (info.sar or 1) * Fraction(info.width * size[1], info.height * size[0])
-    return replace(info, sar=sar.limit_denominator(_FINEST_SAR))
 
 
 def _plan(

@@ -36,6 +36,8 @@ _FINEST_RATE = 100_000
 _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
 _CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+_FINEST_SAR = 1 << 16
+"""What encoders have room for, and more than anybody can see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,14 @@ class MediaInfo:
     def nominal_rate(self) -> Fraction:
         """Frames per second where a rate there must be: 25 where the file does not say its own."""
         return self.rate or DEFAULT_RATE
+
+    def sar_at(self, width: int, height: int) -> Fraction:
+        """Sample aspect ratio that shows a picture of another size in this one's shape.
+
+        As FFmpeg's scaler sets it; pixels of unknown shape are taken to be square.
+        """
+        sar = (self.sar or 1) * Fraction(self.width * height, self.height * width)
+        return sar.limit_denominator(_FINEST_SAR)
 
 
 def probe(
