@@ -87,7 +87,7 @@ def test_functions_are_functions_however_they_are_imported() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("module", ["vsrcli.doctor", "models.spmc.channels"])
+@pytest.mark.parametrize("module", ["vsrcli.doctor", "models.spmc.measure"])
 def test_nothing_is_reported_to_anybody(module: str, tmp_path: Path) -> None:
     """onnxruntime would keep an identifier and what it is going to send in the user's home."""
     # Where it believes to be tested, it reports nothing by itself.
