@@ -176,6 +176,16 @@ def test_sound_that_begins_just_before_leaves_no_gap_in_avi(
     assert [p[2] for p in packets(output, "audio")] == [p[2] for p in packets(clip, "audio")]
 
 
+@pytest.mark.parametrize("rate", [15, 25])
+def test_avi_made_of_an_avi_is_no_later(make_clip: MakeClip, tmp_path: Path, rate: int) -> None:
+    """FFmpeg reads H.264 in it a frame late, and but counts the packets of MP3."""
+    clip = make_clip("in.mp4", frames=25, rate=rate, audio=("mp3",))
+    first = remake(probe(clip), tmp_path / "1.avi", settings("libx264", bf="0"))
+    assert packets(first, "video")[0][0] == 1 and packets(first, "audio")[0][0] == 0
+    second = remake(probe(first), tmp_path / "2.avi", settings("libx264", bf="0"))
+    assert places(first) == places(second) == list(range(25))
+
+
 def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
     late = later(clip, tmp_path / "late.mkv", Fraction(4, 5), "video")

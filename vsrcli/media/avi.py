@@ -14,10 +14,11 @@ _UNNOTICED = Fraction(1, 20)
 
 
 def lead(info: MediaInfo) -> Fraction:
-    """By how much less than this, in seconds, sound that begins before the pictures begins late.
+    """How much, in seconds, sound that begins before the pictures may begin late.
 
-    To keep it in time, pictures would have to begin at a later place. FFmpeg's muxer leaves no
-    place empty before the first frame, but behind it, as if that were shown for so long.
+    A frame, at least: FFmpeg reads H.264 in AVI so much late. To keep it in time, pictures would
+    have to begin at a later place. FFmpeg's muxer leaves no place empty before the first frame, but
+    behind it, as if that were shown for so long.
     """
     return max(1 / info.nominal_rate, _UNNOTICED)
 
@@ -30,7 +31,7 @@ def shift_to_zero(first: Fraction, info: MediaInfo, sound: Collection[int]) -> F
     """
     begin = None if info.sequence else begin_of(info.path, info.video_index, sound)
     begin = first if begin is None else min(first, begin)
-    if first >= 0 and first - begin < lead(info):
+    if first >= 0 and first - begin <= lead(info):
         return -first
     if begin <= 0:  # the muxer moves all to 0 by itself
         return Fraction(0)

@@ -208,7 +208,7 @@ class Ordered:
     """Muxes packets with the decoding times each stream's muxer insists on."""
 
     def __init__(self, output: Any, muxer: str, lead: Fraction) -> None:
-        """Sound that begins before 0, by less than `lead` (seconds), begins there.
+        """Sound that begins before 0, by no more than `lead` (seconds), begins there.
 
         Else the muxer moves everything, in AVI by a whole frame.
         """
@@ -240,8 +240,8 @@ class Ordered:
             floor = self._last.get(stream.index)
             if floor is not None:
                 dts = max(dts, floor + self._least(stream))
-            elif stream.type == "audio" and -self._lead < dts * base < 0:
-                dts = 0
+            elif stream.type == "audio" and -self._lead - base / 2 <= dts * base < 0:
+                dts = 0  # times of packets that are but counted were rounded, by up to half of one
             packet.pts, packet.dts = max(pts, dts), dts
             packet.duration = _rescaled(packet.duration or 0, old / base)
             packet.time_base = base
