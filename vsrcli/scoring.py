@@ -42,6 +42,15 @@ class Counter:
             self._progress(self._done, self._expected)
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How one clip is scored."""
+
+    kernel: Kernel | None
+    protocol: Protocol
+    counter: Counter
+
+
 @dataclass
 class _Found:
     """What reading and comparing one clip has shown."""
@@ -69,7 +78,7 @@ def score_clip(
             pictures = [find_source(path).pictures for path in paths]
             found.notes += _order(pictures, output.label, protocol)
             score = _score_pictures if _are_apart(pictures) else _score_frames
-            frames = score(paths[0], paths[1], kernel, protocol, found, counter)
+            frames = score(paths[0], paths[1], _Way(kernel, protocol, counter), found)
         except InputError as failure:
             raise InputError(named(str(failure))) from failure
     notes = tuple(dict.fromkeys(map(named, found.notes)))
@@ -94,24 +103,18 @@ def _are_apart(pictures: Sequence[Sequence[Path]]) -> bool:
     return all(pictures) and not all(are_alike(each, lossless=True) for each in pictures)
 
 
-def _score_pictures(
-    reference: Path,
-    output: Path,
-    kernel: Kernel | None,
-    protocol: Protocol,
-    found: _Found,
-    counter: Counter,
-) -> list[FrameScore]:
+def _score_pictures(reference: Path, output: Path, way: _Way, found: _Found) -> list[FrameScore]:
     """Score every pair of pictures by itself: brought to one form they would be others."""
     first, second = (iter(enumerate(find_source(path).pictures)) for path in (reference, output))
+    protocol = way.protocol
     pairs = list(_paired(first, second, protocol, reference, output))
     pairs = pairs[protocol.skip_ends : len(pairs) - protocol.skip_ends]
-    alone = replace(protocol, offset=0, skip_ends=0, max_frames=1)
+    alone = replace(way, protocol=replace(protocol, offset=0, skip_ends=0, max_frames=1))
     scores: list[FrameScore] = []
     told: dict[str, list[str]] = defaultdict(list)
     for (number, a), (other, b) in pairs:
         one = _Found()
-        (score,) = _score_frames(a, b, kernel, alone, one, counter)
+        (score,) = _score_frames(a, b, alone, one)
         scores.append(replace(score, index=number, output_index=other))
         found.damaged |= one.damaged
         for text in dict.fromkeys(one.notes):
@@ -126,19 +129,12 @@ def _score_pictures(
     return _left(scores, reference, output)
 
 
-def _score_frames(
-    reference: Path,
-    output: Path,
-    kernel: Kernel | None,
-    protocol: Protocol,
-    found: _Found,
-    counter: Counter,
-) -> list[FrameScore]:
+def _score_frames(reference: Path, output: Path, way: _Way, found: _Found) -> list[FrameScore]:
     """Score every pair; only the figures are kept, so memory does not grow with the pictures."""
     told: list[str] = []
     with _reader(reference, told) as first, _reader(output, told) as second:
         try:
-            scores = _score_read(first, second, kernel, protocol, found.notes, counter)
+            scores = _score_read(first, second, way, found.notes)
         except InputError as failure:
             raise InputError(
                 "; ".join([str(failure), *_damage((first, second), told)])
@@ -160,15 +156,9 @@ def _damage(readers: Sequence[Reader], told: list[str]) -> list[str]:
     return told if any(reader.damaged for reader in readers) else []
 
 
-def _score_read(
-    reference: Reader,
-    output: Reader,
-    kernel: Kernel | None,
-    protocol: Protocol,
-    notes: list[str],
-    counter: Counter,
-) -> list[FrameScore]:
+def _score_read(reference: Reader, output: Reader, way: _Way, notes: list[str]) -> list[FrameScore]:
     scores: list[FrameScore] = []
+    protocol = way.protocol
     compare: Callable[[Frame, Frame], FrameScore] | None = None
     upright = not _held_alike(reference.info, output.info)
     if upright:
@@ -176,10 +166,10 @@ def _score_read(
     pairs = _pairs(reference, output, protocol, upright=upright)
     for number, (first, second) in enumerate(pairs):
         if compare is None:
-            compare = _comparison(first, second, kernel, protocol, notes, output.info.path)
+            compare = _comparison(first, second, way.kernel, protocol, notes, output.info.path)
         if number >= protocol.skip_ends:
             scores.append(compare(first, second))
-        counter()
+        way.counter()
     del scores[max(0, len(scores) - protocol.skip_ends) :]
     return _left(scores, reference.info.path, output.info.path)
 

@@ -1,7 +1,8 @@
-"""How the programs of this folder end: an error is one sentence, as those of `vsr` are."""
+"""How the programs of this folder read a number, and how they end: errors are one sentence."""
 
 from __future__ import annotations
 
+import argparse
 import functools
 import sys
 from collections.abc import Callable
@@ -35,3 +36,11 @@ def told(main: Callable[[], None]) -> Callable[[], None]:
 def say(text: str) -> None:
     """A note on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def positive(text: str) -> int:
+    """Reads a whole number above 0."""
+    found = int(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{found} is not above 0")
+    return found

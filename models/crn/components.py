@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.common.command import told
+from models.common.command import positive, told
 
 PATCH = 11
 SINGLE = 7
@@ -117,7 +117,7 @@ def fit(discrepancies: NDArray[np.float32]) -> Components:
 @told
 def main() -> None:
     """Fit and store."""
-    from models.crn.data import Faces, positive
+    from models.crn.data import Faces
 
     parser = argparse.ArgumentParser(prog="python -m models.crn.components", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)

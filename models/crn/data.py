@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.common.command import say, told
+from models.common.command import positive, say, told
 from models.crn import edits, filters
 from models.crn.canvas import CANVAS, FACE_HEIGHT, LEAST_FACE, canvas, portraits
 from vsrcli.errors import InputError
@@ -296,14 +296,6 @@ def reduced(picture: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
         return picture.astype(np.float32) * np.float32(scale)
     cells = picture.reshape(height // factor, factor, width // factor, factor, channels)
     return cells.mean(axis=(1, 3), dtype=np.float32) * np.float32(scale)
-
-
-def positive(text: str) -> int:
-    """Reads a whole number above 0."""
-    found = int(text)
-    if found < 1:
-        raise argparse.ArgumentTypeError(f"{found} is not above 0")
-    return found
 
 
 def named_apart(rows: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:

@@ -27,11 +27,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.common.command import told
+from models.common.command import positive, told
 from models.crn import edits, filters, measures
 from models.crn.canvas import FACE_HEIGHT, Portrait, canvas, portraits
 from models.crn.components import Components
-from models.crn.data import Faces, positive
+from models.crn.data import Faces
 from models.crn.detector import figures
 from models.crn.export import DETECTOR, HERE, load, read_detector
 from models.crn.network import Crn

@@ -25,7 +25,7 @@ from statistics import fmean
 
 import numpy as np
 
-from models.common.command import told
+from models.common.command import positive, told
 from models.spmc import analysis
 from models.spmc.analysis import Record
 from models.spmc.consistency import consistency
@@ -196,14 +196,6 @@ def windows(text: str) -> list[int]:
     found = [int(part) for part in text.split(",")]
     if not all(1 <= frames <= MAX_FRAMES for frames in found):
         raise argparse.ArgumentTypeError(f"a window has 1 to {MAX_FRAMES} frames")
-    return found
-
-
-def positive(text: str) -> int:
-    """Reads a whole number above 0."""
-    found = int(text)
-    if found < 1:
-        raise argparse.ArgumentTypeError(f"{found} is not above 0")
     return found
 
 
