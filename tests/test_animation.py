@@ -312,8 +312,9 @@ def test_what_is_there_is_safe_and_what_makes_no_sense_is_refused(
     with pytest.raises(OutputError, match=r"out\.gif: exists already"):
         upscale(source, output, options())
     assert output.read_bytes() == b"older"
-    with pytest.raises(UsageError, match=r"--crf is for video files, and .* an animated picture"):
-        upscale(source, tmp_path / "new.gif", options(crf=20))
+    for crf in (0, 20):
+        with pytest.raises(UsageError, match=r"--crf is for video files, and .* animated picture"):
+            upscale(source, tmp_path / "new.gif", options(crf=crf))
     gif = save_gif(tmp_path / "in.gif", [50, 50])
     with pytest.raises(UsageError, match=r"in\.gif: is the input"):
         upscale(gif, gif, options(overwrite=True))

@@ -122,7 +122,7 @@ def _check_uncoded(output: Path, what: str, options: UpscaleOptions) -> None:
     """Raise UsageError for options of video encoders: `output` is `what`."""
     given = {
         "--codec": options.codec,
-        "--crf": options.crf,
+        "--crf": options.crf is not None,  # 0 is one too
         "--preset": options.preset,
         "--pix-fmt": options.pix_fmt,
         "-e": options.encoder_options,
