@@ -55,8 +55,8 @@ def test_heavy_libraries_stay_in_their_room(library: str) -> None:
         if library in {name.split(".")[0] for name in imports(path)}
         and room(path) != LIBRARIES[library]
     }
-    # The degradation and the comparison handle FFmpeg's frames; doctor reports on the library.
-    assert users <= {"degradation.py", "comparison.py", "doctor.py"}
+    # The degradation codes frames in memory; doctor reports on the library.
+    assert users <= {"degradation.py", "doctor.py"}
 
 
 def test_only_the_console_prints() -> None:

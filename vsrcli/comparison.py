@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -17,7 +17,7 @@ from vsrcli.media.picture_files import CODECS, PictureNames, first_of
 from vsrcli.media.planes import Frame, to_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
-from vsrcli.media.resample import PlanesResampler, chroma_location
+from vsrcli.media.resample import resampler_for
 from vsrcli.media.safely import check_free, is_one_of, save_safely
 from vsrcli.media.sources import find_source
 from vsrcli.turning import Turning, turning_of
@@ -104,23 +104,11 @@ def _nth(frames: Reader, number: int) -> Frame:
 
 
 def _bicubic(frame: Frame, size: tuple[int, int]) -> Frame:
-    resampler = PlanesResampler(
-        frame.layout, (frame.width, frame.height), size, location=chroma_location(frame.tags)
-    )
-    return Frame(
-        planes=resampler(frame.planes),
-        layout=frame.layout,
-        pts=frame.pts,
-        duration=frame.duration,
-        time_base=frame.time_base,
-        tags=frame.tags,
-        index=frame.index,
-    )
+    return replace(frame, planes=resampler_for(frame, size)(frame.planes))
 
 
 def _rgb(frame: Frame) -> Picture:
-    picture: av.VideoFrame = to_video_frame(frame)
-    return picture.to_ndarray(format="rgb24").astype(np.uint8)
+    return to_video_frame(frame).to_ndarray(format="rgb24").astype(np.uint8)
 
 
 def _most_different(before: Picture, after: Picture, side: int) -> list[tuple[int, int]]:

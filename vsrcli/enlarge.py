@@ -13,11 +13,13 @@ from vsrcli.media.chroma import ChromaFromLuma, follows_luma
 from vsrcli.media.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from vsrcli.media.planes import Frame, Plane
 from vsrcli.media.resample import (
+    Matrix,
     PlanesResampler,
     along_columns,
     chroma_location,
     resample,
     resample_matrix,
+    resampler_for,
     to_samples,
 )
 
@@ -53,7 +55,7 @@ class FrameEnlarger(Generic[S]):
         self.size = size
         """(width, height) of the enlarged frames."""
         self._waiting: deque[tuple[Frame, bool]] = deque()
-        self._luma: tuple[object, object] | None = None
+        self._luma: tuple[Matrix, Matrix] | None = None
         self._others: PlanesResampler | None = None
         self._chroma: ChromaFromLuma | None = None
 
@@ -137,12 +139,7 @@ class FrameEnlarger(Generic[S]):
 
     def _resampler(self, frame: Frame) -> PlanesResampler:
         if self._others is None:
-            self._others = PlanesResampler(
-                frame.layout,
-                (frame.width, frame.height),
-                self.size,
-                location=chroma_location(frame.tags),
-            )
+            self._others = resampler_for(frame, self.size)
         return self._others
 
 

@@ -16,7 +16,7 @@ from vsrcli.media.picture_files import are_alike
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
-from vsrcli.media.resample import Kernel, PlanesResampler, chroma_location
+from vsrcli.media.resample import Kernel, resampler_for
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turning_for
 from vsrcli.metrics import FrameComparer, FrameScore
@@ -218,10 +218,7 @@ def _comparison(
 
 
 def _resizer(frame: Frame, size: tuple[int, int], kernel: Kernel) -> Callable[[Frame], Frame]:
-    location = chroma_location(frame.tags)
-    planes = PlanesResampler(
-        frame.layout, (frame.width, frame.height), size, location=location, kernel=kernel
-    )
+    planes = resampler_for(frame, size, kernel)
     return lambda found: replace(found, planes=planes(found.planes))
 
 

@@ -21,14 +21,7 @@ from vsrcli.media.colour import luma_bt601, rgb_to_ycbcr
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import ColourTags, Frame, Plane
 from vsrcli.media.reader import Reader
-from vsrcli.media.resample import (
-    Kernel,
-    PlanesResampler,
-    chroma_location,
-    resample,
-    resample_matrix,
-    to_samples,
-)
+from vsrcli.media.resample import Kernel, resample, resample_matrix, resampler_for, to_samples
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.networks.card import Model
 from vsrcli.networks.ensemble import Ensemble
@@ -192,13 +185,6 @@ class Enlarger:
 
 def interpolated(frames: Sequence[Frame], kernel: Kernel, size: tuple[int, int]) -> Iterator[Frame]:
     """FRAMES enlarged to SIZE (width, height), every plane by the same kernel."""
-    first = frames[0]
-    resampler = PlanesResampler(
-        first.layout,
-        (first.width, first.height),
-        size,
-        location=chroma_location(first.tags),
-        kernel=kernel,
-    )
+    resampler = resampler_for(frames[0], size, kernel)
     for frame in frames:
         yield replace(frame, planes=resampler(frame.planes))

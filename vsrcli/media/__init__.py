@@ -1,1 +1,1 @@
-"""Files <-> frames and packets. The only room that imports av."""
+"""Files <-> frames and packets. The room that imports av, all but alone."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from vsrcli.media.planes import ColourTags, PixelLayout, Plane
+    from vsrcli.media.planes import ColourTags, Frame, PixelLayout, Plane
 
 Kernel = Literal["bicubic", "bilinear", "lanczos"]
 Matrix: TypeAlias = Any
@@ -281,3 +281,16 @@ class PlanesResampler:
 
     def _matrices(self, index: int) -> tuple[Matrix, Matrix]:
         return self._chroma if index in (1, 2) else self._full
+
+
+def resampler_for(
+    frame: Frame, size: tuple[int, int], kernel: Kernel = "bicubic"
+) -> PlanesResampler:
+    """What resamples FRAME, and others of its stream, to SIZE (width, height)."""
+    return PlanesResampler(
+        frame.layout,
+        (frame.width, frame.height),
+        size,
+        location=chroma_location(frame.tags),
+        kernel=kernel,
+    )
