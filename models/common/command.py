@@ -1,13 +1,14 @@
-"""How the programs of this folder read a number, and how they end: errors are one sentence."""
+"""What the programs of this folder are told, and how they end: errors are one sentence."""
 
 from __future__ import annotations
 
 import argparse
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from vsrcli.errors import ExitStatus, VsrError
+from vsrcli.errors import ExitStatus, UsageError, VsrError
 
 
 def told(main: Callable[[], None]) -> Callable[[], None]:
@@ -44,3 +45,22 @@ def positive(text: str) -> int:
     if found < 1:
         raise argparse.ArgumentTypeError(f"{found} is not above 0")
     return found
+
+
+def one_of(names: Sequence[str]) -> Callable[[str], list[str]]:
+    """Reads a list of NAMES separated by commas."""
+
+    def read(text: str) -> list[str]:
+        chosen = text.split(",")
+        for name in chosen:
+            if name not in names:
+                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(names)}")
+        return chosen
+
+    return read
+
+
+def check_writable(path: Path) -> None:
+    """Raise UsageError if PATH's folder is none: hours of work could not be written to it."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path.parent} is no folder, so {path} could not be written")

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.common.command import positive, told
+from models.common.command import check_writable, one_of, positive, told
 from models.crn import edits, filters, measures
 from models.crn.canvas import FACE_HEIGHT, Portrait, canvas, portraits
 from models.crn.components import Components
@@ -35,7 +35,7 @@ from models.crn.data import Faces
 from models.crn.detector import figures
 from models.crn.export import DETECTOR, HERE, load, read_detector
 from models.crn.network import Crn
-from vsrcli.errors import InputError, UsageError
+from vsrcli.errors import InputError
 from vsrcli.portraits.traces import edited, trust
 
 SETTINGS = {
@@ -210,19 +210,19 @@ def evaluate(
 ) -> dict[str, object]:
     """One set: the report of every method."""
     scores: dict[str, Score] = {}
-    told = Curve()
+    others = Curve()
     if name in SETTINGS:
         for face in people:
             for pair in pairs(name, face, count):
-                told.add(pair.edited, pair.truth)
+                others.add(pair.edited, pair.truth)
     for face in people:
         plane = face.skin.astype(np.float32) / 255
         truth = face.truth.astype(np.float32) / 255
         skin, group = measures.Skin.of(truth, plane), measures.tone_group(truth, plane)
         for pair in pairs(name, face, count):
-            known = told if name in SETTINGS else curve
+            known = others if name in SETTINGS else curve
             if name in SETTINGS:
-                told.add(pair.edited, pair.truth, -1)
+                others.add(pair.edited, pair.truth, -1)
             bent = known(pair.edited)
             found = {"input": pair.edited, "curve": bent, "curve + unsharp": unsharp(bent)}
             found["oracle curve"] = oracle(pair)
@@ -234,7 +234,7 @@ def evaluate(
             for method, picture in found.items():
                 scores.setdefault(method, Score()).add(picture, pair, skin, group)
             if name in SETTINGS:
-                told.add(pair.edited, pair.truth)
+                others.add(pair.edited, pair.truth)
     return {method: score.report() for method, score in scores.items()}
 
 
@@ -265,15 +265,6 @@ def table(name: str, report: dict[str, dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
-def sets(text: str) -> list[str]:
-    """Reads names of sets separated by commas."""
-    chosen = text.split(",")
-    for name in chosen:
-        if name not in SETS:
-            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(SETS)}")
-    return chosen
-
-
 def tested(folder: Path, most: int) -> list[Portrait]:
     """The first MOST of the people of split "test" whose face is found. InputError if none is."""
     rows = list(portraits(folder, "test"))[:most]
@@ -291,14 +282,14 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="training faces, for the curve")
     parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
     parser.add_argument("--plain", type=Path, default=HERE / "plain.pt")
-    parser.add_argument("--sets", type=sets, default=list(SETS))
+    parser.add_argument("--sets", type=one_of(SETS), default=list(SETS))
     parser.add_argument("--edits", type=positive, default=2, help="of each person")
     parser.add_argument("--people", type=positive, default=100, help="at most so many")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.json is not None and not given.json.parent.is_dir():
-        raise UsageError(f"{given.json.parent} is no folder, so {given.json} could not be written")
+    if given.json is not None:
+        check_writable(given.json)
     methods = {}
     for name, option in (("plain L2", "plain"), ("CRN", "weights")):
         path = getattr(given, option)

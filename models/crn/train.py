@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import say, told
+from models.common.command import check_writable, say, told
 from models.common.weights import checkpoint_in, fill, save, weights_in
 from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
@@ -236,8 +236,7 @@ def main() -> None:
     np.seterr(all="raise", under="ignore")
     recipe = read_recipe(given.config)
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
-    if not checkpoint.parent.is_dir():
-        raise UsageError(f"{checkpoint.parent} is no folder, so {checkpoint} could not be written")
+    check_writable(checkpoint)
     run = Run(recipe, checkpoint)
     if run.step:
         say(f"goes on from step {run.step} of {checkpoint}; delete that to begin anew")

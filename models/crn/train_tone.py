@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.common.command import told
+from models.common.command import check_writable, told
 from models.common.weights import fill, save, weights_in
 from models.crn.data import CONTEXT, NEAR, Faces, tensor
 from models.crn.forked import forked
@@ -302,8 +302,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     for path in (given.out, given.views):
-        if not path.parent.is_dir():
-            raise InputError(f"{path.parent} is no folder, so {path} could not be written")
+        check_writable(path)
     if not given.views.exists():
         draw(given.cache, given.count, given.views, given.processes)
     if given.steps == 0 and given.start is not None:

@@ -28,7 +28,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import say, told
+from models.common.command import check_writable, say, told
 from models.common.weights import checkpoint_in, difference, fill, save, weights_in
 from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
@@ -371,8 +371,7 @@ def main() -> None:
     cache = load(given.cache)
     clips = {shape: Clips(cache, *shape, recipe.mixture) for shape in shapes}
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
-    if not checkpoint.parent.is_dir():
-        raise UsageError(f"{checkpoint.parent} is no folder, so {checkpoint} could not be written")
+    check_writable(checkpoint)
     run = Run(recipe, checkpoint, given.weights, given.motion, given.device)
     if run.step and not run.peers.rank:
         begun = ", not from what the options name" if given.weights or given.motion else ""

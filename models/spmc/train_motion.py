@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import say, told
+from models.common.command import check_writable, say, told
 from models.common.weights import fill, save, weights_in
 from models.spmc import real_motion
 from models.spmc.data import load
@@ -234,8 +234,7 @@ def main() -> None:
         parser.error("--cache needs --weights: they measure how the clips move")
     torch.set_num_threads(given.threads)
     random.seed(0), np.random.seed(0), torch.manual_seed(0)
-    if not given.out.parent.is_dir():
-        raise InputError(f"{given.out.parent} is no folder, so {given.out} could not be written")
+    check_writable(given.out)
     photos = list(readable(given.photos))
     if not photos:
         raise InputError(f"{given.photos}: none of its photographs can be read")
