@@ -38,11 +38,11 @@ def pixel_grid(like: Tensor) -> tuple[Tensor, Tensor]:
     return torch.meshgrid(rows, columns, indexing="ij")
 
 
-def bicubic_phases(a: float = -0.5) -> Tensor:
+def bicubic_phases() -> Tensor:
     """Bicubic x4 enlargement (centre aligned) as a 5x5 convolution to the phases [PHASES,1,5,5]."""
 
     def cubic(t: float) -> float:
-        t = abs(t)
+        a, t = -0.5, abs(t)
         if t < 1:
             return (a + 2) * t**3 - (a + 3) * t**2 + 1
         return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0.0

@@ -97,9 +97,7 @@ def rgb_of(frame: Frame, converter: RgbConverter) -> Rgb:
 # --- low-resolution inputs ------------------------------------------------------------------------
 
 
-def make_low(
-    truth: Truth, kind: Kind, scale: float, *, colour: bool = False, crf: float = 21
-) -> list[Frame]:
+def make_low(truth: Truth, kind: Kind, scale: float, *, colour: bool = False) -> list[Frame]:
     """The LR frames of a clip: 4:2:0 through x264 for "contest", else gray, or 4:2:0 in COLOUR."""
     layout = YUV420 if colour or kind == "contest" else GRAY
     reduction = Degradation(layout, truth.size, scale=scale, kind=kind)
@@ -107,7 +105,7 @@ def make_low(
     for index, picture in enumerate(truth.pictures):
         planes = (luma_plane(picture),) if layout is GRAY else video_planes(picture)
         frames.append(a_frame(reduction(planes, index), layout, index))
-    return compress(frames, crf=crf, rate=RATE) if kind == "contest" else frames
+    return compress(frames, rate=RATE) if kind == "contest" else frames
 
 
 def a_frame(planes: Sequence[Plane], layout: PixelLayout, index: int) -> Frame:

@@ -15,6 +15,7 @@ COEFFICIENTS = 3.4445, -4.7750, 2.0315
 ITERATIONS = 5
 LEAST_OUTPUTS = 3
 """Convolutions with fewer are Adam's: there are no directions to speak of."""
+MOMENTUM = 0.95
 LENGTH = 0.2
 """Root mean square of a step's entries, in learning rates: about what Adam's steps have."""
 
@@ -45,9 +46,8 @@ class Muon(torch.optim.Adam):
     equally long, so they share a learning rate. The convolutions' momentum is kept in `exp_avg`.
     """
 
-    def __init__(self, params: object, momentum: float = 0.95) -> None:
+    def __init__(self, params: object) -> None:
         super().__init__(params, betas=(0.9, 0.99))  # type: ignore[arg-type]
-        self.momentum = momentum
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -65,8 +65,8 @@ class Muon(torch.optim.Adam):
             state["step"] = torch.tensor(0.0)
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["exp_avg"].lerp_(gradient, 1 - self.momentum)
-        ahead = gradient.lerp(state["exp_avg"], self.momentum)
+        state["exp_avg"].lerp_(gradient, 1 - MOMENTUM)
+        ahead = gradient.lerp(state["exp_avg"], MOMENTUM)
         step = orthogonalised(ahead.flatten(1))
         length = LENGTH * max(step.shape) ** 0.5
         parameter.sub_(step.reshape(parameter.shape), alpha=rate * length)
