@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.common.command import told
 from models.crn import edits
 from models.crn.canvas import face_of, portraits, read
 from models.crn.evaluate import SETTINGS, Curve
+from models.crn.measures import psnr
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.unmakeup import unmakeup
 
@@ -43,11 +45,6 @@ def crops(folder: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             continue
         crop = Image.fromarray(picture[top : top + side, left : left + side])
         yield row["file"], np.asarray(crop.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-
-
-def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """dB between two pictures."""
-    return float(-10 * np.log10(np.square(first.astype(float) - second).mean() / 255**2))
 
 
 def edited(truth: NDArray[np.uint8], edit: edits.Edit, path: Path) -> NDArray[np.uint8]:
@@ -70,6 +67,7 @@ def shares(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     return picture.astype(np.float32) / 255
 
 
+@told
 def main() -> None:
     """Print a line for everybody and the mean."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.crops", description=__doc__)
@@ -94,7 +92,7 @@ def main() -> None:
             curve.add(shares(seen), shares(truth))
             found += [reversed_by_us(path, whole=whole) for whole in (False, True)]
             found.append(reversed_by_us(path, whole=True, pair=other))
-            rows.append([psnr(each, truth) for each in found])
+            rows.append([psnr(shares(each), shares(truth)) for each in found])
             print(f"{name:20}", *(f"{value:7.2f}" for value in rows[-1]), flush=True)
     print(f"{'mean':20}", *(f"{value:7.2f}" for value in np.mean(rows, axis=0)))
 

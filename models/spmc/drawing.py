@@ -15,6 +15,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from models.common.command import told
+
 SIDE = 900
 """Pixels of a side of a picture."""
 FINER = 4
@@ -90,6 +92,7 @@ def drawn() -> Image.Image:
     return picture.reduce(FINER)
 
 
+@told
 def main() -> None:
     """Draw a folder of pictures."""
     parser = argparse.ArgumentParser(prog="python -m models.spmc.drawing", description=__doc__)

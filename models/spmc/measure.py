@@ -18,6 +18,7 @@ import onnxruntime as ort
 
 from models.common.command import told
 from vsrcli.errors import InputError
+from vsrcli.machine import peak_memory
 
 HEIGHT, WIDTH = 272, 480
 
@@ -50,15 +51,9 @@ def peak(path: Path, count: int) -> int:
     session.run(None, inputs(session, count, 32, 32))
     feed = inputs(session, count, HEIGHT, WIDTH)
     Path("/proc/self/clear_refs").write_text("5")  # the peak becomes what is in use now
-    before = kernel_peak()
+    before = peak_memory() or 0
     session.run(None, feed)
-    return (kernel_peak() - before) // (HEIGHT * WIDTH)
-
-
-def kernel_peak() -> int:
-    """Peak resident memory of this process in bytes."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+    return ((peak_memory() or 0) - before) // (HEIGHT * WIDTH)
 
 
 def inputs(

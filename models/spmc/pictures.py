@@ -20,9 +20,18 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.common.command import told
 from models.spmc.filming import SIDE, Path2d, film
-from models.spmc.inputs import BICUBIC, Enlarger, Method, Rgb, Truth, load_truths, make_low, vsr
+from models.spmc.inputs import (
+    BICUBIC,
+    Enlarger,
+    Method,
+    Rgb,
+    Truth,
+    load_truths,
+    make_low,
+    rgb_of,
+    vsr,
+)
 from vsrcli.degradation import Kind
-from vsrcli.media.planes import Frame
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import distortion
 from vsrcli.networks.card import DEFAULT_MODEL, find_model
@@ -78,11 +87,6 @@ def halved(truth: Truth) -> Truth:
     return replace(truth, pictures=pictures)
 
 
-def as_rgb(frame: Frame) -> Rgb:
-    """The frame as it is seen."""
-    return np.stack(RgbConverter()(frame).planes, -1).astype(np.uint8, copy=False)
-
-
 def strip(truth: Truth, kind: Kind, crop: tuple[int, int], enlarge: Enlarger) -> Image.Image:
     """Bicubic, vsr and truth of one part of frame SHOWN, with the PSNR-Y of the whole frame."""
     truth = truth.cropped(SCALE)
@@ -93,7 +97,7 @@ def strip(truth: Truth, kind: Kind, crop: tuple[int, int], enlarge: Enlarger) ->
         frame = list(enlarge(low, method, truth.size))[SHOWN]
         psnr = distortion(truth.luma(SHOWN), frame.planes[0], 255).psnr
         name = f"{INPUTS[kind]} input, bicubic x4" if method is BICUBIC else "vsr x4"
-        panels.append((f"{name}: {psnr:.2f} dB", as_rgb(frame)))
+        panels.append((f"{name}: {psnr:.2f} dB", rgb_of(frame, RgbConverter())))
     panels.append(("truth", truth.pictures[SHOWN]))
     return side_by_side(panels, crop)
 
