@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.common.replacing import replacing
 from vsrcli.errors import InputError
 
 
@@ -73,6 +74,5 @@ def checkpoint_in(
 
 def save(content: object, path: Path) -> None:
     """Replace PATH by CONTENT: what was there stays until the new file is whole."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    torch.save(content, temporary)
-    temporary.replace(path)
+    with replacing(path) as made:
+        torch.save(content, made)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.common.command import positive, told
+from models.common.replacing import replacing
 
 PATCH = 11
 SINGLE = 7
@@ -117,7 +118,7 @@ def fit(discrepancies: NDArray[np.float32]) -> Components:
 @told
 def main() -> None:
     """Fit and store."""
-    from models.crn.data import Faces
+    from models.crn.data import Faces  # not for the network, which is made of this module
 
     parser = argparse.ArgumentParser(prog="python -m models.crn.components", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)
@@ -125,14 +126,13 @@ def main() -> None:
     given = parser.parse_args()
     batch = Faces(given.cache, 128).batch(given.pairs, seed=1)
     found = fit((batch.truth - batch.edited).numpy())
-    made = STORE.with_name(f"{STORE.stem}.tmp.npz")
-    np.savez_compressed(
-        made,
-        directions=found.directions.numpy(),
-        variances=found.variances.numpy(),
-        scales=found.scales.numpy(),
-    )
-    made.replace(STORE)
+    with replacing(STORE) as made, made.open("wb") as file:
+        np.savez_compressed(
+            file,
+            directions=found.directions.numpy(),
+            variances=found.variances.numpy(),
+            scales=found.scales.numpy(),
+        )
     share = found.variances / found.variances.sum()
     for name, (first, end), scale in zip(names(), GROUPS, found.scales, strict=True):
         print(f"{name:>8}  {share[first:end].sum():7.2%} of variance, rms {255 * scale:.2f} levels")

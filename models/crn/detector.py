@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.common.command import told
+from models.common.replacing import replacing
 from models.crn import filters
 from models.crn.canvas import CANVAS, FACE_HEIGHT
 from models.crn.components import TONE
@@ -151,9 +152,8 @@ def main() -> None:
     surely = max(each for each in shares if found.regained(shares[each]) > best - FREE)
     stored = {"weights": [round(weight, 5) for weight in weights]}
     bounds = {"edited_above": above, "edited_surely": surely}
-    made = DETECTOR.with_name(f"{DETECTOR.name}.tmp")
-    made.write_text(json.dumps(stored | bounds) + "\n", encoding="utf-8")
-    made.replace(DETECTOR)
+    with replacing(DETECTOR) as made:
+        made.write_text(json.dumps(stored | bounds) + "\n", encoding="utf-8")
     missed = float((chances[found.edited] <= above).mean())
     print(f"{above} to {surely}: {missed:.1%} of {found.edited.sum()} edited photos are left alone")
     everything = {"input": np.zeros(len(chances)), "network": np.ones(len(chances))}

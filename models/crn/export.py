@@ -27,11 +27,13 @@ from torch.export import Dim
 from models.common.command import told
 from models.common.onnx_file import keep
 from models.common.provenance import Provenance, add_options, provenance
+from models.common.replacing import replacing
 from models.common.weights import fill, weights_in
 from models.crn.canvas import CANVAS, FACE_HEIGHT
 from models.crn.components import TONE, Components, names
 from models.crn.network import MULTIPLE, Crn
 from vsrcli.errors import CheckError, InputError
+from vsrcli.networks.crn import CONTRACT
 
 HERE = Path(__file__).parent
 DETECTOR = HERE / "detector.json"
@@ -142,7 +144,7 @@ def model_card(
     """What the file says of itself; read back by vsrcli.networks.crn."""
     variances = [float(f"{value:.4g}") for value in Components.load().variances.tolist()]
     return {
-        "contract": "vsr-crn-2",
+        "contract": CONTRACT,
         "name": name,
         "version": of.version,
         "components": json.dumps(["curve", *names()]),
@@ -177,13 +179,9 @@ def main() -> None:
     network = load(options.weights)
     of = provenance(options, SHIPPED)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    made = options.out.with_name(f".{options.out.name}.tmp")
-    try:
+    with replacing(options.out) as made:
         export(network, made, model_card(network, options.out.stem, read_detector(), of))
         worst = compare(network, made)
-        made.replace(options.out)
-    finally:
-        made.unlink(missing_ok=True)
     print(f"{options.out.name}: {options.out.stat().st_size} bytes, differs by {worst:.1e}")
 
 

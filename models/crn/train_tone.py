@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.common.command import check_writable, told
+from models.common.replacing import replacing
 from models.common.weights import fill, save, weights_in
 from models.crn.data import CONTEXT, NEAR, Faces, tensor
 from models.crn.forked import forked
@@ -101,10 +102,8 @@ def draw(cache: Path, count: int, path: Path, processes: int) -> None:
             if index == 0:
                 columns[name] = np.empty((count, *value.shape), value.dtype)
             columns[name][index] = value
-    made = path.with_name(f"{path.name}.tmp")
-    with made.open("wb") as file:
+    with replacing(path) as made, made.open("wb") as file:
         np.savez(file, **columns)
-    made.replace(path)
 
 
 def _view(faces: Faces, index: int) -> dict[str, NDArray[np.generic]]:

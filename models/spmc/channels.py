@@ -9,8 +9,9 @@ import onnx
 import onnxruntime as ort
 
 from models.spmc.analysis import SCALE, Record
+from models.spmc.graph import ROLES
 from models.spmc.inputs import Truth, make_low
-from models.spmc.quantise import ROLES, record
+from models.spmc.quantise import record
 from vsrcli.networks.card import Model
 from vsrcli.networks.session import Arrays
 

@@ -40,6 +40,7 @@ from models.spmc.motion import Motion
 from models.spmc.network import Spmc, SpmcConfig, load
 from models.spmc.rotation import rotate
 from vsrcli.errors import CheckError
+from vsrcli.networks.card import CONTRACT
 from vsrcli.networks.session import read_metadata
 
 HERE = Path(__file__).parent
@@ -209,7 +210,7 @@ def model_card(net: Spmc, name: str, role: str, of: Provenance = SHIPPED) -> dic
     radius = {"motion": config.motion_radius, "compose": 0, "fusion": config.fusion_radius}[role]
     halo = -(-(radius + MOTION_ALLOWANCE) // config.multiple_of) * config.multiple_of
     return {
-        "contract": "vsr-spmc-3",
+        "contract": CONTRACT,
         "name": name,
         "role": role,
         "version": of.version,

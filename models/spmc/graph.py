@@ -11,6 +11,8 @@ from onnx import numpy_helper
 
 from models.spmc.geometry import LIMIT
 
+ROLES = ("motion", "fusion")
+"""Of the graphs with convolutions, which are worth fewer bits."""
 LEAST_INPUTS, LEAST_OUTPUTS = 4, 8
 """Convolutions of fewer channels stay float: the bicubic skip, which is exact, what halves pictures
 or finds the blocks around."""

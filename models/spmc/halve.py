@@ -20,13 +20,13 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from models.common.command import told
+from models.common.replacing import replacing
 from models.spmc.export import sample
-from models.spmc.graph import Graph
+from models.spmc.graph import ROLES, Graph
 from vsrcli.errors import CheckError
 from vsrcli.networks.card import find_model
 from vsrcli.networks.session import read_metadata
 
-ROLES = ("motion", "fusion")
 TOLERANCE = {"motion": 0.05, "fusion": 0.01}
 """Largest mean difference from float32: of flows in LR pixels; of luma and states."""
 
@@ -122,15 +122,11 @@ def main() -> None:
     for role in ROLES:
         source = given.models / f"{given.name}.{role}.onnx"
         target = source.with_suffix(".fp16.onnx")
-        made = target.with_name(f".{target.name}.tmp")
-        try:
+        with replacing(target) as made:
             halve(source, made)
             worst = difference(source, made, role)
             if not worst < TOLERANCE[role]:
                 raise CheckError(f"{target.name} would differ by {worst:.1e} on average; not kept")
-            made.replace(target)
-        finally:
-            made.unlink(missing_ok=True)
         print(f"{target.name}: {target.stat().st_size} bytes, differs by {worst:.1e} on average")
 
 

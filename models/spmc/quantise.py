@@ -28,15 +28,15 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from models.common.command import told
+from models.common.replacing import replacing
 from models.spmc.data import cached, read
-from models.spmc.graph import Graph, measure_bytes, widen
+from models.spmc.graph import ROLES, Graph, measure_bytes, widen
 from models.spmc.network import STATE_LEVELS
 from vsrcli.errors import InputError
 from vsrcli.networks.card import Model, find_model
 from vsrcli.networks.session import CPU, Arrays, Session, Values, array_of
 from vsrcli.networks.spmc import SpmcUpscaler
 
-ROLES = ("motion", "fusion")
 FRAMES = 12
 """Frames of each clip that are upscaled."""
 WINDOW, SIDE = 5, 64
@@ -164,13 +164,9 @@ def main() -> None:
     for role in ROLES:
         source = given.models / f"{given.name}.{role}.onnx"
         target = source.with_suffix(".int8.onnx")
-        # Fusion loses half as much with finer steps; motion needs the ends for large displacements.
-        made = target.with_name(f".{target.name}.tmp")
-        try:
+        with replacing(target) as made:
+            # Fusion loses half as much with finer steps; motion needs the ends for large motion.
             quantise(source, made, recorded[role], averaged=role == "fusion")
-            made.replace(target)
-        finally:
-            made.unlink(missing_ok=True)
         size = target.stat().st_size
         print(f"{target.name}: {size} bytes, calibrated on {len(recorded[role])} runs")
 
