@@ -25,12 +25,12 @@ from vsrcli.errors import InputError, UsageError
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.parameters import repeatable
 from vsrcli.media.planes import Frame, Plane, from_video_frame, to_video_frame
-from vsrcli.media.resample import PlanesResampler, to_samples
+from vsrcli.media.resample import LEFT, PlanesResampler, to_samples
 from vsrcli.media.swscale import FilterScaler
 
 Kind = Literal["contest", "bi", "bd"]
 KINDS: tuple[Kind, ...] = ("contest", "bi", "bd")
-_LEFT = 1
+_CODEC, _PRESET = "libx264", "slow"
 
 
 def reduced_size(size: tuple[int, int], scale: float, layout: PixelLayout) -> tuple[int, int]:
@@ -60,7 +60,7 @@ class Degradation:
         kind: Kind = "contest",
         noise: float = 0.0,
         seed: int = 0,
-        location: int = _LEFT,
+        location: int = LEFT,
         target: PixelLayout | None = None,
     ) -> None:
         """`size` is (width, height) of the pictures to be reduced by `scale` (above 1).
@@ -122,31 +122,25 @@ def degrade_planes(
 
 
 def compress(
-    frames: Sequence[Frame],
-    *,
-    codec: str = "libx264",
-    crf: float = 21,
-    preset: str = "slow",
-    rate: Fraction = Fraction(25),
-    threads: int = 1,
+    frames: Sequence[Frame], *, crf: float = 21, rate: Fraction = Fraction(25)
 ) -> list[Frame]:
-    """Encode frames as `vsr degrade` does and return them decoded; times and tags stay.
+    """Encode frames as the contest does, or at another `crf`, and return them decoded.
 
-    The defaults are the contest's. One thread gives the same result on every machine.
+    Times and tags stay. One thread gives the same result on every machine.
     """
     if not frames:
         return []
     first = frames[0]
-    encoder = av.CodecContext.create(codec, "w")
+    encoder = av.CodecContext.create(_CODEC, "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height = first.width, first.height
     encoder.pix_fmt = first.layout.pix_fmt
     encoder.time_base, encoder.framerate = 1 / rate, rate
-    encoder.options = {"crf": f"{crf:g}", "preset": preset, **repeatable(codec)}
-    encoder.thread_type, encoder.thread_count = "FRAME", threads
+    encoder.options = {"crf": f"{crf:g}", "preset": _PRESET, **repeatable(_CODEC)}
+    encoder.thread_type, encoder.thread_count = "FRAME", 1
     decoder = av.CodecContext.create(encoder.codec.canonical_name, "r")
     assert isinstance(decoder, av.VideoCodecContext)
-    decoder.thread_count = threads
+    decoder.thread_count = 1
     pictures = list(_coded(frames, encoder, decoder))
     assert len(pictures) == len(frames)
     return [

@@ -264,7 +264,7 @@ def _into_video(work: _Work) -> DegradeResult:
     described = replace(info, width=size[0], height=size[1])
     with ExitStack() as stack:
         try:
-            folder = stack.enter_context(scratch_folder(output.parent, ".segment.", ".part"))
+            folder = stack.enter_context(scratch_folder(output.parent, ".segment."))
         except OSError as failure:
             raise unwritable(output, failure) from None
         segment = folder / "segment"

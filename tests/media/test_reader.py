@@ -163,7 +163,7 @@ def test_png_sequences(tmp_path: Path, pix_fmt: str, planar: str) -> None:
     spec = ClipSpec(codec="png", pix_fmt=pix_fmt, frames=3, size=(33, 17))
     write_clip(tmp_path / "%04d.png", spec)
     for path in (tmp_path, tmp_path / "%04d.png"):
-        frames, _, notes = read(path, rate=Fraction(24))
+        frames, _, notes = read(path, info=probe(path, rate=Fraction(24)))
         assert [(f.pts, f.duration, f.time_base) for f in frames] == [
             (i, 1, Fraction(1, 24)) for i in range(3)
         ]

@@ -90,7 +90,7 @@ class ImageWriter:
         self._stack = ExitStack()
         try:
             names.folder.mkdir(parents=True, exist_ok=True)
-            scratch = scratch_folder(names.folder, ".pictures.", ".part")
+            scratch = scratch_folder(names.folder, ".pictures.")
             self._folder = self._stack.enter_context(scratch)
         except OSError as failure:
             raise unwritable(first, failure) from None

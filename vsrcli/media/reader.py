@@ -59,7 +59,6 @@ class Reader:
         start: Fraction | None = None,
         end: Fraction | None = None,
         max_frames: int | None = None,
-        rate: Fraction | None = None,
         deinterlace: bool = True,
         on_error: OnError = "conceal",
         threads: int = 0,
@@ -67,12 +66,12 @@ class Reader:
     ) -> None:
         """Look at the file; InputError says in one sentence why it cannot be read.
 
-        `rate` is that of a picture sequence (default 25) and unused with `info`; `threads` 0 lets
-        FFmpeg choose. With `deinterlace` False, iterating raises InputError at interlaced frames;
-        with `on_error` "stop" it does so at damage, "skip" leaves lost pictures out.
+        `info` is what `probe` says of it, if that is known; `threads` 0 lets FFmpeg choose. With
+        `deinterlace` False, iterating raises InputError at interlaced frames; with `on_error`
+        "stop" it does so at damage, "skip" leaves lost pictures out.
         """
         self._source: Source = find_source(path)
-        self.info = info or probe(path, rate=rate)
+        self.info = info or probe(path)
         self.concealed = 0
         self.left_out = 0
         self.truncated = False

@@ -25,7 +25,8 @@ Matrix: TypeAlias = Any
 _STRIP = 1 << 17
 """Samples that are worked on at once: few enough to stay in a core's cache."""
 _FULL = 2
-_LEFT, _CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
+LEFT, _CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
+"""AVCHROMA_LOC_*."""
 
 
 def _bicubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,18 +55,17 @@ def resample_matrix(
     scale: float | None = None,
     shift: float = 0.0,
     kernel: Kernel = "bicubic",
-    antialias: bool = True,
 ) -> Matrix:
     """The [n_out, n_in] float32 matrix that resamples one axis from `n_in` to `n_out` samples.
 
     `scale` is output over input (default `n_out / n_in`) and `shift` is in input samples: output
-    `o` is taken at `(o + 0.5) / scale - 0.5 + shift`. With `antialias` the kernel is widened by
-    `1 / scale` when shrinking. Beyond the borders the signal is mirrored (half-sample symmetric),
+    `o` is taken at `(o + 0.5) / scale - 0.5 + shift`. When shrinking, the kernel is widened by
+    `1 / scale`: no aliasing. Beyond the borders the signal is mirrored (half-sample symmetric),
     as MATLAB's imresize does; the weights of a row sum to one.
     """
     factor = n_out / n_in if scale is None else scale
     function, support = _KERNELS[kernel]
-    stretch = min(factor, 1.0) if antialias else 1.0
+    stretch = min(factor, 1.0)
     centres = _centres(n_out, factor, shift)
     return _matrix(n_in, centres, lambda d: function(d * stretch), support / stretch)
 
@@ -98,6 +98,7 @@ def _matrix(
     centres: NDArray[np.float64],
     weight: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     support: float,
+    *,
     mirror: bool = True,
 ) -> Matrix:
     """Sparse rows of normalised weights of the samples within `support` of each centre."""
@@ -175,7 +176,7 @@ def chroma_location(tags: ColourTags) -> int:
     """
     if tags.chroma_location:
         return tags.chroma_location
-    return _CENTRE if tags.range == _FULL else _LEFT
+    return _CENTRE if tags.range == _FULL else LEFT
 
 
 def chroma_shift(layout: PixelLayout, scale: float, location: int) -> tuple[float, float]:
@@ -193,7 +194,7 @@ def chroma_shift(layout: PixelLayout, scale: float, location: int) -> tuple[floa
 
 def chroma_offsets(layout: PixelLayout, location: int) -> tuple[float | None, float | None]:
     """(row, column) of the luma sample that the first chroma sample lies on; None: amid them."""
-    column = 0.0 if location in (_LEFT, _TOP_LEFT, _BOTTOM_LEFT) else None
+    column = 0.0 if location in (LEFT, _TOP_LEFT, _BOTTOM_LEFT) else None
     if location in (_TOP_LEFT, _TOP):
         return 0.0, column
     if location in (_BOTTOM_LEFT, _BOTTOM):

@@ -10,19 +10,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_SUFFIX = ".part"
+
 
 @contextmanager
-def scratch_folder(folder: Path, prefix: str, suffix: str) -> Iterator[Path]:
-    """A new folder in FOLDER, this job's own, removed at the end.
+def scratch_folder(folder: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in FOLDER, this job's own, called PREFIX and more, removed at the end.
 
     Those of jobs that were killed go first: nobody holds their locks any more. Raises OSError.
     """
-    for path in folder.glob(f"{prefix}*{suffix}"):
+    for path in folder.glob(f"{prefix}*{_SUFFIX}"):
         with contextlib.suppress(OSError), _opened(path) as handle:
             if handle is not None and lock(handle):
                 shutil.rmtree(path)
     while True:
-        path = Path(tempfile.mkdtemp(suffix, prefix, folder))
+        path = Path(tempfile.mkdtemp(_SUFFIX, prefix, folder))
         with contextlib.suppress(FileNotFoundError), _opened(path) as handle:
             if handle is not None:
                 lock(handle)
