@@ -18,7 +18,7 @@ import vsrcli
 from vsrcli.errors import VsrError
 from vsrcli.media.encoders import FULL_RANGE_ONLY
 from vsrcli.media.identity import content_hash
-from vsrcli.networks.card import DEFAULT_MODEL, find_model, read_card, shipped_folder
+from vsrcli.networks.card import DEFAULT_MODEL, ROLES, find_model, read_card, shipped_folder
 from vsrcli.networks.free_memory import available_memory
 from vsrcli.networks.session import (
     CPU,
@@ -149,7 +149,7 @@ def _models() -> Iterator[ModelFile]:
 
 def _unusable(path: Path) -> str | None:
     try:
-        if any(f".{role}." in path.name for role in ("motion", "compose", "fusion")):
+        if any(f".{role}." in path.name for role in ROLES):
             read_card(path)
         open_session(path, CPU, threads=1)
     except VsrError as failure:

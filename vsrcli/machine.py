@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import vsrcli
 from vsrcli.networks.cpu import cpu_facts, has_int8
-from vsrcli.networks.session import usable_cores
+from vsrcli.networks.free_memory import built_in_memory
+from vsrcli.networks.session import runtime_version, usable_cores
 
 _STATUS = Path("/proc/self/status")
 
@@ -41,12 +41,12 @@ def this_machine() -> Machine:
         processor=cpu_facts().get("model name") or platform.processor() or platform.machine(),
         cores=usable_cores(),
         int8=has_int8(),
-        memory=_memory(),
+        memory=built_in_memory(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         vsr=vsrcli.__version__,
-        onnxruntime=_version("onnxruntime-gpu") or _version("onnxruntime") or "",
-        av=_version("av") or "",
+        onnxruntime=runtime_version(),
+        av=version("av"),
     )
 
 
@@ -62,17 +62,3 @@ def peak_memory() -> int | None:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

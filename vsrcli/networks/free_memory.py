@@ -16,18 +16,23 @@ def available_memory(device: Device) -> int | None:
     return min(known, default=None)
 
 
+def built_in_memory() -> int | None:
+    """Bytes this machine has in all; None if the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def _system_memory() -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return 1024 * int(
             next(each for each in lines if each.startswith("MemAvailable")).split()[1]
         )
-    except (OSError, StopIteration):
-        pass
-    try:  # no free memory told: half of what is built in
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return None
+    except (OSError, StopIteration):  # no free memory told: half of what is built in
+        memory = built_in_memory()
+        return None if memory is None else memory // 2
 
 
 def _control_group_memory(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
