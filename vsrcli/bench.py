@@ -16,7 +16,8 @@ from vsrcli.measuring import Case, JobTime, NetworkTime, apart, time_job, time_n
 from vsrcli.media.synthetic import write_moving_texture
 from vsrcli.networks.card import DEFAULT_MODEL, PRECISIONS, find_model
 from vsrcli.networks.session import CPU, Device, cuda_obstacle, resolve_device
-from vsrcli.options import MAX_FRAMES, MAX_SCALE
+from vsrcli.options import MAX_SCALE
+from vsrcli.windows import MAX_FRAMES
 
 Progress = Callable[[int, int, Case], None]
 """Called before each row with how many are done, how many there are, and what comes next."""
@@ -200,10 +201,11 @@ def _is_sound(row: BenchRow) -> bool:
     times = (row.network_seconds, row.job_seconds, row.first_frame_seconds)
     bytes_or_frames = (row.network_memory, row.job_memory, row.job_frames)
     measured = [row.scale, *row.stages.values(), *filter(None, (*times, *bytes_or_frames))]
-    return named and counts and all(_is_positive(value) for value in measured)
+    return named and counts and all(_is_figure(value) for value in measured)
 
 
-def _is_positive(value: object) -> bool:
+def _is_figure(value: object) -> bool:
+    """Whether VALUE is a finite number of 0 or more."""
     return type(value) in (int, float) and 0 <= float(value) < math.inf  # type: ignore[arg-type]
 
 

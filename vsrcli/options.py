@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from vsrcli.errors import UsageError
 from vsrcli.media.decoding import OnError
-from vsrcli.media.planes import PixelLayout
-from vsrcli.windows import MAX_FRAMES as MAX_FRAMES
+from vsrcli.media.formats import PixelLayout
+from vsrcli.windows import MAX_FRAMES
 
 MAX_SCALE = 8.0
 DEFAULT_SCALE = 4.0

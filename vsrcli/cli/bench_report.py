@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vsrcli.cli.columns import aligned
+from vsrcli.cli.columns import aligned, shown
 from vsrcli.console import clock
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _compared(rows: Sequence[BenchRow], earlier: Sequence[BenchRow]) -> list[lis
         figures: list[str] = []
         for name in ("network_seconds", "job_seconds"):
             then, now = getattr(old, name, None), getattr(row, name)
-            figures += [_seconds(then), _seconds(now), _shown(_ratio(then, now), 2)]
+            figures += [_seconds(then), _seconds(now), shown(_ratio(then, now), 2)]
         found.append([_label(row), *figures])
     return found
 
@@ -151,10 +151,6 @@ def _rate(seconds: float | None) -> str:
 
 def _mebibytes(value: int | None) -> str:
     return "–" if value is None else f"{value / 2**20:.0f}"
-
-
-def _shown(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _ratio(then: float | None, now: float | None) -> float | None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def shown(value: float | None, digits: int) -> str:
+    """A figure with so many DIGITS behind the point; a dash if there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
 def aligned(rows: Sequence[Sequence[str]], headers: int = 1, gap: int = 1) -> str:
     """ROWS as lines of columns GAP apart, the first to the left and figures to the right.
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vsrcli.cli.columns import aligned
+from vsrcli.cli.columns import aligned, shown
 from vsrcli.media.safely import save_safely
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ def _output_rows(report: PsnrReport) -> list[list[str]]:
     columns += [*([name, "pooled"] for name in names), *tail]
     rows = [list(header) for header in zip(*columns, strict=True)]
     for row, label in zip(report.outputs, report.labels, strict=True):
-        figures = [_shown(row.psnr_pooled), _shown(row.psnr_mean)]
-        figures += [_shown(row.pooled(component), 2) for component in others]
-        figures += [_shown(row.ssim, 4)] if ssim else []
-        figures += [_shown(row.psnr_clips) if several else _worst(row)]
+        figures = [shown(row.psnr_pooled, 3), shown(row.psnr_mean, 3)]
+        figures += [shown(row.pooled(component), 2) for component in others]
+        figures += [shown(row.ssim, 4)] if ssim else []
+        figures += [shown(row.psnr_clips, 3) if several else _worst(row)]
         rows.append([label, *figures])
     return rows
 
@@ -93,18 +93,14 @@ def _clip_rows(report: PsnrReport) -> list[list[str]]:
     """Pooled PSNR of every clip, one column for each output."""
     rows = [["Clip", *report.labels]]
     for number, clip in enumerate(report.outputs[0].clips):
-        figures = [_shown(row.clips[number].pooled(row.channel)) for row in report.outputs]
+        figures = [shown(row.clips[number].pooled(row.channel), 3) for row in report.outputs]
         rows.append([clip.name, *figures])
     return rows
 
 
 def _worst(row: OutputScore) -> str:
     _, frame = row.worst
-    return f"{_shown(frame.psnr(row.channel), 2)} #{frame.index}"
-
-
-def _shown(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return f"{shown(frame.psnr(row.channel), 2)} #{frame.index}"
 
 
 def as_json(report: PsnrReport) -> dict[str, Any]:
