@@ -17,16 +17,16 @@ from typing import Any
 import av
 import numpy as np
 from av.container.core import Flags
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from vsrcli.errors import InputError, OutputError
+from vsrcli.errors import InputError
 from vsrcli.media.cadence import off_ticks
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.feeds import opened_segment
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.safely import made_beside
-from vsrcli.media.segment_times import read_times
+from vsrcli.media.safely import failed_check, made_beside
+from vsrcli.media.segment_times import damaged_segment, read_times
 from vsrcli.media.timing import Timing
 from vsrcli.turning import Turning
 
@@ -78,7 +78,7 @@ def plays_of(info: MediaInfo) -> int:
     try:
         with Image.open(info.path) as picture:
             loop = picture.info.get("loop")
-    except (OSError, UnidentifiedImageError, ValueError):
+    except (OSError, ValueError):
         return 0
     if info.format == "apng":
         return int(loop or 0)
@@ -163,7 +163,6 @@ def _opaque(picture: av.VideoFrame) -> av.VideoFrame:
 
 def _decoded(segment: Path, turning: Turning | None) -> Iterator[av.VideoFrame]:
     """The frames of a segment, counted by their PTS. Raises OutputError if it is damaged."""
-    damaged = OutputError(f"{segment}: is damaged; delete it and run the command again")
     count = 0
     with opened_segment(segment) as container:
         try:
@@ -173,9 +172,9 @@ def _decoded(segment: Path, turning: Turning | None) -> Iterator[av.VideoFrame]:
                 yield picture
                 count += 1
         except av.error.InvalidDataError:
-            raise damaged from None
+            raise damaged_segment(segment) from None
     if count != len(read_times(segment).pts):
-        raise damaged
+        raise damaged_segment(segment)
 
 
 def _turned(picture: av.VideoFrame, turning: Turning | None) -> av.VideoFrame:
@@ -270,14 +269,10 @@ def _check(partial: Path, output: Path, kind: str, moments: Moments) -> None:
             base = Fraction(video.time_base or 1)
             shown = [frame.pts or 0 for frame in container.decode(video)]
     except (av.FFmpegError, InputError) as failure:
-        raise _failed(output, str(getattr(failure, "strerror", failure))) from None
+        raise failed_check(output, str(getattr(failure, "strerror", failure))) from None
     if len(shown) != len(moments.times):
-        raise _failed(output, f"{len(shown)} frames instead of {len(moments.times)}")
+        raise failed_check(output, f"{len(shown)} frames instead of {len(moments.times)}")
     for found, wanted in zip(pairwise(shown), pairwise(moments.times), strict=True):
         step = (wanted[1] - wanted[0]) * moments.base
         if abs((found[1] - found[0]) * base - step) > base:
-            raise _failed(output, "its frames have other times than the source's")
-
-
-def _failed(output: Path, reason: str) -> OutputError:
-    return OutputError(f"{output}: failed its check after writing ({reason}); it was not kept")
+            raise failed_check(output, "its frames have other times than the source's")

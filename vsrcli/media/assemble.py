@@ -24,13 +24,11 @@ from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
-from vsrcli.media.streams import StreamPlan, plan_streams
+from vsrcli.media.streams import StreamPlan
 from vsrcli.media.tags import container_tags, quicktime_options
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack, Track, describe
 from vsrcli.media.verify import verify
-
-__all__ = ["StreamPlan", "assemble", "check_output", "plan_streams"]
 
 _HEARD = Fraction(45, 1000)
 """Seconds that sound may be early without being noticed (ITU-R BT.1359)."""

@@ -14,6 +14,7 @@ from av.stream import Discard
 from vsrcli.errors import InputError, OutputError
 from vsrcli.media.bitstream import InBandHeaders
 from vsrcli.media.clock import Clock, may_jump
+from vsrcli.media.segment_times import damaged_segment
 from vsrcli.media.sources import opened
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import Cut, Track
@@ -51,7 +52,7 @@ def video_packets(
                 number += 1
                 yield packet.dts * timing.base, packet, None
             if count + 1 != len(times.pts):
-                raise OutputError(f"{path}: is damaged; delete it and run the command again")
+                raise damaged_segment(path)
 
 
 def other_packets(
@@ -126,4 +127,4 @@ def opened_segment(path: Path) -> Iterator[Any]:
                 raise InputError("no video")
             yield container
     except InputError:
-        raise OutputError(f"{path}: is damaged; delete it and run the command again") from None
+        raise damaged_segment(path) from None

@@ -104,6 +104,11 @@ def _cut(path: Path) -> str:
     return os.fsencode(path.stem)[: max(0, room)].decode(errors="ignore")
 
 
+def failed_check(output: Path, reason: str) -> OutputError:
+    """The error that OUTPUT ends in if what was written is not what it should be."""
+    return OutputError(f"{output}: failed its check after writing ({reason}); it was not kept")
+
+
 @contextlib.contextmanager
 def made_beside(
     output: Path, publishing: Callable[[Path], None] = lambda finished: None, *, overwrite: bool

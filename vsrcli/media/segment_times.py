@@ -77,7 +77,12 @@ def check_segment(path: Path) -> None:
     except (OSError, ValueError, struct.error):
         whole = False
     if not whole:
-        raise OutputError(f"{path}: is damaged; delete it and run the command again")
+        raise damaged_segment(path)
+
+
+def damaged_segment(path: Path) -> OutputError:
+    """The error that segment PATH, not what was written any more, ends in."""
+    return OutputError(f"{path}: is damaged; delete it and run the command again")
 
 
 def _footer(file: IO[bytes]) -> tuple[int, int]:

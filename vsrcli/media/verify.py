@@ -12,13 +12,14 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from vsrcli.errors import InputError, OutputError
+from vsrcli.errors import InputError
 from vsrcli.media.cadence import AVI_ROUNDS, off_grid
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.repack import BT470BG, SMPTE170M
+from vsrcli.media.safely import failed_check
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.timing import Timing
@@ -71,11 +72,7 @@ def verify(
         _check_properties(probe(partial, number=number), info, tags, output, note)
     except (InputError, av.FFmpegError) as failure:
         reason = getattr(failure, "strerror", "") or "it cannot be read"
-        raise _failed(output, reason) from None
-
-
-def _failed(output: Path, reason: str) -> OutputError:
-    return OutputError(f"{output}: failed its check after writing ({reason}); it was not kept")
+        raise failed_check(output, reason) from None
 
 
 def _read(path: Path, number: int) -> _Found:
@@ -134,22 +131,22 @@ def _check_frames(
 ) -> None:
     expected = timing.shown
     if found.frames != len(expected):
-        raise _failed(output, f"{found.frames} frames instead of {len(expected)}")
+        raise failed_check(output, f"{found.frames} frames instead of {len(expected)}")
     if muxer_of(output) == "avi":
         if off_grid(timing.shown, timing.base, rate):
             note(AVI_ROUNDS)
         return
     if len(found.pts) != len(expected):
-        raise _failed(output, "frames without a time")
+        raise failed_check(output, "frames without a time")
     if found.last_shown != max(found.pts):
-        raise _failed(output, "its last frame does not decode")
+        raise failed_check(output, "its last frame does not decode")
     exact = (timing.base / found.time_base).denominator == 1
     allowed = Fraction(0) if exact else found.time_base
     scale = timing.base / found.time_base
     first = min(found.pts) - (expected[0] + move) * scale
     for pts, wanted in zip(sorted(found.pts), expected, strict=True):
         if abs(pts - (wanted + move) * scale - first) * found.time_base > allowed:
-            raise _failed(output, "its frames have other times than the source's")
+            raise failed_check(output, "its frames have other times than the source's")
     if abs(first) * found.time_base > allowed:
         late, name = float(first * found.time_base) * 1000, NAMES[muxer_of(output)]
         note(f"all times are {late:+.4g} ms off: {name} has no times before 0")
@@ -163,7 +160,7 @@ def _check_streams(
         ("cover art", [i for i in plan.kept if i.attached_picture]),
     ):
         if len(found.kinds.get(word, [])) < len(kept):
-            raise _failed(output, f"{word} is missing")
+            raise failed_check(output, f"{word} is missing")
     repacked = muxer_of(output) in ("avi", "mpegts")  # both cut sound into packets anew
     place: Counter[str] = Counter()
     for kind, count in counts:
@@ -172,9 +169,9 @@ def _check_streams(
         if number >= len(streams):
             # A stream without a packet in the range has no trace in some containers.
             if count:
-                raise _failed(output, f"{kind} stream {number + 1} is missing")
+                raise failed_check(output, f"{kind} stream {number + 1} is missing")
         elif found.packets[streams[number]] < (min(count, 1) if repacked else count):
-            raise _failed(output, f"{kind} stream {number + 1} has lost packets")
+            raise failed_check(output, f"{kind} stream {number + 1} has lost packets")
 
 
 def _check_properties(
