@@ -16,7 +16,7 @@ from vsrcli.media.encoders import (
     fit_container,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.planes import FULL_RANGE
+from vsrcli.media.planes import is_full
 from vsrcli.media.probe import MediaInfo
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def taken_layout(
     target = layout_of(taken)
     if target.kind != layout.kind or taken == layout.pix_fmt:
         return None
-    full = info.tags.range == FULL_RANGE or not (info.tags.range or layout.kind == "yuv")
-    if full and target.depth > layout.depth:
+    if is_full(info.tags, layout) and target.depth > layout.depth:
         return None  # white would become what it is of limited range
     if told:
         note(told)

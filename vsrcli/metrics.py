@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from vsrcli.errors import InputError
-from vsrcli.media.planes import HIGH_RANGE, UNSPECIFIED, ColourTags, Frame
-from vsrcli.media.swscale import RgbConverter, RgbPicture, is_full
+from vsrcli.media.planes import HIGH_RANGE, UNSPECIFIED, ColourTags, Frame, is_full
+from vsrcli.media.swscale import RgbConverter, RgbPicture
 
 Channel = Literal["rgb", "y", "yuv"]
 """What a headline figure is of; "yuv" pools all samples of the three planes."""
@@ -227,7 +227,8 @@ class FrameComparer:
             )
             return False
         matrices = _matrix_name(reference.tags), _matrix_name(output.tags)
-        ranges = tuple("full" if is_full(f) else "limited" for f in (reference, output))
+        frames = reference, output
+        ranges = ["full" if is_full(f.tags, f.layout) else "limited" for f in frames]
         if ranges[0] == ranges[1] and (matrices[0] == matrices[1] or "gray" in kinds):
             return True
         self.notes.append(
@@ -302,7 +303,7 @@ def _deepened(plane: Samples, frame: Frame, depth: int, *, chroma: bool) -> NDAr
     What has no colour is in the middle of either scale.
     """
     low = frame.layout.depth
-    if not is_full(frame):
+    if not is_full(frame.tags, frame.layout):
         return plane.astype(np.float32) * np.float32(1 << (depth - low))
     gain = np.float32(((1 << depth) - 1) / ((1 << low) - 1))
     if not chroma:

@@ -21,6 +21,8 @@ RED_AND_BLUE = {
     9: (0.2627, 0.0593),
 }
 """Shares of red and blue in luma, by the matrix (ITU-T H.273, table 4)."""
+SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+"""swscale's number (SWS_CS_*) for each matrix it knows; BT.601 (5) stands in for the others."""
 
 
 def rgb_to_ycbcr(

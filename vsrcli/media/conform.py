@@ -11,14 +11,13 @@ import av
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from .colour import SWSCALE
 from .formats import layout_of, planar_equivalent
 from .planes import FULL_RANGE, ColourTags, tags_of
 from .timeline import Timed
 
 _THREADS = 1
 """Slices of swscale overwrite each other's rows in some conversions (FFmpeg 8 and 9)."""
-_SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
-"""swscale's number for each matrix it knows; BT.601 (5) stands in for the others."""
 
 
 class Conform:
@@ -49,8 +48,8 @@ class Conform:
             height=height,
             format=pix_fmt,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-            src_colorspace=_SWSCALE.get(own.matrix, 5),
-            dst_colorspace=_SWSCALE.get(tags.matrix, 5),
+            src_colorspace=SWSCALE.get(own.matrix, 5),
+            dst_colorspace=SWSCALE.get(tags.matrix, 5),
             src_color_range=_span(own),
             dst_color_range=_span(tags),
             threads=_THREADS,

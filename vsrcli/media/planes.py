@@ -114,6 +114,11 @@ def tags_of(frame: av.VideoFrame, chroma_location: int = 0) -> ColourTags:
     )
 
 
+def is_full(tags: ColourTags, layout: PixelLayout) -> bool:
+    """Whether samples are full range. Where nothing says so, gray and RGB are, Y'CbCr is not."""
+    return tags.range == FULL_RANGE or not (tags.range or layout.kind == "yuv")
+
+
 def from_video_frame(
     frame: av.VideoFrame,
     *,

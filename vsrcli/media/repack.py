@@ -7,7 +7,7 @@ from dataclasses import replace
 import av
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from vsrcli.media.colour import RED_AND_BLUE
+from vsrcli.media.colour import BT709, RED_AND_BLUE, SWSCALE
 from vsrcli.media.encoders import BT601_ONLY, BT709_ONLY, LIMITED_RANGE_ONLY
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
@@ -16,17 +16,16 @@ from vsrcli.media.planes import (
     ColourTags,
     Frame,
     from_video_frame,
+    is_full,
     to_video_frame,
 )
 from vsrcli.media.recode import recoded
 
 LIMITED_RANGE = 1
-RGB, BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020, BT2020_CL = 0, 1, 4, 5, 6, 7, 9, 10
+RGB, BT470BG, SMPTE170M = 0, 5, 6
 """AVCOL_SPC_*: the matrix between RGB and Y'CbCr (ITU-T H.273)."""
 
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-_SWSCALE = {BT709: 1, FCC: 4, BT470BG: 5, SMPTE170M: 5, SMPTE240M: 7, BT2020: 9, BT2020_CL: 9}
-"""From AVCOL_SPC_* to swscale's SWS_CS_*."""
 
 
 def assumed_matrix(size: tuple[int, int]) -> int:
@@ -94,8 +93,8 @@ class Repacker:
 
     def _converted(self, frame: Frame) -> av.VideoFrame:
         layout, new = frame.layout, layout_of(self._pix_fmt)
-        span = self._source.range or (LIMITED_RANGE if layout.kind == "yuv" else FULL_RANGE)
-        source = replace(self._source, range=FULL_RANGE if layout.kind == "rgb" else span)
+        full = layout.kind == "rgb" or is_full(self._source, layout)
+        source = replace(self._source, range=FULL_RANGE if full else LIMITED_RANGE)
         target = replace(self._target, range=self._target.range or source.range)
         if new.kind != "rgb" and target.matrix in (RGB, UNSPECIFIED):
             target = replace(target, matrix=source.matrix)
@@ -130,13 +129,13 @@ class Repacker:
         if picture.format.name == pix_fmt:
             return picture
         # Everything is given: swscale would otherwise guess it from half-set tags.
-        matrix, new = _SWSCALE.get(source.matrix, 5), target.matrix
+        matrix, new = SWSCALE.get(source.matrix, 5), target.matrix
         return self._reformatter.reformat(
             picture,
             format=pix_fmt,
             interpolation=_BEST,
             src_colorspace=matrix,
-            dst_colorspace=_SWSCALE.get(new, 5) if new not in (RGB, UNSPECIFIED) else matrix,
+            dst_colorspace=SWSCALE.get(new, 5) if new not in (RGB, UNSPECIFIED) else matrix,
             src_color_range=ColorRange(source.range),
             dst_color_range=ColorRange(target.range),
         )

@@ -14,12 +14,12 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from vsrcli.errors import InputError
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
-    FULL_RANGE,
     UNSPECIFIED,
     ColourTags,
     Frame,
     Plane,
     from_video_frame,
+    is_full,
     to_video_frame,
 )
 
@@ -92,7 +92,7 @@ class RgbConverter:
         if frame.layout.kind == "rgb":
             green, blue, red = frame.planes[:3]
             return RgbPicture((red, green, blue), (1 << depth) - 1)
-        gray = frame.layout.kind == "gray" and is_full(frame)
+        gray = frame.layout.kind == "gray" and is_full(frame.tags, frame.layout)
         if frame.layout.kind == "gray" and not gray:
             frame = _coloured(frame)
         if frame.layout.kind == "yuv":
@@ -111,11 +111,6 @@ class RgbConverter:
         # swscale's white is 255 shifted left, not all ones; full-range gray is copied as it is.
         white = (1 << depth) - 1 if gray else 255 << (depth - 8)
         return RgbPicture((red, green, blue), white)
-
-
-def is_full(frame: Frame) -> bool:
-    """Whether samples are full range. Where nothing says so, gray and RGB are, Y'CbCr is not."""
-    return frame.tags.range == FULL_RANGE or not (frame.tags.range or frame.layout.kind == "yuv")
 
 
 def _coloured(frame: Frame) -> Frame:

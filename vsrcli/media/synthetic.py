@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsrcli.errors import OutputError
+from vsrcli.media.colour import BT709
 
 RATE = 25
-_BT709 = 1
 _WAVES = 12
 _NOISE = 1.5
 """Standard deviation, on the scale of 8 bits: a camera's, so that an encoder has its usual work."""
@@ -69,8 +69,8 @@ def write_moving_texture(path: Path, size: tuple[int, int], frames: int) -> None
                 "libx264", rate=RATE, width=size[0], height=size[1], pix_fmt="yuv420p"
             )
             stream.codec_context.options = {"preset": "veryfast", "crf": "21"}
-            stream.codec_context.colorspace = stream.codec_context.color_primaries = _BT709
-            stream.codec_context.color_trc = _BT709
+            stream.codec_context.colorspace = stream.codec_context.color_primaries = BT709
+            stream.codec_context.color_trc = BT709
             for index in range(frames):
                 container.mux(stream.encode(texture.picture(index)))
             container.mux(stream.encode())

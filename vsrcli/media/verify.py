@@ -16,7 +16,7 @@ from vsrcli.errors import InputError
 from vsrcli.media.cadence import AVI_ROUNDS, off_grid
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.formats import layout_of
-from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags
+from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, is_full
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.repack import BT470BG, SMPTE170M
 from vsrcli.media.safely import failed_check
@@ -205,10 +205,7 @@ def _lost_tags(made: MediaInfo, wanted: ColourTags) -> list[str]:
     ]
     if {wanted.matrix, made.tags.matrix} == {BT470BG, SMPTE170M}:  # two names of one
         lost.remove("matrix")
-    # Where nothing is said, Y'CbCr is meant to be limited, gray and RGB full.
-    full = layout_of(made.pix_fmt).kind != "yuv"
-    if made.tags.range:
-        full = made.tags.range == FULL_RANGE
+    full = is_full(made.tags, layout_of(made.pix_fmt))
     if wanted.range and full != (wanted.range == FULL_RANGE):
         lost.append("range")
     return lost
