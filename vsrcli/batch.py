@@ -11,6 +11,7 @@ from pathlib import Path
 
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
+from vsrcli.job import try_encoder
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
 from vsrcli.media.folder import JobFolder
@@ -92,6 +93,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
                 found.skip(result, note)
             else:
                 job = prepare(video, result, options, note=note, makes_folder=True)
+                try_encoder(job)
                 plans.append(job.plan)
         except VsrError as failure:
             found.fail(video, failure, note)

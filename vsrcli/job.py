@@ -16,12 +16,15 @@ from vsrcli.media.containers import NAMES, TURNING, holds_raw, muxer_of
 from vsrcli.media.encoders import (
     EncoderSettings,
     choose_pix_fmt,
+    encoder,
     encoder_threads,
+    is_hardware,
     spare_memory,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format
+from vsrcli.media.opening import check_encoder
 from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.segments import segment_length
@@ -157,6 +160,18 @@ def prepare(
         told=tuple(told),
         segment_frames=segment_length(info.rate, plan.frames),
     )
+
+
+def try_encoder(job: Job) -> None:
+    """Open the encoder and close it again: what it refuses is known before the work.
+
+    On a cluster it is others who have to have the device of a hardware encoder. Raises UsageError
+    and DeviceError.
+    """
+    settings = job.settings
+    elsewhere = job.options.cluster is not None and is_hardware(encoder(settings.codec))
+    if job.form == "video" and not elsewhere:
+        check_encoder(job.info, job.size, settings, job.layout)
 
 
 def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:

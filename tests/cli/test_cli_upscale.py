@@ -164,6 +164,20 @@ def test_an_impossible_tile_is_refused_before_the_work(
             assert (result.exit_code, words in sentence(result)) == (ExitStatus.USAGE, True)
 
 
+@pytest.mark.parametrize("wrong", [("--preset", "warp"), ("-e", "x264-params=warp=1")])
+def test_what_the_encoder_refuses_is_told_by_a_dry_run(
+    make_clip: MakeClip, tmp_path: Path, wrong: tuple[str, ...]
+) -> None:
+    clip = make_clip(frames=1)
+    told = {
+        sentence(vsr("upscale", clip, tmp_path / "o.mp4", *wrong, *way))
+        for way in ((), ("--dry-run",))
+    }
+    assert len(told) == 1 and "warp" in told.pop()
+    folder = vsr("upscale", clip.parent, tmp_path / "o.tar", *wrong, "--dry-run")
+    assert folder.exit_code == 1 and "warp" in folder.stderr
+
+
 def test_cuda_asked_for_but_absent_is_an_error(make_clip: MakeClip, tmp_path: Path) -> None:
     from vsrcli.networks.session import cuda_obstacle
 

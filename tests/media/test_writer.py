@@ -27,6 +27,7 @@ from vsrcli.media.encoders import (
     spare_memory,
 )
 from vsrcli.media.formats import CONVERTED
+from vsrcli.media.opening import check_encoder
 from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
@@ -452,6 +453,12 @@ def test_full_range_stays_where_it_can_be_said(tmp_path: Path, info: MediaInfo, 
         (EncoderSettings("aac"), "aac: no such video encoder"),
         (EncoderSettings("libx264", (("presett", "slow"),)), "has no option presett"),
         (EncoderSettings("libx264", (("preset", "warp"),)), "refuses preset=warp for 64x64"),
+        (EncoderSettings("libx264", (("tune", "warp"),)), r"64x64 yuv420p \(Error .*warp\)"),
+        (settings("libx264", **{"x264-params": "keyint=9:warp=1"}), "not take .*'warp = 1'"),
+        (settings("libx265", **{"x265-params": "warp=1"}), "not take .*Unknown option: warp"),
+        (settings("libsvtav1", **{"svtav1-params": "warp=1"}), "not take .*option warp: 1"),
+        (settings("libx264", video_size="16x16"), "cannot change the size"),
+        (settings("libx264", pixel_format="yuv444p"), "cannot change the size, pixel format"),
         (EncoderSettings("libx264", pix_fmt="gbrp"), "cannot encode the pixel format gbrp"),
         (EncoderSettings("mpeg4", (("q", "fine"),)), "q=fine is no number"),
     ],
@@ -460,9 +467,26 @@ def test_wrong_settings_are_usage_errors(
     tmp_path: Path, info: MediaInfo, encoder: EncoderSettings, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
+        check_encoder(info, (64, 64), encoder, layout_of("yuv420p"))
+    with pytest.raises(UsageError, match=message):
         SegmentWriter(tmp_path / "a", info, (64, 64), encoder, layout_of("yuv420p"))
     assert not list(tmp_path.glob("*a*.part"))
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "profile"),
+    [
+        ("yuv420p", "DNXHR HQ"),
+        ("yuv422p10le", "DNXHR HQX"),
+        ("yuv444p10le", "DNXHR 444"),
+        ("gbrp", "DNXHR 444"),
+    ],
+)
+def test_dnxhd_takes_any_size(tmp_path: Path, info: MediaInfo, pix_fmt: str, profile: str) -> None:
+    frames = frames_at([0, 3600], BASE, pix_fmt, (258, 130))
+    with av.open(str(write_segment(tmp_path / "a", info, frames, settings("dnxhd")))) as made:
+        assert made.streams.video[0].codec_context.profile == profile
 
 
 def test_hardware_without_a_device_is_a_device_error(tmp_path: Path, info: MediaInfo) -> None:

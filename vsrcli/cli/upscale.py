@@ -148,6 +148,7 @@ def _run_kept(
 ) -> None:
     """KEPT is SOURCE, or a copy of what came out of it."""
     from vsrcli.goal import SEGMENTED
+    from vsrcli.job import try_encoder
     from vsrcli.media.spool import naming
     from vsrcli.upscale import prepare, run
 
@@ -159,6 +160,7 @@ def _run_kept(
         check_page(compare, kept, output, job.names, overwrite=options.overwrite)
     plan = replace(job.plan, source=str(source))
     if dry_run:
+        try_encoder(job)
         print_json(asdict(plan)) if json else print_result(plan_text(plan))
         return
     detail(plan_text(plan))

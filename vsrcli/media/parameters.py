@@ -15,6 +15,7 @@ import av
 
 from vsrcli.errors import UsageError, VsrError
 from vsrcli.media.encoders import EncoderSettings
+from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import find_source, main_video, opened
@@ -57,9 +58,13 @@ def encoder_options(
     tags: ColourTags,
     note: Callable[[str], None],
     *,
-    alpha: bool = False,
+    pix_fmt: str,
 ) -> dict[str, str]:
-    """Return FFmpeg's options for the encoder: the user's, plus HDR metadata, siting, silence."""
+    """Return FFmpeg's options for the encoder: the user's, plus HDR metadata, siting, silence.
+
+    `pix_fmt` is the pixel format it is given.
+    """
+    layout = layout_of(pix_fmt)
     options = dict(settings.options)
     parameters = _own_parameters(settings)
     hdr = read_hdr(info)
@@ -71,7 +76,9 @@ def encoder_options(
         key = _PARAMETERS[settings.codec]
         options[key] = ":".join([*parameters, *filter(None, [options.get(key)])])
     _set_quantiser(settings.codec, options)
-    if alpha and settings.codec.startswith("libvpx"):
+    if settings.codec == "dnxhd" and not {"profile", "b"} & options.keys():
+        options["profile"] = _resolution_independent(layout)
+    if layout.alpha and settings.codec.startswith("libvpx"):
         options.setdefault("auto-alt-ref", "0")  # libvpx has no alternate frames with alpha
     if tags.chroma_location:
         options.setdefault("chroma_sample_location", str(tags.chroma_location))
@@ -114,6 +121,13 @@ def _set_quantiser(codec: str, options: dict[str, str]) -> None:
         raise UsageError(f"{codec}: q={scale} is no number") from None
     # The flag ffmpeg sets would need a quality on every frame, which PyAV has no property for.
     options["qmin"] = options["qmax"] = step
+
+
+def _resolution_independent(layout: PixelLayout) -> str:
+    """Return the profile of DNxHR, as DNxHD itself has but five sizes, and bit rates to choose."""
+    if layout.log2_chroma == (0, 0):
+        return "dnxhr_444"
+    return "dnxhr_hqx" if layout.depth > 8 else "dnxhr_hq"
 
 
 def _own_parameters(settings: EncoderSettings) -> list[str]:

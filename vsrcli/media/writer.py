@@ -14,28 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.logging
 from av.container.core import Flags
 
-from vsrcli.errors import DeviceError, OutputError, UsageError
-from vsrcli.media.containers import holds_video, unwritable
+from vsrcli.errors import OutputError
+from vsrcli.media.containers import unwritable
 from vsrcli.media.encoders import (
     EncoderSettings,
-    check_pix_fmt,
-    choose_pix_fmt,
-    counting_rate,
-    encoder,
-    is_hardware,
     keeps_times,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.opening import Coding, add_video, chosen_pix_fmt, form_of
 from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import RGB, Repacker, assumed_matrix, target_tags
 from vsrcli.media.segment_times import SegmentTimes, append_times
 
-_PAYLOADS = ("matroska", "mov", "nut")
-"""Containers for segments, the first that can hold the coding is taken."""
 _TAG_OPTIONS = {
     "colorspace": "matrix",
     "color_primaries": "primaries",
@@ -50,10 +45,10 @@ def encoding_losses(
 ) -> list[str]:
     """What `SegmentWriter`, called alike, is going to note. Raises UsageError as it does."""
     found: list[str] = []
-    pix_fmt = _pix_fmt(settings, layout, size, found.append)
+    pix_fmt = chosen_pix_fmt(settings, layout, size, found.append)
     tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
     _note_untagged(info, tags, size, layout, pix_fmt, found.append)
-    encoder_options(settings, info, tags, found.append)
+    encoder_options(settings, info, tags, found.append, pix_fmt=pix_fmt)
     return found
 
 
@@ -64,7 +59,7 @@ def written_tags(
 
     Those for which the user's options stand in are unspecified. Raises UsageError as it does.
     """
-    pix_fmt = _pix_fmt(settings, layout, size, lambda message: None)
+    pix_fmt = chosen_pix_fmt(settings, layout, size, lambda message: None)
     tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
     given = {_TAG_OPTIONS[key] for key, _ in settings.options if key in _TAG_OPTIONS}
     return replace(tags, **{word: getattr(ColourTags(), word) for word in given})
@@ -95,24 +90,20 @@ class SegmentWriter:
         """
         self._path, self._size, self._layout = path, size, layout
         self._partial = path.with_name(f".{path.name}.part")
-        self._base, self._rate = info.time_base, info.nominal_rate
-        self._timed = keeps_times(settings.codec)
-        if not self._timed:
-            self._rate = counting_rate(settings.codec, self._rate)
-        self._clock = self._base if self._timed else 1 / self._rate
-        pix_fmt = _pix_fmt(settings, layout, size, note)
-        self._tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
-        _note_untagged(info, self._tags, size, layout, pix_fmt, note)
+        self._base, self._timed = info.time_base, keeps_times(settings.codec)
+        coding = Coding.of(info, size, settings, layout, note)
+        self._rate, self._clock = coding.rate, coding.clock
+        _note_untagged(info, coding.tags, size, layout, coding.pix_fmt, note)
         source = ColourTags(info.tags.matrix, range=info.tags.range)
         if source.matrix in (UNSPECIFIED, RGB):
             source = ColourTags(assumed_matrix((info.width, info.height)), range=source.range)
-        self._repack = Repacker(source, pix_fmt, self._tags)
+        self._repack = Repacker(source, coding.pix_fmt, coding.tags)
         self._frames: dict[int, tuple[int, int]] = {}  # encoder's PTS -> PTS and duration
         self._pts: list[int] = []
         self._durations: list[int] = []
         self._container = self._create(settings.codec)
         try:
-            self._stream = self._add_stream(info, pix_fmt, settings, note)
+            self._stream = add_video(self._container, info, coding, settings, note)
         except BaseException:
             self._discard()
             raise
@@ -152,12 +143,7 @@ class SegmentWriter:
         self._encode(picture)
 
     def _create(self, codec: str) -> Any:
-        encoder(codec)
-        # Of raw video the others take some pixel formats only.
-        forms = ("nut",) if codec == "rawvideo" else _PAYLOADS
-        form = next((f for f in forms if holds_video(f, codec)), None)
-        if form is None:
-            raise UsageError(f"{codec}: makes no video that can be stored; choose another codec")
+        form = form_of(codec)
         try:
             self._partial.unlink(missing_ok=True)
             self._partial.touch()  # FFmpeg would report a bad folder at the first packet only
@@ -166,36 +152,6 @@ class SegmentWriter:
             return container
         except (OSError, av.FFmpegError) as failure:
             raise unwritable(self._path, failure) from None
-
-    def _add_stream(
-        self,
-        info: MediaInfo,
-        pix_fmt: str,
-        settings: EncoderSettings,
-        note: Callable[[str], None],
-    ) -> Any:
-        stream = self._container.add_stream(
-            settings.codec,
-            rate=self._rate,
-            width=self._size[0],
-            height=self._size[1],
-            pix_fmt=pix_fmt,
-            time_base=self._clock,
-        )
-        context = stream.codec_context
-        alpha = layout_of(pix_fmt).alpha
-        context.options = encoder_options(settings, info, self._tags, note, alpha=alpha)
-        # PyAV's default, slices, would make x264 spend twice the bits.
-        context.thread_type = "AUTO"
-        context.thread_count = settings.threads
-        context.flags |= av.codec.context.Flags.frame_duration
-        context.colorspace, context.color_range = self._tags.matrix, self._tags.range
-        context.color_primaries = self._tags.primaries
-        context.color_trc = self._tags.transfer
-        if info.sar:
-            context.sample_aspect_ratio = info.sar
-        _open(context, settings, self._size)
-        return stream
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
@@ -247,21 +203,6 @@ class SegmentWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def _pix_fmt(
-    settings: EncoderSettings,
-    layout: PixelLayout,
-    size: tuple[int, int],
-    note: Callable[[str], None],
-) -> str:
-    if settings.pix_fmt is not None:
-        check_pix_fmt(settings.codec, settings.pix_fmt)
-        return settings.pix_fmt
-    chosen, message = choose_pix_fmt(settings.codec, layout, size)
-    if message:
-        note(message)
-    return chosen
-
-
 def _note_untagged(
     info: MediaInfo,
     tags: ColourTags,
@@ -282,19 +223,3 @@ def _note_untagged(
             "the colour matrix stays untagged, and at the new size players will take it for "
             "BT.709; -e colorspace=smpte170m tags it as BT.601"
         )
-
-
-def _open(context: Any, settings: EncoderSettings, size: tuple[int, int]) -> None:
-    try:
-        context.open()
-    except (av.FFmpegError, ValueError) as failure:
-        reason = getattr(failure, "strerror", None) or str(failure)
-        if is_hardware(encoder(settings.codec)):
-            message = f"{settings.codec}: does not open on this machine ({reason})"
-            raise DeviceError(f"{message}; choose another codec") from None
-        given = " ".join(f"{key}={value}" for key, value in settings.options) or "no options"
-        what = f"{size[0]}x{size[1]} {context.pix_fmt}"
-        raise UsageError(f"{settings.codec}: refuses {given} for {what} ({reason})") from None
-    if unknown := ", ".join(context.options):
-        see = f"ffmpeg -h encoder={settings.codec}"
-        raise UsageError(f"{settings.codec}: has no option {unknown}; {see} lists them")

@@ -1,0 +1,183 @@
+"""The encoder of a video: with what it is opened, and what it says when it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.logging
+
+from vsrcli.errors import DeviceError, UsageError
+from vsrcli.media.containers import holds_video
+from vsrcli.media.encoders import (
+    EncoderSettings,
+    check_pix_fmt,
+    choose_pix_fmt,
+    counting_rate,
+    encoder,
+    is_hardware,
+    keeps_times,
+)
+from vsrcli.media.formats import PixelLayout
+from vsrcli.media.parameters import encoder_options
+from vsrcli.media.planes import ColourTags
+from vsrcli.media.probe import MediaInfo
+from vsrcli.media.repack import target_tags
+
+_PAYLOADS = ("matroska", "mov", "nut")
+"""Containers for segments, the first that can hold the coding is taken."""
+_PASSED_ON = ("x264-params", "x264opts", "x265-params", "svtav1-params")
+"""FFmpeg's encoder options for an encoder's own ones, which FFmpeg does not check."""
+_NOT_TAKEN = re.compile("Error parsing option|Unknown option|Invalid value for|bad (option|value)")
+"""How FFmpeg warns of those that the encoder does not take, before it goes on without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """What an encoder is opened with beside the user's settings."""
+
+    size: tuple[int, int]
+    rate: Fraction
+    clock: Fraction
+    pix_fmt: str
+    tags: ColourTags
+
+    @classmethod
+    def of(
+        cls,
+        info: MediaInfo,
+        size: tuple[int, int],
+        settings: EncoderSettings,
+        layout: PixelLayout,
+        note: Callable[[str], None],
+    ) -> Coding:
+        """Choose it for frames of `size` in `layout`; `note` is told what they lose."""
+        rate, clock = info.nominal_rate, info.time_base
+        if not keeps_times(settings.codec):
+            rate = counting_rate(settings.codec, rate)
+            clock = 1 / rate
+        pix_fmt = chosen_pix_fmt(settings, layout, size, note)
+        return cls(
+            size, rate, clock, pix_fmt, target_tags(info.tags, layout, pix_fmt, settings.codec)
+        )
+
+
+def check_encoder(
+    info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, layout: PixelLayout
+) -> None:
+    """Open the encoder as `SegmentWriter`, called alike, and close it again.
+
+    Raises UsageError and DeviceError as it does.
+    """
+    coding = Coding.of(info, size, settings, layout, lambda message: None)
+    with av.open(io.BytesIO(), "w", format=form_of(settings.codec)) as container:
+        add_video(container, info, coding, settings, lambda message: None)
+
+
+def chosen_pix_fmt(
+    settings: EncoderSettings,
+    layout: PixelLayout,
+    size: tuple[int, int],
+    note: Callable[[str], None],
+) -> str:
+    if settings.pix_fmt is not None:
+        check_pix_fmt(settings.codec, settings.pix_fmt)
+        return settings.pix_fmt
+    chosen, message = choose_pix_fmt(settings.codec, layout, size)
+    if message:
+        note(message)
+    return chosen
+
+
+def form_of(codec: str) -> str:
+    """Return the container for segments of what `codec` makes; raises UsageError if none can."""
+    encoder(codec)
+    # Of raw video the others take some pixel formats only.
+    forms = ("nut",) if codec == "rawvideo" else _PAYLOADS
+    form = next((f for f in forms if holds_video(f, codec)), None)
+    if form is None:
+        raise UsageError(f"{codec}: makes no video that can be stored; choose another codec")
+    return form
+
+
+def add_video(
+    container: Any,
+    info: MediaInfo,
+    coding: Coding,
+    settings: EncoderSettings,
+    note: Callable[[str], None],
+) -> Any:
+    """Add the video to a segment's container and open its encoder."""
+    stream = container.add_stream(
+        settings.codec,
+        rate=coding.rate,
+        width=coding.size[0],
+        height=coding.size[1],
+        pix_fmt=coding.pix_fmt,
+        time_base=coding.clock,
+    )
+    context = stream.codec_context
+    tags = coding.tags
+    context.options = encoder_options(settings, info, tags, note, pix_fmt=coding.pix_fmt)
+    # PyAV's default, slices, would make x264 spend twice the bits.
+    context.thread_type = "AUTO"
+    context.thread_count = settings.threads
+    context.flags |= av.codec.context.Flags.frame_duration
+    context.colorspace, context.color_range = tags.matrix, tags.range
+    context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+    if info.sar:
+        context.sample_aspect_ratio = info.sar
+    _open(context, settings, coding)
+    return stream
+
+
+def _open(context: Any, settings: EncoderSettings, coding: Coding) -> None:
+    size, codec = coding.size, settings.codec
+    said: list[str] = []
+    try:
+        with _listening(codec, said):
+            context.open()
+    except (av.FFmpegError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or str(failure)
+        if is_hardware(encoder(codec)):
+            message = f"{codec}: does not open on this machine ({reason})"
+            raise DeviceError(f"{message}; choose another codec") from None
+        given = " ".join(f"{key}={value}" for key, value in settings.options) or "no options"
+        what = f"{size[0]}x{size[1]} {context.pix_fmt}"
+        reason = said[0] if said else reason
+        raise UsageError(f"{codec}: refuses {given} for {what} ({reason})") from None
+    if unknown := ", ".join(context.options):
+        see = f"ffmpeg -h encoder={codec}"
+        raise UsageError(f"{codec}: has no option {unknown}; {see} lists them")
+    passed = next((key for key, _ in settings.options if key in _PASSED_ON), None)
+    wrong = [words for words in said if _NOT_TAKEN.match(words)]
+    if passed and wrong:
+        raise UsageError(f"{codec}: does not take all of -e {passed} ({'; '.join(wrong)})")
+    opened = (context.width, context.height, context.pix_fmt, context.time_base)
+    if opened != (*size, coding.pix_fmt, coding.clock):
+        given = " ".join(f"{key}={value}" for key, value in settings.options)
+        raise UsageError(f"{codec}: -e cannot change the size, pixel format or times ({given})")
+
+
+@contextlib.contextmanager
+def _listening(codec: str, said: list[str]) -> Iterator[None]:
+    """Gather in `said` what FFmpeg warns of in the name of `codec`, the first line first."""
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)  # what was said of another job is said again
+    try:
+        # Of all threads: what others say meanwhile would be printed.
+        with av.logging.Capture(local=False) as logs:
+            try:
+                yield
+            finally:
+                said += [text.strip().rstrip(".:") for _, name, text in logs if name == codec]
+    finally:
+        av.logging.set_level(before[0])
+        av.logging.set_skip_repeated(before[1])
