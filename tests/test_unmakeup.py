@@ -304,6 +304,20 @@ def test_no_strength_copies_the_file(tmp_path: Path, name: str, fields: dict[str
     assert (tmp_path / f"out{photo.suffix}").read_bytes() == photo.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["out.jpg", "out.jpeg"])
+def test_no_strength_copies_a_file_with_a_wrong_name(tmp_path: Path, name: str) -> None:
+    """Written as the JPEG that it is called, it would lose what a PNG has."""
+    photo = save(tmp_path / "face.jpg", noise(), format="PNG")
+    run(photo, tmp_path / name, strength=0.0)
+    assert (tmp_path / name).read_bytes() == photo.read_bytes()
+    run(photo, tmp_path / "out.png", strength=0.0)
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), load(photo))
+    notes: list[str] = []
+    unmakeup(photo, tmp_path / "treated.jpg", options(), note=notes.append)
+    assert any("face.jpg: is a PNG, whatever its name says" in note for note in notes)
+    assert Image.open(tmp_path / "treated.jpg").format == "JPEG"
+
+
 def test_a_photo_that_looks_unedited_is_left_alone(tmp_path: Path) -> None:
     photo = save(tmp_path / "dark.jpg", np.full((HEIGHT, WIDTH, 3), 12, np.uint8))
     notes: list[str] = []

@@ -26,7 +26,7 @@ from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pages import draw_comparison, draw_components
-from vsrcli.portraits.pictures import Still, read_still, with_pixels
+from vsrcli.portraits.pictures import FORMATS, Still, read_still, with_pixels
 from vsrcli.portraits.reversal import (
     Prediction,
     Weights,
@@ -139,8 +139,8 @@ class Unmaker:
         write_still(still, output, overwrite=self.options.overwrite, mark=mark)
 
     def _keep(self, source: Path, still: Still, output: Path) -> None:
-        """The picture as it is: byte by byte if the format stays the same."""
-        if format_of(output) == still.format:
+        """The picture as it is: byte by byte if the format, or what a wrong name says, stays."""
+        if format_of(output) in (still.format, FORMATS.get(source.suffix.lower())):
             copy, overwrite = partial(shutil.copyfile, source), self.options.overwrite
             save_safely(output, copy, overwrite=overwrite)
         else:

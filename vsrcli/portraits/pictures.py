@@ -121,7 +121,7 @@ def read_still(path: Path) -> Still:
         with opened_picture(path) as image:
             _check(path, image)
             exif, depth = read_exif(image), _depth(path, image)
-            kind, damaged = image.format or "", exif is None
+            kind, damaged = "JPEG" if image.format == "MPO" else str(image.format), exif is None
             exif = Image.Exif() if exif is None else exif
             if depth == 16:
                 pixels, alpha, notes = _sixteen_bits(path, image, exif)
@@ -134,6 +134,8 @@ def read_still(path: Path) -> Still:
                     "save it as sRGB"
                 )
             notes += lost_words(image, xmp, damaged=damaged)
+            if FORMATS.get(path.suffix.lower(), kind) != kind:
+                notes += (f"is a {kind}, whatever its name says; the output is what its name says",)
             if kind == "TIFF" and exif.get(_EXTRA_SAMPLES) in _NO_ALPHA:
                 notes += ("its further channel, which is no transparency, is not kept",)
             dpi = _resolution(image, exif)
@@ -144,12 +146,12 @@ def read_still(path: Path) -> Still:
             found = Still(
                 pixels=pixels,
                 alpha=alpha,
-                format="JPEG" if kind == "MPO" else kind,
+                format=kind,
                 exif=exif,
                 icc=image.info.get("icc_profile"),
                 dpi=dpi,
                 xmp=own_xmp(xmp),
-                comment=image.info.get("comment") if kind in ("JPEG", "MPO") else None,
+                comment=image.info.get("comment") if kind == "JPEG" else None,
                 text=text,
                 iptc=iptc_of(image),
                 notes=notes,
