@@ -635,6 +635,22 @@ def test_the_comparison_shows_input_output_and_difference(source: Path, tmp_path
     assert (shown[rows, 2 * WIDTH + 16 :] == 128 + 4 * (second - first)).all()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_comparison_is_srgb_whatever_the_profile(tmp_path: Path, channels: int) -> None:
+    """A page has no profile: in linear light, half of white would be shown as mid-grey."""
+    icc = profile(SRGB if channels == 3 else [], gamma(1.0))
+    grey = np.full((HEIGHT, WIDTH, channels), 128, np.uint8)
+    photo = save(tmp_path / "linear.png", grey, icc_profile=icc)
+    page = tmp_path / "page.png"
+    unmakeup(photo, tmp_path / "out.png", options(texture=0.0), compare=page)
+    shown, output = load(page)[-HEIGHT:], load(tmp_path / "out.png")
+    assert (shown[:, :WIDTH] == 188).all()  # of sRGB, which is the same light
+    light = output[80:105, 110:130] / 255
+    wanted = 255 * (1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(shown[80:105, WIDTH + 118 : WIDTH + 138] - wanted).max() < 0.6
+    assert (wanted < 175).all()
+
+
 def test_the_components_are_drawn(source: Path, tmp_path: Path) -> None:
     unmakeup(source, tmp_path / "out.png", options(), components=tmp_path / "parts")
     names = sorted(path.name for path in (tmp_path / "parts").iterdir())

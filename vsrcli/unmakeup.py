@@ -106,12 +106,13 @@ class Unmaker:
             beyond = self._reaches_beyond(still, faces)
             rest = self._rest(source, still, faces) if beyond else None
             pixels = apply(still, predictions, weights, beyond=beyond, rest=rest)
-            self._write(source, with_pixels(still, pixels), output, MARK)
+            restored = with_pixels(still, pixels)
+            self._write(source, restored, output, MARK)
         else:
-            pixels = still.pixels
+            restored = still
             self._keep(source, still, output)
         if compare is not None:
-            draw_comparison(still.pixels, pixels, compare, overwrite=options.overwrite)
+            draw_comparison(still, restored, compare, overwrite=options.overwrite)
         if components is not None and options.idle:
             self._note(f"{source.name}: nothing is predicted at this strength: no components")
         elif components is not None:

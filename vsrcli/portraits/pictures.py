@@ -21,6 +21,7 @@ from vsrcli.media.exif import (
 )
 from vsrcli.media.picture_tags import iptc_of, lost_words
 from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
+from vsrcli.portraits import colour
 from vsrcli.portraits.deep import read_deep
 
 FORMATS = {
@@ -106,10 +107,26 @@ class Still:
         coded = _coded(self.text)
         return coded[0] if coded else None
 
+    @property
+    def space(self) -> colour.Space | None:
+        """How its levels become sRGB; None if they are sRGB."""
+        return colour.space_of(self.icc, self.primaries)
+
     def rgb(self) -> NDArray[np.float32]:
         """[h, w, 3], 0..1; grey in all three."""
         scaled = self.pixels.astype(np.float32) / np.float32(self.peak)
         return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled
+
+    def in_srgb(self, size: tuple[int, int]) -> NDArray[np.float32]:
+        """[h, w, 3], 0..1, as sRGB, with width and height SIZE."""
+        planes = [
+            np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BOX))
+            for plane in np.moveaxis(self.pixels, 2, 0)
+        ]
+        scaled = (np.stack(planes, axis=2) / self.peak).astype(np.float32)
+        picture = np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled
+        space = self.space
+        return picture if space is None else space.to_srgb(picture)
 
 
 def read_still(path: Path) -> Still:
