@@ -1278,6 +1278,38 @@ def test_a_further_channel_that_is_no_transparency_is_left_out(tmp_path: Path, p
     assert any("further channel" in note for note in still.notes)
 
 
+def test_further_channels_beside_transparency_are_told(tmp_path: Path) -> None:
+    source, pixels = tmp_path / "face.tif", noise(5)
+    tifffile.imwrite(source, pixels, photometric="rgb", extrasamples=["unassalpha", "unspecified"])
+    still = read_still(source)
+    assert still.alpha is not None
+    np.testing.assert_array_equal(still.alpha, pixels[..., 3])
+    assert any("further channels" in note for note in still.notes)
+    tifffile.imwrite(source, noise(4), photometric="rgb", extrasamples=["unassalpha"])
+    assert not read_still(source).notes
+
+
+def test_transparency_apart_from_grey_is_refused(tmp_path: Path) -> None:
+    """Pillow reads one of the two planes for both of them."""
+    source, planes = tmp_path / "face.tif", np.moveaxis(noise(2), 2, 0)
+    fields = {"photometric": "minisblack", "extrasamples": ["unassalpha"], "compression": "zlib"}
+    tifffile.imwrite(source, planes, planarconfig="separate", **fields)
+    with pytest.raises(InputError, match=r"face\.tif: its transparency lies apart from its grey"):
+        read_still(source)
+    tifffile.imwrite(source, noise(2), planarconfig="contig", **fields)
+    np.testing.assert_array_equal(read_still(source).alpha, noise(2)[..., 1])
+
+
+def test_twelve_bits_are_refused(tmp_path: Path) -> None:
+    """Pillow gives them as the lowest of sixteen: a picture that is nearly black."""
+    source = tmp_path / "face.tif"
+    tifffile.imwrite(source, noise(1, 65535)[..., 0], photometric="minisblack")
+    with tifffile.TiffFile(source, mode="r+b") as file:
+        file.pages[0].tags["BitsPerSample"].overwrite(12)
+    with pytest.raises(InputError, match=r"12 bits a sample are not supported; save it with 8"):
+        read_still(source)
+
+
 def test_sixteen_bits_in_tiles_are_refused_and_eight_read(tmp_path: Path) -> None:
     source, pixels = tmp_path / "face.tif", noise()
     tifffile.imwrite(source, pixels, photometric="rgb", tile=(64, 64))
@@ -1298,8 +1330,12 @@ def test_tiffs_that_pillow_does_not_know_are_told_from_other_files(
         (noise(2, 65535), {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
     ):
         tifffile.imwrite(source, pixels, bigtiff=big, **fields)
-        with pytest.raises(InputError, match=r"face\.tif: a TIFF .* not supported; save it as"):
+        what = "of floating-point samples, which are" if pixels.dtype == np.float32 else "that is"
+        with pytest.raises(InputError, match=rf"face\.tif: a TIFF {what}.* not supported; save it"):
             read_still(source)
+    source.write_bytes(source.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"face\.tif: a TIFF that is damaged"):
+        read_still(source)
 
 
 def test_sixteen_bits_of_a_big_tiff_are_refused_and_eight_read(tmp_path: Path) -> None:
