@@ -304,6 +304,20 @@ def test_no_strength_copies_the_file(tmp_path: Path, name: str, fields: dict[str
     assert (tmp_path / f"out{photo.suffix}").read_bytes() == photo.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["out.jpg", "out.jpeg"])
+def test_no_strength_copies_a_file_with_a_wrong_name(tmp_path: Path, name: str) -> None:
+    """Written as the JPEG that it is called, it would lose what a PNG has."""
+    photo = save(tmp_path / "face.jpg", noise(), format="PNG")
+    run(photo, tmp_path / name, strength=0.0)
+    assert (tmp_path / name).read_bytes() == photo.read_bytes()
+    run(photo, tmp_path / "out.png", strength=0.0)
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), load(photo))
+    notes: list[str] = []
+    unmakeup(photo, tmp_path / "treated.jpg", options(), note=notes.append)
+    assert any("face.jpg: is a PNG, whatever its name says" in note for note in notes)
+    assert Image.open(tmp_path / "treated.jpg").format == "JPEG"
+
+
 def test_a_photo_that_looks_unedited_is_left_alone(tmp_path: Path) -> None:
     photo = save(tmp_path / "dark.jpg", np.full((HEIGHT, WIDTH, 3), 12, np.uint8))
     notes: list[str] = []
@@ -619,6 +633,22 @@ def test_the_comparison_shows_input_output_and_difference(source: Path, tmp_path
     first, second = shown[rows, :WIDTH], shown[rows, WIDTH + 8 : 2 * WIDTH + 8]
     assert (first == load(source)).all() and (second == load(output)).all()
     assert (shown[rows, 2 * WIDTH + 16 :] == 128 + 4 * (second - first)).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_comparison_is_srgb_whatever_the_profile(tmp_path: Path, channels: int) -> None:
+    """A page has no profile: in linear light, half of white would be shown as mid-grey."""
+    icc = profile(SRGB if channels == 3 else [], gamma(1.0))
+    grey = np.full((HEIGHT, WIDTH, channels), 128, np.uint8)
+    photo = save(tmp_path / "linear.png", grey, icc_profile=icc)
+    page = tmp_path / "page.png"
+    unmakeup(photo, tmp_path / "out.png", options(texture=0.0), compare=page)
+    shown, output = load(page)[-HEIGHT:], load(tmp_path / "out.png")
+    assert (shown[:, :WIDTH] == 188).all()  # of sRGB, which is the same light
+    light = output[80:105, 110:130] / 255
+    wanted = 255 * (1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(shown[80:105, WIDTH + 118 : WIDTH + 138] - wanted).max() < 0.6
+    assert (wanted < 175).all()
 
 
 def test_the_components_are_drawn(source: Path, tmp_path: Path) -> None:
@@ -1248,6 +1278,38 @@ def test_a_further_channel_that_is_no_transparency_is_left_out(tmp_path: Path, p
     assert any("further channel" in note for note in still.notes)
 
 
+def test_further_channels_beside_transparency_are_told(tmp_path: Path) -> None:
+    source, pixels = tmp_path / "face.tif", noise(5)
+    tifffile.imwrite(source, pixels, photometric="rgb", extrasamples=["unassalpha", "unspecified"])
+    still = read_still(source)
+    assert still.alpha is not None
+    np.testing.assert_array_equal(still.alpha, pixels[..., 3])
+    assert any("further channels" in note for note in still.notes)
+    tifffile.imwrite(source, noise(4), photometric="rgb", extrasamples=["unassalpha"])
+    assert not read_still(source).notes
+
+
+def test_transparency_apart_from_grey_is_refused(tmp_path: Path) -> None:
+    """Pillow reads one of the two planes for both of them."""
+    source, planes = tmp_path / "face.tif", np.moveaxis(noise(2), 2, 0)
+    fields = {"photometric": "minisblack", "extrasamples": ["unassalpha"], "compression": "zlib"}
+    tifffile.imwrite(source, planes, planarconfig="separate", **fields)
+    with pytest.raises(InputError, match=r"face\.tif: its transparency lies apart from its grey"):
+        read_still(source)
+    tifffile.imwrite(source, noise(2), planarconfig="contig", **fields)
+    np.testing.assert_array_equal(read_still(source).alpha, noise(2)[..., 1])
+
+
+def test_twelve_bits_are_refused(tmp_path: Path) -> None:
+    """Pillow gives them as the lowest of sixteen: a picture that is nearly black."""
+    source = tmp_path / "face.tif"
+    tifffile.imwrite(source, noise(1, 65535)[..., 0], photometric="minisblack")
+    with tifffile.TiffFile(source, mode="r+b") as file:
+        file.pages[0].tags["BitsPerSample"].overwrite(12)
+    with pytest.raises(InputError, match=r"12 bits a sample are not supported; save it with 8"):
+        read_still(source)
+
+
 def test_sixteen_bits_in_tiles_are_refused_and_eight_read(tmp_path: Path) -> None:
     source, pixels = tmp_path / "face.tif", noise()
     tifffile.imwrite(source, pixels, photometric="rgb", tile=(64, 64))
@@ -1268,8 +1330,12 @@ def test_tiffs_that_pillow_does_not_know_are_told_from_other_files(
         (noise(2, 65535), {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
     ):
         tifffile.imwrite(source, pixels, bigtiff=big, **fields)
-        with pytest.raises(InputError, match=r"face\.tif: a TIFF .* not supported; save it as"):
+        what = "of floating-point samples, which are" if pixels.dtype == np.float32 else "that is"
+        with pytest.raises(InputError, match=rf"face\.tif: a TIFF {what}.* not supported; save it"):
             read_still(source)
+    source.write_bytes(source.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"face\.tif: a TIFF that is damaged"):
+        read_still(source)
 
 
 def test_sixteen_bits_of_a_big_tiff_are_refused_and_eight_read(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pages import draw_comparison, draw_components
-from vsrcli.portraits.pictures import Still, read_still, with_pixels
+from vsrcli.portraits.pictures import FORMATS, Still, read_still, with_pixels
 from vsrcli.portraits.reversal import (
     Prediction,
     Weights,
@@ -106,12 +106,13 @@ class Unmaker:
             beyond = self._reaches_beyond(still, faces)
             rest = self._rest(source, still, faces) if beyond else None
             pixels = apply(still, predictions, weights, beyond=beyond, rest=rest)
-            self._write(source, with_pixels(still, pixels), output, MARK)
+            restored = with_pixels(still, pixels)
+            self._write(source, restored, output, MARK)
         else:
-            pixels = still.pixels
+            restored = still
             self._keep(source, still, output)
         if compare is not None:
-            draw_comparison(still.pixels, pixels, compare, overwrite=options.overwrite)
+            draw_comparison(still, restored, compare, overwrite=options.overwrite)
         if components is not None and options.idle:
             self._note(f"{source.name}: nothing is predicted at this strength: no components")
         elif components is not None:
@@ -139,8 +140,8 @@ class Unmaker:
         write_still(still, output, overwrite=self.options.overwrite, mark=mark)
 
     def _keep(self, source: Path, still: Still, output: Path) -> None:
-        """The picture as it is: byte by byte if the format stays the same."""
-        if format_of(output) == still.format:
+        """The picture as it is: byte by byte if the format, or what a wrong name says, stays."""
+        if format_of(output) in (still.format, FORMATS.get(source.suffix.lower())):
             copy, overwrite = partial(shutil.copyfile, source), self.options.overwrite
             save_safely(output, copy, overwrite=overwrite)
         else:

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from vsrcli.errors import InputError
-from vsrcli.portraits import colour
 from vsrcli.portraits.curve import ToneCurve
-from vsrcli.portraits.pictures import Still, read_still
+from vsrcli.portraits.pictures import read_still
 
 Floats = NDArray[np.float32]
 _MOST_SIDE = 1024
@@ -43,23 +41,12 @@ def learn_tone(before: Path, after: Path) -> ToneCurve:
     height, width = stills[0].pixels.shape[:2]
     share = longest / max(height, width)
     size = max(1, round(width * share)), max(1, round(height * share))
-    truth, edited = (_reduced(still, size) for still in stills)
+    truth, edited = (still.in_srgb(size) for still in stills)
     curve = ToneCurve(3)
     curve.learn(edited, truth - edited)
     if _correlation(edited + curve(edited), truth) < _LEAST_ALIKE:
         raise InputError(f"{after}: not what was made of {before}; give the same photo, edited")
     return curve
-
-
-def _reduced(still: Still, size: tuple[int, int]) -> Floats:
-    """STILL in sRGB, [h, w, 3], 0..1, with width and height SIZE."""
-    planes = [
-        np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
-        for plane in np.moveaxis(still.rgb(), 2, 0)
-    ]
-    picture: Floats = np.stack(planes, axis=2)
-    space = colour.space_of(still.icc, still.primaries)
-    return picture if space is None else space.to_srgb(picture)
 
 
 def _correlation(first: Floats, second: Floats) -> float:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vsrcli.errors import OutputError
 from vsrcli.media.safely import save_safely
-from vsrcli.portraits.pictures import Samples
+from vsrcli.portraits.pictures import Still
 from vsrcli.portraits.reversal import Prediction
 
 _DRAWN = re.compile(r"face-\d+\.(input|output|component-.+\.x\d+)\.png")
@@ -22,14 +22,16 @@ _GAP = 8
 Page = NDArray[np.uint8]
 
 
-def draw_comparison(before: Samples, after: Samples, path: Path, *, overwrite: bool) -> None:
+def draw_comparison(before: Still, after: Still, path: Path, *, overwrite: bool) -> None:
     """Write BEFORE, AFTER and four times their difference, about grey, side by side to PATH.
 
-    Reduced to 1400 pixels of height. Raises OutputError if PATH cannot be written.
+    In sRGB, whatever their profile; reduced to 1400 pixels of height. Raises OutputError if PATH
+    cannot be written.
     """
-    step = max(1.0, before.shape[0] / _TALLEST)
-    size = max(1, round(before.shape[1] / step)), max(1, round(before.shape[0] / step))
-    first, second = (_reduced(_eight_bits(each), size) for each in (before, after))
+    height, width = before.extent
+    step = max(1.0, height / _TALLEST)
+    size = max(1, round(width / step)), max(1, round(height / step))
+    first, second = (_levels(still.in_srgb(size)) for still in (before, after))
     apart = 128 + _GAIN * (second.astype(np.int16) - first)
     parts = [first, second, np.clip(apart, 0, 255).astype(np.uint8)]
     _save(beside(parts, ("input", "output", f"difference x{_GAIN}")), path, overwrite)
@@ -48,19 +50,14 @@ def draw_components(
             if _DRAWN.fullmatch(path.name):
                 path.unlink()
     for number, prediction in enumerate(predictions, start=1):
-        seen = np.rint(prediction.canvas * 255).astype(np.uint8)
-        _save(seen, folder / f"face-{number}.input.png", overwrite)
+        _save(_levels(prediction.canvas), folder / f"face-{number}.input.png", overwrite)
         for name, change in zip(names, prediction.found, strict=True):
             most = float(np.percentile(np.abs(change), 99.5)) * 255
             gain = max(1, min(64, round(100 / max(most, 1e-3))))
             shown = np.clip(np.rint(128 + change * (255 * gain)), 0, 255).astype(np.uint8)
             _save(shown, folder / f"face-{number}.component-{name}.x{gain}.png", overwrite)
         estimate = np.clip(prediction.canvas + prediction.found.sum(axis=0), 0, 1)
-        _save(
-            np.rint(estimate * 255).astype(np.uint8),
-            folder / f"face-{number}.output.png",
-            overwrite,
-        )
+        _save(_levels(estimate), folder / f"face-{number}.output.png", overwrite)
 
 
 def beside(parts: Sequence[Page], labels: Sequence[str]) -> Page:
@@ -78,15 +75,9 @@ def beside(parts: Sequence[Page], labels: Sequence[str]) -> Page:
     return np.asarray(page)
 
 
-def _eight_bits(pixels: Samples) -> Page:
-    shown = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)
-    return np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown
-
-
-def _reduced(picture: Page, size: tuple[int, int]) -> Page:
-    if picture.shape[1::-1] == size:
-        return picture
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+def _levels(picture: NDArray[np.float32]) -> Page:
+    """PICTURE, 0..1, in eight bits."""
+    return np.rint(picture * 255).astype(np.uint8)
 
 
 def _save(page: Page, path: Path, overwrite: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from vsrcli.errors import InputError
 from vsrcli.media.exif import (
@@ -21,6 +23,7 @@ from vsrcli.media.exif import (
 )
 from vsrcli.media.picture_tags import iptc_of, lost_words
 from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
+from vsrcli.portraits import colour
 from vsrcli.portraits.deep import read_deep
 
 FORMATS = {
@@ -33,6 +36,9 @@ FORMATS = {
 }
 """What is read and written, by suffix."""
 _RESOLUTION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 258, 262, 338
+_CHANNELS, _ARRANGEMENT, _APART = 277, 284, (2,)
+_DEPTHS = (1, 2, 4, 8, 16)
+"""Bits a sample that Pillow or FFmpeg scales to 8 or 16."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,13 +50,14 @@ _TURNS = {
 }
 """By EXIF's orientation."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BIG = (b"+\0", b"\0+")
 _OTHERS = {
     "HEIC": tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")),
     "AVIF": (b"ftypavif", b"ftypavis"),
     "JPEG XL": (b"JXL \r\n\x87\n",),
 }
 """What bytes 4 to 11 of files are that Pillow does not read."""
-_SAMPLE_FORMAT, _SIGNED = 339, 2
+_SAMPLE_FORMAT, _SIGNED, _FLOATING = 339, 2, 3
 _SUBFILE, _REDUCED = 254, 1
 _WHITE_IS_ZERO = 0
 _MOST_DPI = 65535
@@ -106,10 +113,26 @@ class Still:
         coded = _coded(self.text)
         return coded[0] if coded else None
 
+    @property
+    def space(self) -> colour.Space | None:
+        """How its levels become sRGB; None if they are sRGB."""
+        return colour.space_of(self.icc, self.primaries)
+
     def rgb(self) -> NDArray[np.float32]:
         """[h, w, 3], 0..1; grey in all three."""
         scaled = self.pixels.astype(np.float32) / np.float32(self.peak)
         return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled
+
+    def in_srgb(self, size: tuple[int, int]) -> NDArray[np.float32]:
+        """[h, w, 3], 0..1, as sRGB, with width and height SIZE."""
+        planes = [
+            np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BOX))
+            for plane in np.moveaxis(self.pixels, 2, 0)
+        ]
+        scaled = (np.stack(planes, axis=2) / self.peak).astype(np.float32)
+        picture = np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled
+        space = self.space
+        return picture if space is None else space.to_srgb(picture)
 
 
 def read_still(path: Path) -> Still:
@@ -121,7 +144,7 @@ def read_still(path: Path) -> Still:
         with opened_picture(path) as image:
             _check(path, image)
             exif, depth = read_exif(image), _depth(path, image)
-            kind, damaged = image.format or "", exif is None
+            kind, damaged = "JPEG" if image.format == "MPO" else str(image.format), exif is None
             exif = Image.Exif() if exif is None else exif
             if depth == 16:
                 pixels, alpha, notes = _sixteen_bits(path, image, exif)
@@ -134,8 +157,11 @@ def read_still(path: Path) -> Still:
                     "save it as sRGB"
                 )
             notes += lost_words(image, xmp, damaged=damaged)
-            if kind == "TIFF" and exif.get(_EXTRA_SAMPLES) in _NO_ALPHA:
-                notes += ("its further channel, which is no transparency, is not kept",)
+            if FORMATS.get(path.suffix.lower(), kind) != kind:
+                notes += (f"is a {kind}, whatever its name says; the output is what its name says",)
+            kept = pixels.shape[2] + (alpha is not None)
+            if max(_tag(image, _CHANNELS), default=1) > kept:
+                notes += ("its further channels, which are no transparency, are not kept",)
             dpi = _resolution(image, exif)
             exif.pop(ORIENTATION, None)
             if kind == "TIFF":
@@ -144,12 +170,12 @@ def read_still(path: Path) -> Still:
             found = Still(
                 pixels=pixels,
                 alpha=alpha,
-                format="JPEG" if kind == "MPO" else kind,
+                format=kind,
                 exif=exif,
                 icc=image.info.get("icc_profile"),
                 dpi=dpi,
                 xmp=own_xmp(xmp),
-                comment=image.info.get("comment") if kind in ("JPEG", "MPO") else None,
+                comment=image.info.get("comment") if kind == "JPEG" else None,
                 text=text,
                 iptc=iptc_of(image),
                 notes=notes,
@@ -170,13 +196,26 @@ def _unknown(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(12)
     if head[:4] in _TIFF:
-        return (
-            "a TIFF that is damaged, or of samples that are not supported; save it as RGB or grey, "
-            "of 8 or 16 bits"
-        )
+        known = "of floating-point samples, which are"
+        what = known if _floats(path) else "that is damaged, or of samples that are"
+        return f"a TIFF {what} not supported; save it as RGB or grey, of 8 or 16 bits"
     kind = next((kind for kind, starts in _OTHERS.items() if head.endswith(starts)), None)
     what = "not a picture" if kind is None else f"{kind} is not supported"
     return f"{what}; give a JPEG, PNG, WebP or TIFF"
+
+
+def _floats(path: Path) -> bool:
+    """Whether the TIFF in PATH says that its samples are of floating point."""
+    try:
+        with path.open("rb") as file, damage_told(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged entries
+            head = file.read(8)
+            directory = ImageFileDirectory_v2(head + file.read(8 if head[2:4] in _BIG else 0))
+            file.seek(directory.next)
+            directory.load(file)
+            return _FLOATING in np.atleast_1d(directory.get(_SAMPLE_FORMAT, ()))
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def _resolution(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
@@ -199,7 +238,7 @@ def _check(path: Path, image: Image.Image) -> None:
     """Refuse what would lose something in silence."""
     if image.format not in (*FORMATS.values(), "MPO"):
         raise InputError(f"{path}: {image.format} is not supported; give a JPEG, PNG, WebP or TIFF")
-    if image.format == "TIFF" and any(kind & _REDUCED for kind in _tag(image, _SUBFILE)):
+    if any(kind & _REDUCED for kind in _tag(image, _SUBFILE)):
         raise InputError(f"{path}: a preview with a camera's raw data; develop it to a TIFF first")
     if image.mode == "CMYK":
         raise InputError(f"{path}: CMYK, made for print; convert it to RGB first")
@@ -212,10 +251,13 @@ def _check(path: Path, image: Image.Image) -> None:
         )
     if image.mode not in ("L", "LA", "RGB", "RGBA", *_SIXTEEN_BITS_GREY, *_PLAIN):
         raise InputError(f"{path}: pixels of kind {image.mode} are not supported; save it as RGB")
-    if image.mode == "I" and _depth(path, image) > 16:
-        raise InputError(f"{path}: 32 bits a sample are not supported; save it with 16")
-    if image.format == "TIFF" and _SIGNED in _tag(image, _SAMPLE_FORMAT):
+    if (bits := _depth(path, image)) not in _DEPTHS:
+        raise InputError(f"{path}: {bits} bits a sample are not supported; save it with 8 or 16")
+    if _SIGNED in _tag(image, _SAMPLE_FORMAT):
         raise InputError(f"{path}: signed samples are not supported; save it without signs")
+    # Of these Pillow reads one plane twice.
+    if image.mode in ("LA", "La") and _tag(image, _ARRANGEMENT) == _APART:
+        raise InputError(f"{path}: its transparency lies apart from its grey; save it interleaved")
     if min(image.size) < 16:
         raise InputError(f"{path}: {image.width}x{image.height} is too small for a portrait")
 
@@ -231,7 +273,9 @@ def _depth(path: Path, image: Image.Image) -> int:
 
 
 def _tag(image: Image.Image, tag: int) -> tuple[Any, ...]:
-    """All values of a TIFF's TAG."""
+    """All values of TAG, if IMAGE is a TIFF."""
+    if image.format != "TIFF":
+        return ()
     values = image.tag_v2.get(tag, ())  # type: ignore[attr-defined]
     return values if isinstance(values, tuple) else (values,)
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsrcli.networks.crn import CrnCard, CrnReverter
-from vsrcli.portraits import colour
 from vsrcli.portraits.curve import ToneCurve
 from vsrcli.portraits.faces import Face
 from vsrcli.portraits.pictures import Samples, Still
@@ -88,7 +87,7 @@ def predict(
     canvas = np.clip(window.take(still.pixels) / np.float32(still.peak), 0, 1)
     if canvas.shape[2] == 1:
         canvas = np.repeat(canvas, 3, axis=2)
-    space = colour.space_of(still.icc, still.primaries)
+    space = still.space
     if space is not None:
         canvas = space.to_srgb(canvas)
     card, toned = reverter.card, canvas
@@ -208,7 +207,7 @@ def _add(pixels: Samples, change: Floats, mask: Floats, peak: int) -> None:
 def _in_the_files_colours(prediction: Prediction, weights: Floats, still: Still) -> Floats:
     """The weighted discrepancy [H, W, c] in the colour space and channels of STILL."""
     change: Floats = np.tensordot(weights, prediction.found, axes=1)
-    space = colour.space_of(still.icc, still.primaries)
+    space = still.space
     if space is not None:
         restored: Floats = np.clip(prediction.canvas + change, 0, 1)
         change = space.from_srgb(restored) - space.from_srgb(prediction.canvas)
