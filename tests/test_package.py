@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from vsrcli.errors import ExitStatus
 
@@ -54,6 +56,31 @@ def test_an_installed_wheel_upscales(wheel: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert all(part.startswith(str(tmp_path / "site")) for part in done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "package"),
+    [
+        ("linux", "x86_64", "onnxruntime-gpu"),
+        ("linux", "aarch64", "onnxruntime-gpu"),
+        ("win32", "AMD64", "onnxruntime-gpu"),
+        ("win32", "ARM64", "onnxruntime"),
+        ("darwin", "arm64", "onnxruntime"),
+    ],
+)
+def test_every_system_gets_the_one_onnxruntime_there_is(
+    system: str, machine: str, package: str
+) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    here = {"sys_platform": system, "platform_machine": machine}
+
+    def taken(dependencies: list[str]) -> list[str]:
+        needed = map(Requirement, dependencies)
+        return [each.name for each in needed if not each.marker or each.marker.evaluate(here)]
+
+    assert [name for name in taken(project["dependencies"]) if "onnx" in name] == [package]
+    with_cuda = taken(project["optional-dependencies"]["cuda"])
+    assert with_cuda == ([package] if package == "onnxruntime-gpu" else [])
 
 
 def test_readme_names_every_exit_status() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vsrcli.networks import control_groups
 from vsrcli.networks.session import Device
 
 
@@ -12,7 +13,7 @@ def available_memory(device: Device) -> int | None:
     """Bytes that can be had without swapping; None if nobody says (a GPU, some systems)."""
     if device.kind != "cpu":
         return None
-    known = [size for size in (_system_memory(), _control_group_memory()) if size is not None]
+    known = [size for size in (_system_memory(), control_groups.free_memory()) if size is not None]
     return min(known, default=None)
 
 
@@ -33,17 +34,3 @@ def _system_memory() -> int | None:
     except (OSError, StopIteration):  # no free memory told: half of what is built in
         memory = built_in_memory()
         return None if memory is None else memory // 2
-
-
-def _control_group_memory(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What the container's limit leaves (control groups version 2)."""
-    try:
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
-        # Files that were read or written lie there as long as nobody wants the room.
-        lines = (folder / "memory.stat").read_text().splitlines()
-        kept = dict(line.split() for line in lines)
-        used -= int(kept.get("inactive_file", 0)) + int(kept.get("slab_reclaimable", 0))
-    except (OSError, ValueError):
-        return None
-    return max(0, int(limit) - max(0, used)) if limit.isdigit() else None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vsrcli.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
+from vsrcli.networks.control_groups import allowed_cores
 
 Arrays = dict[str, NDArray[np.float32]]
 Resident: TypeAlias = Any
@@ -126,10 +127,12 @@ def runtime_version() -> str:
 
 
 def usable_cores() -> int:
-    """Number of CPU cores this process may use."""
+    """Number of CPU cores this process may use: more threads than that wait for each other."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0))
+    else:
+        there = os.cpu_count() or 1
+    return min(there, allowed_cores() or there)
 
 
 class Session:
