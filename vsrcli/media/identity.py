@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from vsrcli.errors import InputError
@@ -39,8 +40,10 @@ def content_hash(path: Path) -> str:
 def _hash_of_pictures(pictures: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for picture in pictures:
-        status = picture.stat()
-        line = f"{picture.name} {status.st_size} {status.st_mtime_ns}\n"
+        line = f"{picture.name}\n"
+        with suppress(FileNotFoundError):  # a link that leads nowhere; reading sees to it
+            status = picture.stat()
+            line = f"{picture.name} {status.st_size} {status.st_mtime_ns}\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
