@@ -27,6 +27,7 @@ from vsrcli.degradation import Degradation
 from vsrcli.errors import CheckError, DeviceError, InputError, OutputError, UsageError
 from vsrcli.job import Job, identity_of
 from vsrcli.making import Made, Notes, Reading
+from vsrcli.media import assemble as assembling
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.reader import Reader
 from vsrcli.media.writer import SegmentWriter
@@ -378,6 +379,22 @@ def test_input_changed_midway(clip: Path, tmp_path: Path) -> None:
     assert not output.exists()
     with pytest.raises(UsageError, match="the input has changed"):
         do(clip, output)
+
+
+def test_input_changed_while_its_sound_is_copied(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.mkv"
+    write = assembling._write
+
+    def touch(*arguments: Any) -> Any:
+        os.utime(clip, (1, 1))
+        return write(*arguments)
+
+    monkeypatch.setattr(assembling, "_write", touch)
+    with pytest.raises(InputError, match="changed while it was read"):
+        do(clip, output)
+    assert not output.exists() and JobFolder(output).finished()
 
 
 def test_workers_make_the_same_bytes(clip: Path, whole: bytes, tmp_path: Path) -> None:

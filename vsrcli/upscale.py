@@ -29,7 +29,7 @@ from vsrcli.making import (
 from vsrcli.media.animation import animate
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import JobFolder
-from vsrcli.media.identity import identity
+from vsrcli.media.identity import check_unchanged
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
 from vsrcli.media.spool import naming, readable_again
@@ -151,13 +151,18 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
         made = make_in_tiles(job, folder, lambda job: _segments(job, counter, note), note.aside)
         if not made[0].frames:
             raise _nothing(job)
-        if identity(job.info.path) != plan["input"]:
-            raise InputError(
-                f"{job.info.path}: changed while it was read; leave it alone and use --restart"
-            )
+
+        def check() -> None:
+            check_unchanged(job.info.path, str(plan["input"]), "use --restart")
+
+        def publishing(finished: Path) -> None:
+            check()  # the rest of it was read meanwhile
+            folder.publishing(finished)
+
+        check()
         join = _join_animation if job.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
-        lost = join(job, segments, overwrite, note, folder.publishing)
+        lost = join(job, segments, overwrite, note, publishing)
         folder.remove()
     return replace(made[-1].reading, packets_left_out=lost)
 

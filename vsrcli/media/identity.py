@@ -31,6 +31,15 @@ def identity(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({reason})") from None
 
 
+def check_unchanged(path: Path, before: str, remedy: str) -> None:
+    """Raise InputError, which advises a REMEDY, unless the identity of PATH is the one BEFORE.
+
+    An output is made of what is read of a file at several times: its frames, then its sound.
+    """
+    if not is_spooled(path) and identity(path) != before:
+        raise InputError(f"{path}: changed while it was read; leave it alone and {remedy}")
+
+
 def content_hash(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
