@@ -48,3 +48,23 @@ def test_a_long_name_is_shortened_and_a_short_one_is_not(monkeypatch: pytest.Mon
     assert "…" in shown(monkeypatch, 80, LONG)
     assert "…" not in shown(monkeypatch, 80, "out.mp4")
     assert LONG in shown(monkeypatch, 240, LONG)
+
+
+@pytest.mark.parametrize("before", [0, 9000])
+def test_the_time_left_goes_by_what_this_run_made(
+    monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """Not by what was made before and is passed over, however long that takes."""
+    screen, now = io.StringIO(), 100.0
+    monkeypatch.setattr(console, "console", Console(file=screen, width=200, soft_wrap=True))
+    monkeypatch.setattr("vsrcli.console.time.monotonic", lambda: now)
+    with console.progress_bar("out.mp4") as progress:
+        progress(before, before + 61)
+        for frame in range(1, 21):
+            now = 100.0 + 90 + 2 * frame
+            progress(before + frame, before + 61)
+    first, second = screen.getvalue().splitlines()
+    assert first.endswith(
+        f" {before + 1} of {before + 61} frames, 0.01 fps, 1:32 elapsed, 1:32:00 left"
+    )
+    assert second.endswith(" frames, 0.50 fps, 2:08 elapsed, 1:24 left")

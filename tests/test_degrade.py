@@ -27,6 +27,7 @@ from vsrcli.degradation import Degradation, Kind, compress, degrade_planes, redu
 from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.degrade_coding import taken_layout
 from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media import assemble as assembling
 from vsrcli.media.exif import display_matrix
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import ColourTags, Frame
@@ -588,6 +589,34 @@ def test_a_name_as_long_as_can_be_and_a_job_that_was_killed(
     output = tmp_path / ("x" * 251 + ".mkv")
     assert degrade(make_clip("in.mkv", frames=3), output).frames == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", output.name]
+
+
+@pytest.mark.parametrize("when", ["reading", "joining"])
+def test_an_input_replaced_midway_is_not_mixed(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """The frames would be those of one file, the sound that of another."""
+    source = make_clip("in.mkv", frames=6, audio=("aac",))
+    other = make_clip("other.mkv", frames=6, audio=("flac",))
+    output = tmp_path / "out.mkv"
+    output.write_text("older")
+    write = assembling._write
+
+    def swap(*arguments: Any) -> Any:
+        other.replace(source)
+        return write(*arguments)
+
+    if when == "joining":
+        monkeypatch.setattr(assembling, "_write", swap)
+
+    def progress(done: int, total: int | None) -> None:
+        if done == 3 and when == "reading":
+            other.replace(source)
+
+    with pytest.raises(InputError, match=r"in\.mkv: changed while it was read"):
+        degrade(source, output, DegradeOptions(overwrite=True), progress=progress)
+    assert output.read_text() == "older"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
 
 
 def test_a_folder_that_may_not_be_written(make_clip: MakeClip, monkeypatch: Any) -> None:

@@ -1381,6 +1381,15 @@ def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> Non
     )
 
 
+def test_a_link_to_nowhere_in_a_folder_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    save(folder / "a.png", noise())
+    (folder / "b.png").symlink_to("nowhere.png")
+    done = unmakeup_folder(folder, tmp_path / "out", options(box=None, whole=True))
+    assert (done.total, [name for name, _ in done.failed]) == (2, [str(folder / "b.png")])
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_content_credentials_are_told(tmp_path: Path, suffix: str) -> None:
     photo, told = save(tmp_path / f"a{suffix}", noise()), "its content credentials (C2PA)"

@@ -27,6 +27,7 @@ from vsrcli.degradation import Degradation
 from vsrcli.errors import CheckError, DeviceError, InputError, OutputError, UsageError
 from vsrcli.job import Job, identity_of
 from vsrcli.making import Made, Notes, Reading
+from vsrcli.media import assemble as assembling
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.reader import Reader
 from vsrcli.media.writer import SegmentWriter
@@ -70,7 +71,7 @@ def interrupt(source: Path, output: Path, after: int, **fields: Any) -> JobFolde
 
     with pytest.raises(Interrupted):
         do(source, output, progress=stop, **fields)
-    assert not output.exists()
+    assert fields.get("overwrite") or not output.exists()
     return JobFolder(output)
 
 
@@ -105,6 +106,29 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_made_before_is_told_apart(clip: Path, tmp_path: Path, workers: int) -> None:
+    """It took no time, and tells nothing of how long the rest is going to take."""
+    output, seen, notes = tmp_path / "out.mkv", [], []
+    interrupt(clip, output, 3 * SEGMENT + 1)
+    result = do(
+        clip,
+        output,
+        workers=workers,
+        progress=lambda done, total: seen.append(done),
+        note=notes.append,
+    )
+    assert seen[0] == 3 * SEGMENT and seen == sorted({*seen}) and seen[-1] == FRAMES
+    assert (result.frames, result.resumed) == (FRAMES, 3 * SEGMENT)
+    assert result.frames_per_second == pytest.approx(2 * SEGMENT / result.seconds)
+    assert notes == [f"out.mkv: {3 * SEGMENT} frames were made before"]
+    interrupt(clip, output, 3 * SEGMENT + 1, overwrite=True)
+    JobFolder(output).segment(1).unlink()
+    seen.clear()
+    result = do(clip, output, overwrite=True, progress=lambda done, total: seen.append(done))
+    assert seen[0] == SEGMENT and result.resumed == 2 * SEGMENT
+
+
 def cut_short(data: bytes) -> bytes:
     """The first half."""
     return data[: len(data) // 2]
@@ -133,7 +157,9 @@ def test_a_damaged_segment_is_made_again(
 
     assert do(clip, output, progress=look, note=notes.append, workers=workers).frames == FRAMES
     assert output.read_bytes() == whole
-    assert notes == [f"{segment}: is damaged, and is made again"]
+    whole_ones = 3 if damage is one_bit_flipped else 2  # that is seen when it is read
+    before_it = f"out.mkv: {whole_ones * SEGMENT} frames were made before"
+    assert notes == [before_it, f"{segment}: is damaged, and is made again"]
     assert before == after
 
 
@@ -353,6 +379,22 @@ def test_input_changed_midway(clip: Path, tmp_path: Path) -> None:
     assert not output.exists()
     with pytest.raises(UsageError, match="the input has changed"):
         do(clip, output)
+
+
+def test_input_changed_while_its_sound_is_copied(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.mkv"
+    write = assembling._write
+
+    def touch(*arguments: Any) -> Any:
+        os.utime(clip, (1, 1))
+        return write(*arguments)
+
+    monkeypatch.setattr(assembling, "_write", touch)
+    with pytest.raises(InputError, match="changed while it was read"):
+        do(clip, output)
+    assert not output.exists() and JobFolder(output).finished()
 
 
 def test_workers_make_the_same_bytes(clip: Path, whole: bytes, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from vsrcli.media.folder import JobFolder
 from vsrcli.media.identity import identity
 from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_place
-from vsrcli.media.sources import VIDEO_SUFFIXES
+from vsrcli.media.sources import VIDEO_SUFFIXES, is_to_be_read
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
@@ -32,6 +32,8 @@ Work = tuple[Path, Path]
 _MADE_FROM = "made from"
 _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--threads")
 """Options that tell how to work rather than what is made."""
+_NAMED = 3
+"""So many of the files that are left out are named."""
 _WRITTEN = frozenset({*MUXERS, *KINDS})
 
 
@@ -78,7 +80,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
     Files it would fail at or skip are noted. Raises UsageError, InputError and OutputError as it
     does for the whole folder.
     """
-    works = _checked_works(source, output)
+    works = _checked_works(source, output, note)
     known = None
     if output.suffix == ".tar":
         check_place(source, output, overwrite=options.overwrite)
@@ -109,7 +111,7 @@ def upscale_folder(
     output is there already are skipped, so the same call goes on after an interruption. Raises
     InputError for a folder that is no batch and OutputError if `output` cannot be written.
     """
-    works = _checked_works(source, output)
+    works = _checked_works(source, output, note)
     started = time.monotonic()
     if output.suffix == ".tar":
         check_place(source, output, overwrite=options.overwrite)
@@ -230,12 +232,30 @@ def _check_folder(output: Path) -> None:
         raise OutputError(f"{output}: cannot be made ({there} may not be written)")
 
 
-def _checked_works(source: Path, output: Path) -> list[Work]:
-    """What is to be enlarged; raises InputError if that is nothing."""
+def _checked_works(source: Path, output: Path, note: Note) -> list[Work]:
+    """What is to be enlarged; raises InputError if that is nothing.
+
+    What else lies there is noted. Raises UsageError if the results would lie there too.
+    """
     works = _works(source, output)
     if not works:
         raise InputError(f"{source}: no videos in this folder; name a video or another folder")
+    if output.exists() and output.samefile(source):
+        raise UsageError(f"{output}: is the folder of the inputs; name another folder")
+    taken = {path.name for path, _ in works}
+    others = sorted(
+        path.name
+        for path in source.iterdir()
+        if path.name not in taken and path.name[0] != "." and not path.is_dir()
+    )
+    if others:
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        note(f"{source}: left out, as no {_kind(works)}: {', '.join(others[:_NAMED])}{more}")
     return works
+
+
+def _kind(works: list[Work]) -> str:
+    return "videos" if works[0][0].suffix.lower() in VIDEO_SUFFIXES else "pictures"
 
 
 def _works(source: Path, output: Path) -> list[Work]:
@@ -265,8 +285,4 @@ def _videos(folder: Path) -> list[Path]:
         files = sorted(folder.iterdir())
     except OSError as failure:
         raise InputError(f"{folder}: cannot be read ({failure.strerror})") from None
-    return [
-        path
-        for path in files
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and path.name[0] != "."
-    ]
+    return [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES and is_to_be_read(path)]

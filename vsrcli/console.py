@@ -276,19 +276,23 @@ class _ProgressLines:
         self._started = time.monotonic()
         self._next = _FIRST_LINE_AFTER_S
         self._done = 0
-        self._first_done: int | None = None
+        self._calls: list[tuple[float, int]] = []
+        """When the first two were, and how many were done: of a job that goes on, all that was made
+        before, and after it has been passed over, the first that is new."""
 
     def __call__(self, done: int, total: int | None) -> None:
-        if self._first_done is None:
-            self._first_done = done
         self._done = done
         elapsed = time.monotonic() - self._started
+        if len(self._calls) < 2 and [done] != [before for _, before in self._calls]:
+            self._calls.append((elapsed, done))
         if elapsed >= self._next:
-            self._next *= 2
+            while elapsed >= self._next:
+                self._next *= 2
             self._print(elapsed, total)
 
     def _print(self, elapsed: float, total: int | None) -> None:
-        fps = (self._done - (self._first_done or 0)) / max(elapsed, 1e-9)
+        began, before = next((call for call in self._calls[::-1] if call[1] < self._done), (0.0, 0))
+        fps = (self._done - before) / max(elapsed - began, 1e-9)
         of = "" if total is None else f" of {total}"
         left = ""
         if total is not None and fps > 0:

@@ -16,6 +16,7 @@ from vsrcli.losses import lost_streams, missing_numbers
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import unwritable
 from vsrcli.media.encoders import EncoderSettings
+from vsrcli.media.identity import check_unchanged, identity
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.picture_files import PictureNames, apart, check_pictures, picture_names
 from vsrcli.media.planes import Frame
@@ -256,7 +257,7 @@ def _into_video(work: _Work) -> DegradeResult:
     info, output, options = _keep_shape(work.info, work.reduction.size), work.output, work.options
     layout = work.reduction.layout
     settings = encoder_settings(output, options, info.layout)
-    streams = plan_streams(info, output)
+    streams, before = plan_streams(info, output), identity(info.path)
     for loss in lost_streams(info, streams, output):
         work.note(loss.text)
     # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
@@ -270,6 +271,11 @@ def _into_video(work: _Work) -> DegradeResult:
         segment = folder / "segment"
         with SegmentWriter(segment, described, size, settings, layout, work.note) as writer:
             read = work.reduce(writer.write)
+
+        def check(*_: object) -> None:
+            check_unchanged(info.path, before, "run the command again")
+
+        check()
         lost = assemble(
             [segment],
             info,
@@ -279,6 +285,7 @@ def _into_video(work: _Work) -> DegradeResult:
             tags=written_tags(described, size, settings, layout),
             overwrite=options.overwrite,
             note=work.note,
+            publishing=check,
         )
     read = replace(read, packets_left_out=lost)
     return work.result(read, size, settings, [output], streams)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, starmap
 from threading import Lock
@@ -16,7 +16,7 @@ from vsrcli.media.encoders import USUAL_PIXELS
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
-from vsrcli.media.segment_times import check_segment
+from vsrcli.media.segment_times import check_segment, read_times
 from vsrcli.media.segments import WARM_UP, Segment, cut
 from vsrcli.media.writer import SegmentWriter
 from vsrcli.networks.ensemble import Ensemble
@@ -194,6 +194,21 @@ class SegmentMaker:
                 frames += 1
                 self._tick()
         return frames
+
+
+def finished_frames(folder: JobFolder) -> list[int | None]:
+    """How many frames every segment has that is in the folder; None of one that is not, or is cut.
+
+    Their content is not looked at; `SegmentMaker` does that.
+    """
+    found: list[int | None] = []
+    for path in folder.finished():
+        with suppress(OutputError):
+            frames = len(read_times(path).pts)
+            while folder.segment(len(found)) < path:
+                found.append(None)
+            found.append(frames)
+    return found
 
 
 def make_all(job: Job, *, note: Notes, tick: Tick) -> Iterator[Made]:

@@ -7,19 +7,29 @@ with what is copied from the source -> verified -> renamed into place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutOfMemoryError
 from vsrcli.goal import may_replace
 from vsrcli.job import Job, Note, UpscalePlan, identity_of, prepare
-from vsrcli.making import Made, Notes, Reading, SourceFrames, enlarged, make_all, open_enlarger
+from vsrcli.making import (
+    Made,
+    Notes,
+    Reading,
+    SourceFrames,
+    enlarged,
+    finished_frames,
+    make_all,
+    open_enlarger,
+)
 from vsrcli.media.animation import animate
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import JobFolder
-from vsrcli.media.identity import identity
+from vsrcli.media.identity import check_unchanged
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
 from vsrcli.media.spool import naming, readable_again
@@ -52,7 +62,10 @@ class UpscaleResult:
     """Damaged packets of copied streams that the output's container did not take."""
     truncated: bool
     """Whether the source ended before it said it would, or lacks parts nobody could count."""
+    resumed: int
+    """Frames of the output that an earlier run, which was interrupted, had finished."""
     seconds: float
+    """Of this run."""
     model: str
     precision: str
     device: str
@@ -60,8 +73,8 @@ class UpscaleResult:
 
     @property
     def frames_per_second(self) -> float:
-        """Output frames each second of the whole job."""
-        return self.frames / max(self.seconds, 1e-9)
+        """Output frames that were made each second of this run."""
+        return max(0, self.frames - self.resumed) / max(self.seconds, 1e-9)
 
     @property
     def damaged(self) -> bool:
@@ -117,6 +130,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
         left_out=reading.left_out,
         packets_left_out=reading.packets_left_out,
         truncated=reading.truncated,
+        resumed=counter.resumed,
         seconds=round(time.monotonic() - started, 3),
         model=job.model.name,
         precision=job.model.precision,
@@ -131,16 +145,24 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
     folder = JobFolder(job.output)
     overwrite = may_replace(job.output, options)
     with folder.open(plan, restart=options.restart):
+        counter.begin(finished_frames(folder))
+        if counter.resumed:
+            note.aside(f"{job.output.name}: {counter.resumed} frames were made before")
         made = make_in_tiles(job, folder, lambda job: _segments(job, counter, note), note.aside)
         if not made[0].frames:
             raise _nothing(job)
-        if identity(job.info.path) != plan["input"]:
-            raise InputError(
-                f"{job.info.path}: changed while it was read; leave it alone and use --restart"
-            )
+
+        def check() -> None:
+            check_unchanged(job.info.path, str(plan["input"]), "use --restart")
+
+        def publishing(finished: Path) -> None:
+            check()  # the rest of it was read meanwhile
+            folder.publishing(finished)
+
+        check()
         join = _join_animation if job.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
-        lost = join(job, segments, overwrite, note, folder.publishing)
+        lost = join(job, segments, overwrite, note, publishing)
         folder.remove()
     return replace(made[-1].reading, packets_left_out=lost)
 
@@ -180,7 +202,7 @@ def _join_animation(
 
 def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
     """Make all segments, alone or together; the last one has no frames."""
-    counter.begin()
+    counter.again()
     if job.options.cluster is not None:
         from vsrcli.cluster import make_on_cluster
 
@@ -220,6 +242,7 @@ def _write_all(
     job: Job, write: Callable[[Frame], object], counter: _Counter, note: Notes
 ) -> Reading:
     """Enlarge all frames as one clip."""
+    counter.begin()
     with SourceFrames(job, note) as frames:
         enlarger = open_enlarger(job, job.options.threads, note)
         with enlarged(frames, enlarger) as enlarged_frames:
@@ -247,11 +270,20 @@ class _Counter:
     """Counts the frames of a job and reports them."""
 
     def __init__(self, expected: int | None, progress: Progress) -> None:
-        self.done = self._told = 0
+        self.done = self.resumed = 0
+        self._told = -1
         self._expected, self._progress = expected, progress
-        progress(0, expected)
 
-    def begin(self) -> None:
+    def begin(self, made: Sequence[int | None] = ()) -> None:
+        """Begin with the frames of every segment that is MADE already, None of others.
+
+        Those up to the first that is not are reported at once: passing over them is none of the
+        work that the time still needed is estimated by.
+        """
+        self.resumed = sum(filter(None, made))
+        self.at_least(sum(frames or 0 for frames in takewhile(bool, made)))
+
+    def again(self) -> None:
         """Count from 0, which is not reported again."""
         self.done = 0
 

@@ -424,6 +424,56 @@ def test_a_bad_video_of_a_folder_does_not_stop_the_others(
     assert json.loads(again.stdout)["skipped"] == [str(tmp_path / "out" / "good.mp4")]
 
 
+def test_nothing_of_a_folder_is_passed_over_in_silence(make_clip: MakeClip, tmp_path: Path) -> None:
+    make_clip("clips/good.mp4", frames=1)
+    clips = tmp_path / "clips"
+    (clips / "gone.mkv").symlink_to("nowhere.mkv")
+    for name in ("1.srt", "2.nfo", "3.jpg", "4.rm", ".hidden"):
+        (clips / name).write_text("something else")
+    (clips / "deeper.mp4").mkdir()
+    for way in ((), ("--dry-run",)):
+        result = vsr("upscale", clips, tmp_path / "out", "--model", TINY, *way)
+        assert result.exit_code == ExitStatus.FAILURE and "1 of 2 files" in sentence(result)
+        assert f"{clips}: left out, as no videos: 1.srt, 2.nfo, 3.jpg and 1 more" in result.stderr
+        assert "gone.mkv is a link to nowhere.mkv, which does not exist" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["videos", "pictures"])
+def test_results_do_not_lie_among_the_inputs(
+    make_clip: MakeClip, tmp_path: Path, kind: str
+) -> None:
+    if kind == "videos":
+        make_clip("in/a.mp4", frames=1)
+    else:
+        for number in (1, 2):
+            photo(tmp_path / "in" / f"{number}.png", 16 * number, 12)
+    (tmp_path / "link").symlink_to("in")
+    before = {path: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    for output in ("in", "link"):
+        for way in ((), ("--overwrite",), ("--dry-run",)):
+            result = vsr("upscale", tmp_path / "in", tmp_path / output, "--model", TINY, *way)
+            assert result.exit_code == ExitStatus.USAGE
+            assert "is the folder of the inputs" in sentence(result)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+
+
+def test_a_picture_that_is_a_link_to_nowhere_is_missed(tmp_path: Path) -> None:
+    for number in range(3):
+        photo(tmp_path / "in" / f"{number}.png", 32, 24)
+    (tmp_path / "in" / "1.png").unlink()
+    (tmp_path / "in" / "1.png").symlink_to("nowhere.png")
+    for name, size in (("out", 3), ("out.mkv", None)):
+        result = vsr("upscale", tmp_path / "in", tmp_path / name, "--model", TINY)
+        assert result.exit_code == ExitStatus.DAMAGED, result.output
+        assert "1 damaged frame was replaced" in result.stderr
+        assert size is None or len(list((tmp_path / name).iterdir())) == size
+    (tmp_path / "in" / "0.png").unlink()
+    (tmp_path / "in" / "0.png").symlink_to("nowhere.png")
+    result = vsr("upscale", tmp_path / "in", tmp_path / "first.mkv", "--model", TINY)
+    assert result.exit_code == ExitStatus.INPUT
+    assert "0.png is a link to nowhere.png, which does not exist" in sentence(result)
+
+
 def test_a_dry_run_of_a_folder_says_what_the_run_does(make_clip: MakeClip, tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         make_clip(f"clips/{name}", frames=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -306,6 +307,33 @@ def test_no_picture_is_written_over_one_that_is_read(tmp_path: Path) -> None:
         check_pictures(tmp_path / "001.png", several, 3, overwrite=False)
     for source, output in (("001.png", "out/001.png"), ("x.png", "x_%03d.png")):
         check_pictures(tmp_path / source, PictureNames(tmp_path / output), 1, overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [("in", "out"), ("in/%03d.png", "out/%03d.png"), ("in/%03d.png", "out/%d.png")],
+)
+@pytest.mark.parametrize("link", ["out", "in"])
+def test_no_picture_that_is_read_is_written_over_through_a_link(
+    tmp_path: Path, source: str, output: str, link: str
+) -> None:
+    name = "002.png" if output != "out/%d.png" else "2.png"
+    kept, taken = tmp_path / "in" / "002.png", tmp_path / "out" / name
+    write(tmp_path / "in" / "%03d.png", [make_frame("gray", *SIZE)] * 3)
+    (tmp_path / "out").mkdir()
+    if link == "in":  # the picture lies where the output goes
+        kept.rename(taken)
+        kept.symlink_to(taken)
+    else:
+        taken.symlink_to(kept)
+    names = picture_names(tmp_path / source, tmp_path / output)
+    assert names is not None
+    with pytest.raises(UsageError, match=r"002\.png is an input"):
+        check_pictures(tmp_path / source, names, 3, overwrite=True)
+    taken.unlink()
+    if link == "out":
+        os.link(kept, taken)  # which is replaced, and the input stays
+        check_pictures(tmp_path / source, names, 3, overwrite=True)
 
 
 def test_a_folder_takes_pictures_under_their_names(tmp_path: Path) -> None:

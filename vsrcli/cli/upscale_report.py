@@ -39,6 +39,8 @@ def result_text(result: UpscaleResult) -> str:
     """What was done, in one line."""
     width, height = result.size
     frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
+    if result.resumed:
+        frames += f", {result.resumed} of them made before,"
     text = (
         f"{result.output}: {width}x{height}, {frames} in {clock(result.seconds)}, "
         f"{result.frames_per_second:.2f} fps"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from vsrcli.errors import InputError
@@ -30,6 +31,15 @@ def identity(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({reason})") from None
 
 
+def check_unchanged(path: Path, before: str, remedy: str) -> None:
+    """Raise InputError, which advises a REMEDY, unless the identity of PATH is the one BEFORE.
+
+    An output is made of what is read of a file at several times: its frames, then its sound.
+    """
+    if not is_spooled(path) and identity(path) != before:
+        raise InputError(f"{path}: changed while it was read; leave it alone and {remedy}")
+
+
 def content_hash(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
@@ -39,8 +49,10 @@ def content_hash(path: Path) -> str:
 def _hash_of_pictures(pictures: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for picture in pictures:
-        status = picture.stat()
-        line = f"{picture.name} {status.st_size} {status.st_mtime_ns}\n"
+        line = f"{picture.name}\n"
+        with suppress(FileNotFoundError):  # a link that leads nowhere; reading sees to it
+            status = picture.stat()
+            line = f"{picture.name} {status.st_size} {status.st_mtime_ns}\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 

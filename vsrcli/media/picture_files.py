@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -151,7 +152,8 @@ def check_pictures(
     """
     if names.single and frames is not None and frames > 1:
         raise too_many(names.output, f"{source} has {frames} frames")
-    read = first_of(find_source(source).pictures, names)
+    pictures = find_source(source).pictures
+    read = first_of(pictures, names) or _led_to(pictures or (source,), names, frames)
     if read is not None:
         raise UsageError(f"{names.output}: {read.name} is an input; choose another name or folder")
     if names.kept:  # which ones a part of the frames becomes is seen when they are written
@@ -185,6 +187,17 @@ def first_of(pictures: Iterable[Path], names: PictureNames) -> Path | None:
         if called_so and picture.absolute().parent.resolve() == folder:
             return picture
     return None
+
+
+def _led_to(read: Sequence[Path], names: PictureNames, frames: int | None) -> Path | None:
+    """The first of the files READ that one that is written is, or leads to, by symbolic links.
+
+    Hard links do no harm: what is written takes the place of the name alone.
+    """
+    count = max(frames or 1, len(read))
+    written = names.kept or [names.of(index, index) for index in range(count)]
+    places = {os.path.realpath(each): each for each in read}
+    return next(filter(None, (places.get(os.path.realpath(each)) for each in written)), None)
 
 
 def numbered(pattern: Path, number: int) -> Path:

@@ -26,9 +26,10 @@ PICTURE_SUFFIXES = (
 )
 """Files that hold one picture."""
 VIDEO_SUFFIXES = (
-    *(".264", ".265", ".3gp", ".apng", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc"),
-    *(".ivf", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
-    *(".nut", ".obu", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+    *(".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".dv", ".f4v", ".flv", ".gif"),
+    *(".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
+    *(".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu", ".ogv", ".ts", ".vob", ".webm"),
+    *(".wmv", ".y4m"),
 )
 """Files in a folder or an archive that are taken for videos."""
 
@@ -86,12 +87,26 @@ def _find(source: Source) -> Source:
         return Source(path, (path,)) if still else source
     if _NUMBER.search(path.name):
         return _numbered(source)
-    raise InputError(f"{source.name} does not exist")
+    raise _missing(path, source.name)
+
+
+def _missing(path: Path, name: str) -> InputError:
+    if path.is_symlink():
+        return InputError(f"{name} is a link to {path.readlink()}, which does not exist")
+    return InputError(f"{name} does not exist")
+
+
+def is_to_be_read(path: Path) -> bool:
+    """Whether what lies in a folder is an input if its name is that of one: a file that is not
+    hidden, or a link that leads nowhere, which may not be passed over as if there were nothing.
+    """
+    if path.name.startswith("."):
+        return False
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _is_picture(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file()
+    return path.suffix.lower() in PICTURE_SUFFIXES and is_to_be_read(path)
 
 
 def _is_animated(source: Source) -> bool:
@@ -154,6 +169,8 @@ def opened(file: Path) -> Iterator[InputContainer]:
             container = av.open(handle or str(file.absolute()), "r", **METADATA)
         except PermissionError:
             raise InputError(f"{name} cannot be read: permission denied") from None
+        except FileNotFoundError:
+            raise _missing(file, name) from None
         except (av.FFmpegError, OSError, ValueError):
             message = f"{name} is not a video FFmpeg can open, or is damaged or incomplete"
             raise InputError(message) from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutputError, VsrError
+from vsrcli.media.sources import is_to_be_read
 from vsrcli.networks.session import ignore
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import FORMATS
@@ -54,9 +55,7 @@ def left_out(folder: Path) -> str | None:
 
 def _files(folder: Path, suffixes: Container[str]) -> list[Path]:
     return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and path.is_file() and path.name[0] != "."
+        path for path in folder.iterdir() if path.suffix.lower() in suffixes and is_to_be_read(path)
     )
 
 
