@@ -184,6 +184,16 @@ def test_full_range_without_colour_is_so_at_any_depth() -> None:
     assert result.psnr("v") > 20 * math.log10(1023)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_rgb_of_full_range_has_its_white_at_any_depth(depth: int) -> None:
+    bits = "" if depth == 8 else f"{depth}le"
+    middle, white = 1 << (depth - 1), (1 << depth) - 1
+    for level in (middle, white):
+        video = flat(f"yuv444p{bits}", level, middle, middle, tags=ColourTags(1, range=2))
+        picture = flat("gbrp16le", *[round(level * 65535 / white)] * 3)
+        assert score(video, picture).psnr("rgb") > 80  # type: ignore[operator]
+
+
 def test_what_does_not_compare_well_is_named() -> None:
     plain = make_frame("yuv420p", 48, 32)
     bright = replace(plain, tags=ColourTags(transfer=16))

@@ -113,6 +113,15 @@ def test_video_white_and_black_become_those_of_rgb(
     assert all((plane == 0).all() for plane in dark.planes)
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv444p10le", "yuv420p12le", "yuv444p16le"])
+def test_gray_of_full_range_is_as_bright_with_sixteen_bits(tmp_path: Path, pix_fmt: str) -> None:
+    middle = 1 << (layout_of(pix_fmt).depth - 1)
+    frame = flat(pix_fmt, (middle, middle, middle), ColourTags(1, 1, 1, 2))
+    (file,) = write(tmp_path / "a.png", [frame])
+    (read,) = Reader(file)
+    assert np.abs(read.planes[0] - 65535 * middle / (2 * middle - 1)).max() < 20
+
+
 def test_the_matrix_of_the_tags_decides_the_colour(tmp_path: Path) -> None:
     # Pure red at limited range is (63, 102, 240) in BT.709 and (81, 90, 240) in BT.601.
     write(tmp_path / "hd%d.png", [flat("yuv444p", (63, 102, 240), ColourTags(1, 1, 1, 1))])

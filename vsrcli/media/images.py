@@ -24,6 +24,7 @@ from vsrcli.media.repack import RGB, SMPTE170M, Repacker, assumed_matrix
 from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
+from vsrcli.media.swscale import white_of_rgb
 from vsrcli.media.turned import turned, turned_layout
 from vsrcli.turning import Turning
 
@@ -83,6 +84,7 @@ class ImageWriter:
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
         target = _picture_tags(codec, tags)
         self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
+        self._white = white_of_rgb(layout.depth, 16, full=tags.range == FULL_RANGE)
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
         for line in picture_losses(codec, layout, tags, sar):
@@ -141,8 +143,7 @@ class ImageWriter:
         if frame.layout.kind == "yuv" and self._pix_fmt.startswith(("rgb48", "rgba64")):
             order = ">u2" if picture.format.is_big_endian else "<u2"
             samples = np.frombuffer(memoryview(picture.planes[0]), order)
-            # swscale's white is 255 shifted left by 8 bits.
-            samples[...] = np.minimum(65535, samples * (65535 / 65280) + 0.5)
+            samples[...] = np.minimum(65535, samples * (65535 / self._white) + 0.5)
         return picture
 
     def _publish(self) -> None:

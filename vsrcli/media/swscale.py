@@ -92,8 +92,8 @@ class RgbConverter:
         if frame.layout.kind == "rgb":
             green, blue, red = frame.planes[:3]
             return RgbPicture((red, green, blue), (1 << depth) - 1)
-        gray = frame.layout.kind == "gray" and is_full(frame.tags, frame.layout)
-        if frame.layout.kind == "gray" and not gray:
+        full = is_full(frame.tags, frame.layout)
+        if frame.layout.kind == "gray" and not full:
             frame = _coloured(frame)
         if frame.layout.kind == "yuv":
             depth = max(depth, self._depth)
@@ -108,9 +108,16 @@ class RgbConverter:
                 "cannot be converted to RGB; compare --channel y"
             ) from failure
         green, blue, red = from_video_frame(converted).planes[:3]
-        # swscale's white is 255 shifted left, not all ones; full-range gray is copied as it is.
-        white = (1 << depth) - 1 if gray else 255 << (depth - 8)
-        return RgbPicture((red, green, blue), white)
+        return RgbPicture((red, green, blue), white_of_rgb(frame.layout.depth, depth, full=full))
+
+
+def white_of_rgb(depth: int, to: int, *, full: bool) -> int:
+    """White of RGB of `to` bits that swscale makes of Y'CbCr of `depth` bits, or of full gray.
+
+    It appends zeros, where all ones would be white, and white of limited range is 255 with zeros.
+    """
+    bits = depth if full else 8
+    return ((1 << bits) - 1) << (to - bits)
 
 
 def _coloured(frame: Frame) -> Frame:
