@@ -257,7 +257,12 @@ class Reader:
         if isinstance(decoder, PictureDecoder):
             if decoder.cut:
                 self._once("cut", _cut(decoder.cut, self._source))
-        elif decoder.ends_early:
+            return
+        if decoder.reshaped is not None:
+            before, after = (f"{float(shape):.3g}:1" for shape in decoder.reshaped)
+            what = f"the aspect ratio changes on the way ({before} to {after})"
+            self._once("shape", f"{what}; it keeps the first, and the rest is shown distorted")
+        if decoder.ends_early:
             where = "ends early" if self.info.duration else "is damaged, and may lack a part"
             self._once("end", f"the file {where}; what there is of it was read")
 
