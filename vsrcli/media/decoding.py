@@ -93,19 +93,22 @@ class Decoder:
         on_error: OnError = "conceal",
         *,
         owed: Fraction | None = None,
+        cut: bool = False,
         wanted: Wanted | None = None,
     ) -> None:
         """`owed`: seconds of video that were there before the container's structure was damaged.
 
-        0 if nobody knows, None if it is whole. With `wanted`, the first frame stands in for
-        pictures before that which need not be decoded; iterating raises NotCleanError if that turns
-        out to be impossible, before any frame that is wanted.
+        0 if nobody knows, None if it is whole. `cut`: whether the file ends before its end. With
+        `wanted`, the first frame stands in for pictures before that which need not be decoded;
+        iterating raises NotCleanError if that turns out to be impossible, before any frame that is
+        wanted.
         """
         self.concealed = 0
         self.left_out = 0
         self.ends_early = False
         self.leap = Fraction(0)
         self._whole = owed is None
+        self._cut = cut
         self._container = container
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
@@ -166,7 +169,7 @@ class Decoder:
             raise InputError(
                 f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
             )
-        self.ends_early |= self._length.falls_short() or self._holes.at_end()
+        self.ends_early |= self._cut or self._length.falls_short() or self._holes.at_end()
         if self.ends_early and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
         if not self.truncated:

@@ -19,6 +19,7 @@ from .clock import Jump
 from .conform import Conform, deinterlaced
 from .cropping import cropped
 from .decoding import Decoder, OnError, Wanted
+from .endings import is_cut
 from .integrity import is_whole
 from .passing import NotCleanError, can_pass_over
 from .planes import Frame, from_video_frame
@@ -177,6 +178,7 @@ class Reader:
             self._source.name,
             self._on_error,
             owed=None if whole else self.info.duration or Fraction(0),
+            cut=is_cut(self._source.path),
             wanted=wanted if whole else None,
         )
 
