@@ -222,3 +222,24 @@ def test_damaged_texts_are_no_obstacle(tmp_path: Path) -> None:
     whole = (tmp_path / "in.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: whole.index(packed) + 20])
     assert read_tags(tmp_path / "cut.png").text == ()
+
+
+def test_further_pages_of_a_tiff_are_told(tmp_path: Path) -> None:
+    path, one = tmp_path / "scan.tif", Image.new("RGB", (24, 16), (90, 60, 30))
+    one.save(path)
+    assert read_tags(path).lost == ()
+    one.save(path, save_all=True, append_images=[one])
+    assert read_tags(path).lost == ("the further pages in it are not kept",)
+    notes: list[str] = []
+    upscale(path, tmp_path / "large.png", CPU, note=notes.append)
+    assert [note for note in notes if "pages" in note] == [
+        "scan.tif: the further pages in it are not kept"
+    ]
+
+
+def test_a_damaged_further_page_of_a_tiff_takes_no_tags(tmp_path: Path) -> None:
+    path, one = tmp_path / "scan.tif", Image.new("RGB", (24, 16), (90, 60, 30))
+    one.save(path, save_all=True, append_images=[one], icc_profile=profile())
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2 + 40])
+    assert read_tags(path).icc == profile()

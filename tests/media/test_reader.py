@@ -616,3 +616,43 @@ def test_a_jpeg_that_is_cut_off_is_seen_to_be(tmp_path: Path) -> None:
         read(tmp_path / "%d.jpg", on_error="stop")
     _, reader, notes = read(tmp_path / "0.jpg")
     assert not reader.truncated and not notes
+
+
+# -- the shape of the picture ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sar", "told"),
+    [
+        (Fraction(1), []),
+        (Fraction(4, 3), ["the aspect ratio changes on the way (1.33:1 to 1.78:1)"]),
+    ],
+)
+def test_another_shape_of_the_same_size_is_told(
+    tmp_path: Path, sar: Fraction, told: list[str]
+) -> None:
+    path = tmp_path / "evening.mpg"
+    parts = []
+    for shape in (Fraction(1), sar):
+        spec = ClipSpec(size=(64, 48), frames=25, codec="mpeg2video", sar=shape)
+        parts.append(write_clip(tmp_path / "part.mpg", spec).read_bytes())
+    path.write_bytes(b"".join(parts))
+    frames, reader, notes = read(path)
+    assert (len(frames), reader.info.sar) == (50, 1)
+    shapes = [note for note in notes if "aspect ratio" in note]
+    assert shapes == [
+        f"evening.mpg: {line}; it keeps the first, and the rest is shown distorted" for line in told
+    ]
+
+
+def test_another_size_of_the_same_shape_is_not_told_to_be_distorted(tmp_path: Path) -> None:
+    path = tmp_path / "evening.mpg"
+    parts = []
+    for size, shape in (((64, 48), Fraction(1)), ((48, 48), Fraction(4, 3))):
+        spec = ClipSpec(size=size, frames=25, codec="mpeg2video", sar=shape)
+        parts.append(write_clip(tmp_path / "part.mpg", spec).read_bytes())
+    path.write_bytes(b"".join(parts))
+    frames, _, notes = read(path)
+    assert len(frames) == 50
+    assert any("the picture changes on the way" in note for note in notes)
+    assert not any("aspect ratio" in note for note in notes)

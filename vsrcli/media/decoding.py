@@ -39,6 +39,10 @@ _LONGEST_GAP_S = 10
 _BEGINS_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "vvc", "mpegvideo")
 """Formats that are recorded from the middle of a broadcast: what is flagged as a key frame there
 may be but the first of several it takes until the picture is whole."""
+_VISIBLE = Fraction(1, 50)
+"""Share by which another shape of the picture is to be told of; that of odd sizes is smaller."""
+_AHEAD = 16
+"""Frames by which what a decoder says of the shape of pixels may be ahead of those it gives."""
 _ENDS_IN_AN_ERROR = ("mpjpeg", "smjpeg")
 """Formats whose demuxers know of no other end."""
 
@@ -89,19 +93,22 @@ class Decoder:
         on_error: OnError = "conceal",
         *,
         owed: Fraction | None = None,
+        cut: bool = False,
         wanted: Wanted | None = None,
     ) -> None:
         """`owed`: seconds of video that were there before the container's structure was damaged.
 
-        0 if nobody knows, None if it is whole. With `wanted`, the first frame stands in for
-        pictures before that which need not be decoded; iterating raises NotCleanError if that turns
-        out to be impossible, before any frame that is wanted.
+        0 if nobody knows, None if it is whole. `cut`: whether the file ends before its end. With
+        `wanted`, the first frame stands in for pictures before that which need not be decoded;
+        iterating raises NotCleanError if that turns out to be impossible, before any frame that is
+        wanted.
         """
         self.concealed = 0
         self.left_out = 0
         self.ends_early = False
         self.leap = Fraction(0)
         self._whole = owed is None
+        self._cut = cut
         self._container = container
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
@@ -124,6 +131,8 @@ class Decoder:
         self._first_key: int | None = None  # PTS of the first packet a decoder can begin with
         self._wanted = wanted
         self._again_at: int | None = None  # PTS that decoding begins again with
+        self._shape: Fraction | None = None  # width by height, of the first frame as it is shown
+        self._unlike = (0, Fraction(0))  # how many frames differ, and that of the last of them
 
     @property
     def truncated(self) -> bool:
@@ -134,6 +143,12 @@ class Decoder:
     def jumps(self) -> Sequence[Jump]:
         """Where the file's clock has jumped so far: the frames go on there without a gap."""
         return self._clock.jumps
+
+    @property
+    def reshaped(self) -> tuple[Fraction, Fraction] | None:
+        """Width by height, as shown, of the first frame and of later ones, if they differ."""
+        count, shape = self._unlike
+        return (self._shape, shape) if self._shape is not None and count > _AHEAD else None
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
@@ -154,7 +169,7 @@ class Decoder:
             raise InputError(
                 f"no frame of {self._name} could be decoded; it is damaged, empty or encrypted"
             )
-        self.ends_early |= self._length.falls_short() or self._holes.at_end()
+        self.ends_early |= self._cut or self._length.falls_short() or self._holes.at_end()
         if self.ends_early and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
         if not self.truncated:
@@ -212,6 +227,7 @@ class Decoder:
         try:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
+                    self._compare_shape(frame)
                     yield frame, frame.pts
         except EOFError:  # flushed before
             return
@@ -221,6 +237,14 @@ class Decoder:
             self._notice()
             if self._begun:
                 self._stop_at(packet.pts if packet is not None else None)
+
+    def _compare_shape(self, frame: av.VideoFrame) -> None:
+        sar = Fraction(self._context.sample_aspect_ratio or 1)
+        shape = sar * Fraction(frame.width, frame.height)
+        if self._shape is None:
+            self._shape = shape
+        elif abs(shape / self._shape - 1) > _VISIBLE:
+            self._unlike = (self._unlike[0] + 1, shape)
 
     def _is_clean(self, frame: av.VideoFrame) -> bool:
         """Whether a frame does not lack those before it, now that decoding has begun again."""

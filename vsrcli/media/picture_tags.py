@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from vsrcli.media.exif import (
     ORIENTATION,
     XMP,
+    damage_told,
     forget_layout,
     keep_letters,
     opened_picture,
@@ -144,6 +145,8 @@ def lost_words(image: Image.Image, xmp: bytes | None, *, damaged: bool) -> tuple
         lost.append("the further pictures in it, a phone's depth or gain map, are not kept")
     elif image.format == "JPEG" and _goes_on(Path(image.filename)):  # type: ignore[attr-defined]
         lost.append("what follows the picture in its file, a phone's gain map or film, is not kept")
+    elif image.format == "TIFF" and _has_pages(image):
+        lost.append("the further pages in it are not kept")
     if _has_credentials(image):
         lost.append("its content credentials (C2PA), which hold for that very file, are not kept")
     if damaged:
@@ -151,6 +154,15 @@ def lost_words(image: Image.Image, xmp: bytes | None, *, damaged: bool) -> tuple
     if xmp and not own_xmp(xmp):
         lost.append("its XMP is not kept: it is about other parts of the file")
     return tuple(lost)
+
+
+def _has_pages(image: Image.Image) -> bool:
+    """Whether a TIFF has more than one picture; one that is damaged does not count."""
+    try:
+        with damage_told():
+            return int(getattr(image, "n_frames", 1)) > 1
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def _has_credentials(image: Image.Image) -> bool:

@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from ..errors import InputError
 from .cropping import Crop, crop_in
 from .exif import display_matrix
 from .formats import PixelLayout, layout_of
@@ -61,10 +62,16 @@ EXTRAS = {
     "DOVI_METADATA": "Dolby Vision metadata",
     "STEREO3D": "the layout of two views in one picture",
     "SPHERICAL": "the projection of a spherical picture",
+    "ICC_PROFILE": "the colour profile (ICC)",
+    "EXIF": "EXIF",
 }
 """FFmpeg's names of side data, and what people call it."""
-IN_FRAMES = ("A53_CC", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
-"""Extras that belong to each frame and get lost with it; the others a container may keep."""
+IN_FRAMES = ("A53_CC", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "ICC_PROFILE", "EXIF")
+"""Extras that get lost with the frames; the others a container may keep."""
+_IN_CONTAINER = {"ICC_PROFILE": "ICC Profile", "EXIF": "EXIF metadata"}
+"""Extras that a container has for all frames, and how FFmpeg describes them."""
+_TILES = re.compile(r"^ +Stream group #.*: Tile Grid: .*\(default\)", re.MULTILINE)
+"""How FFmpeg describes that what a file shows is a picture of tiles, each of them a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,11 @@ def probe(
         return _probe_pictures(source, rate or DEFAULT_RATE)
     with opened(source.path) as container:
         stream = main_video(container, source.name, number)
-        description = _description(container, stream.index)
+        whole = _description(container)
+        if _TILES.search(whole):
+            what = "a picture put together of tiles (HEIC, AVIF), of which FFmpeg gives one alone"
+            raise InputError(f"{source.name} is {what}; convert it to PNG or JPEG first")
+        description = _of_stream(whole, stream.index)
         frame = first_frame(container, stream, source.name)
         return _describe(source, container, stream, frame, description)
 
@@ -184,7 +195,7 @@ def _describe(
         frames=_frame_count(container, stream, duration, rate),
         tags=_tags(frame, stream, _chroma_location(description)),
         sar=_fraction(stream.sample_aspect_ratio),
-        extras=_extras(frame, stream.codec_context.codec.canonical_name),
+        extras=_extras(frame, stream.codec_context.codec.canonical_name, description),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
         interlaced=frame.interlaced_frame,
@@ -224,7 +235,8 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
     first = source.pictures[0]
     with opened(first) as container:
         stream = main_video(container, str(first))
-        chroma_location = _chroma_location(_description(container, stream.index))
+        description = _of_stream(_description(container), stream.index)
+        chroma_location = _chroma_location(description)
         frame = first_frame(container, stream, str(first))
         codec = stream.codec_context.codec.canonical_name
         matrix = _picture_matrix(first, frame, codec)
@@ -282,13 +294,15 @@ def _display_matrix(frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:
     return None if matrix == _IDENTITY else matrix
 
 
-def _extras(frame: av.VideoFrame, codec: str) -> tuple[str, ...]:
+def _extras(frame: av.VideoFrame, codec: str, description: str) -> tuple[str, ...]:
     if codec in _PICTURE_CODECS:  # see _display_matrix
         return ()
+    kept = [n for n, w in _IN_CONTAINER.items() if re.search(rf"^ +{w}:", description, re.M)]
     try:
-        return tuple(name for name in EXTRAS if frame.side_data.get(name) is not None)
-    except ValueError:
-        return ()
+        data = [n for n in EXTRAS if n not in _IN_CONTAINER and frame.side_data.get(n) is not None]
+    except ValueError:  # see _display_matrix
+        data = []
+    return (*data, *kept)
 
 
 def _turned(clockwise: int) -> tuple[int, ...]:
@@ -353,8 +367,8 @@ def _stream_info(stream: Any) -> StreamInfo:
     )
 
 
-def _description(container: InputContainer, index: int) -> str:
-    """Return FFmpeg's description of a stream and its side data, at debug level.
+def _description(container: InputContainer) -> str:
+    """Return FFmpeg's description of a file, with the side data of streams, at debug level.
 
     It names what PyAV has no property for.
     """
@@ -362,17 +376,21 @@ def _description(container: InputContainer, index: int) -> str:
     av.logging.set_level(av.logging.DEBUG)
     av.logging.set_libav_level(av.logging.DEBUG)
     try:
-        description = container.dumps_format()  # type: ignore[attr-defined]
+        return str(container.dumps_format())  # type: ignore[attr-defined]
     finally:
         av.logging.set_libav_level(av.logging.INFO)
         av.logging.set_level(before)
-    streams = re.split(r"^(?=  Stream #0:)", description, flags=re.MULTILINE)
-    return next((s for s in streams if re.match(rf"  Stream #0:{index}\b", s)), "")
+
+
+def _of_stream(description: str, index: int) -> str:
+    """The part of `_description` that is about one stream."""
+    streams = re.split(r"^(?= +Stream #0:)", description, flags=re.MULTILINE)
+    return next((s.lstrip(" ") for s in streams if re.match(rf" +Stream #0:{index}\b", s)), "")
 
 
 def _chroma_location(description: str) -> int:
     """Return AVCHROMA_LOC_* of a stream as FFmpeg describes it, 0 if unspecified."""
-    line = re.match(r"  Stream #0:.*Video: (.*)", description)
+    line = re.match(r"Stream #0:.*Video: (.*)", description)
     # As "yuv422p10le(tv, top first, left)": "top first" is the order of fields.
     words = [word.strip() for word in re.split(r"[,()]", line[1])] if line else []
     return next((n for n, w in enumerate(_CHROMA_LOCATIONS, 1) if w in words), 0)

@@ -19,6 +19,7 @@ from .clock import Jump
 from .conform import Conform, deinterlaced
 from .cropping import cropped
 from .decoding import Decoder, OnError, Wanted
+from .endings import is_cut
 from .integrity import is_whole
 from .passing import NotCleanError, can_pass_over
 from .planes import Frame, from_video_frame
@@ -176,6 +177,7 @@ class Reader:
             self._source.name,
             self._on_error,
             owed=None if whole else self.info.duration or Fraction(0),
+            cut=is_cut(self._source.path),
             wanted=wanted if whole else None,
         )
 
@@ -256,7 +258,12 @@ class Reader:
         if isinstance(decoder, PictureDecoder):
             if decoder.cut:
                 self._once("cut", _cut(decoder.cut, self._source))
-        elif decoder.ends_early:
+            return
+        if decoder.reshaped is not None:
+            before, after = (f"{float(shape):.3g}:1" for shape in decoder.reshaped)
+            what = f"the aspect ratio changes on the way ({before} to {after})"
+            self._once("shape", f"{what}; it keeps the first, and the rest is shown distorted")
+        if decoder.ends_early:
             where = "ends early" if self.info.duration else "is damaged, and may lack a part"
             self._once("end", f"the file {where}; what there is of it was read")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from av.video.stream import VideoStream
 
 from ..errors import InputError
 from .containers import METADATA
+from .tiff import refused_tiff
 
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".tga", ".ppm", ".pgm", ".pbm"),
@@ -34,10 +34,6 @@ VIDEO_SUFFIXES = (
 """Files in a folder or an archive that are taken for videos."""
 
 _NUMBER = re.compile(r"%0?(\d*)d")
-_BIG_TIFF = (b"II+\0", b"MM\0+")
-_TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_TILE_WIDTH, _DNG_VERSION = 322, 50706
-"""Tags of a TIFF."""
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
@@ -152,17 +148,14 @@ def _numbered(source: Source) -> Source:
 def opened(file: Path) -> Iterator[InputContainer]:
     """Open one file with FFmpeg and close it at the end.
 
-    Raises InputError if it cannot be opened, is no media file, a TIFF in tiles or a BigTIFF.
+    Raises InputError if it cannot be opened, is no media file, or a TIFF that FFmpeg reads
+    wrongly.
     """
     name = str(file).replace("\n", "?")
     with ExitStack() as stack:
         try:
-            if _starts_as_big_tiff(file):
-                what = "is a BigTIFF, which FFmpeg does not read"
-                raise InputError(f"{name} {what}; save it as a plain TIFF, or as PNG")
-            if _is_tiled(file):
-                what = "is a TIFF in tiles, which FFmpeg reads wrongly"
-                raise InputError(f"{name} {what}; save it in strips, or as PNG")
+            if refused := refused_tiff(file):
+                raise InputError(f"{name} {refused}")
             # "%03d" in the name of a single picture would be taken for a pattern; and a name such
             # as "a:b.mp4" for a protocol unless the path is absolute.
             handle = stack.enter_context(file.open("rb")) if "%" in file.name else None
@@ -175,34 +168,6 @@ def opened(file: Path) -> Iterator[InputContainer]:
             message = f"{name} is not a video FFmpeg can open, or is damaged or incomplete"
             raise InputError(message) from None
         yield stack.enter_context(container)
-
-
-def _starts_as_big_tiff(file: Path) -> bool:
-    if not file.is_file():  # a pipe is read once
-        return False
-    with file.open("rb") as handle:
-        return handle.read(4) in _BIG_TIFF
-
-
-def _is_tiled(file: Path) -> bool:
-    """Whether FILE is a TIFF with its pixels in tiles, which FFmpeg takes for rows without a word.
-
-    Those of a DNG, a camera's raw picture, it knows.
-    """
-    if not file.is_file():  # a pipe is read once
-        return False
-    with file.open("rb") as handle:
-        order = _TIFF_ORDERS.get(handle.read(4))
-        if order is None:
-            return False
-        try:
-            handle.seek(*struct.unpack(order + "I", handle.read(4)))
-            (count,) = struct.unpack(order + "H", handle.read(2))
-            entries = struct.iter_unpack(order + "H10x", handle.read(12 * count))
-            tags = {tag for (tag,) in entries}
-        except struct.error:  # damaged: FFmpeg will say so
-            return False
-    return _TILE_WIDTH in tags and _DNG_VERSION not in tags
 
 
 def main_video(container: InputContainer, name: str, number: int | None = None) -> VideoStream:

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..turning import turning_of
 from .clock import Jump
 from .decoding import OnError
+from .endings import is_cut
 from .exif import display_matrix, orientation_of
 from .planes import from_video_frame, to_video_frame
 from .sources import decoder_of, main_video, opened
@@ -65,14 +66,19 @@ class PictureDecoder:
         """The frame of a picture, whatever of it is there. Raises InputError, at a part if told to
         stop at damage or leave it out.
         """
-        with opened(picture) as container:
-            stream = main_video(container, str(picture))
-            strict = stream.codec_context.name in _LENIENT
-            try:
-                return first_frame(container, stream, str(picture), strict=strict)
-            except InputError:
-                if not strict or self._on_error != "conceal":
-                    raise
+        cut = is_cut(picture)
+        if cut and self._on_error != "conceal":
+            going_on = "--on-error conceal goes on all the same"
+            raise InputError(f"{picture} is damaged, and lacks a part; {going_on}")
+        if not cut:
+            with opened(picture) as container:
+                stream = main_video(container, str(picture))
+                strict = stream.codec_context.name in _LENIENT
+                try:
+                    return first_frame(container, stream, str(picture), strict=strict)
+                except InputError:
+                    if not strict or self._on_error != "conceal":
+                        raise
         with opened(picture) as container:
             stream = main_video(container, str(picture))
             frame = first_frame(container, stream, str(picture))

@@ -1,0 +1,101 @@
+"""Pictures that end before their end, of which FFmpeg gives a part without a word."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from vsrcli.errors import InputError
+from vsrcli.media.endings import is_cut
+from vsrcli.media.reader import Reader
+
+PIXELS = np.random.default_rng(3).integers(0, 255, (48, 64, 3), np.uint8)
+PICTURES = ("a.qoi", "raw.exr", "rle.exr", "zip1.exr", "zip16.exr")
+ANIMATIONS = ("a.gif", "a.apng")
+
+
+def write(path: Path) -> Path:
+    if path.suffix == ".exr":
+        return write_exr(path)
+    image = Image.fromarray(PIXELS)
+    if path.name in ANIMATIONS:
+        others = [Image.fromarray(np.roll(PIXELS, n, 1)) for n in (1, 2, 3)]
+        kind = {".gif": "GIF", ".apng": "PNG"}[path.suffix]
+        image.save(path, kind, save_all=True, append_images=others, duration=100)
+    else:
+        image.save(path)
+    return path
+
+
+def write_exr(path: Path) -> Path:
+    context = av.CodecContext.create("exr", "w")
+    context.width, context.height, context.pix_fmt = 64, 48, "gbrpf32le"
+    context.time_base, context.options = (
+        Fraction(1, 25),
+        {"compression": path.stem.replace("raw", "none")},
+    )
+    picture = av.VideoFrame(64, 48, "gbrpf32le")
+    for plane in picture.planes:
+        plane.update(np.random.default_rng(5).random((48, 64), np.float32).tobytes())
+    path.write_bytes(b"".join(map(bytes, [*context.encode(picture), *context.encode(None)])))
+    return path
+
+
+@pytest.mark.parametrize("name", [*PICTURES, *ANIMATIONS])
+def test_whole_ones_are_and_all_that_are_shorter_are_not(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name)
+    data = path.read_bytes()
+    assert not is_cut(path)
+    path.write_bytes(data + b"\0\0")  # filled up
+    assert not is_cut(path)
+    for left in (len(data) // 3, len(data) * 2 // 3, len(data) - 6):
+        path.write_bytes(data[:left])
+        assert is_cut(path)
+
+
+def test_a_gif_may_lack_the_mark_of_its_end(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.gif")
+    path.write_bytes(path.read_bytes().removesuffix(b";"))
+    assert not is_cut(path)
+
+
+def test_an_exr_whose_places_were_never_filled_in(tmp_path: Path) -> None:
+    path = write(tmp_path / "zip1.exr")
+    data = bytearray(path.read_bytes())
+    length = 48 * 8
+    places = next(n for n in range(400) if data[n : n + 8] == (n + length).to_bytes(8, "little"))
+    data[places : places + length] = bytes(length)
+    path.write_bytes(data)
+    assert not is_cut(path)
+    path.write_bytes(data[:-100])
+    assert is_cut(path)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_that_is_cut_off_is_told(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name)
+    path.write_bytes(path.read_bytes()[:-600])
+    notes: list[str] = []
+    with Reader(path, note=notes.append) as reader:
+        assert len(list(reader)) == 1
+    assert reader.damaged
+    assert notes == [f"{name}: the picture is damaged, and lacks a part"]
+    with Reader(path, on_error="stop") as reader, pytest.raises(InputError, match="lacks a part"):
+        list(reader)
+
+
+@pytest.mark.parametrize("name", ANIMATIONS)
+def test_an_animation_that_is_cut_off_is_told(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 5 // 8])
+    notes: list[str] = []
+    with Reader(path, note=notes.append) as reader:
+        assert 2 <= len(list(reader)) < 4
+    assert reader.truncated
+    assert any("what there is of it was read" in note for note in notes)

@@ -1,0 +1,56 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from vsrcli.errors import InputError
+from vsrcli.media.probe import probe
+from vsrcli.media.reader import Reader
+from vsrcli.media.tiff import refused_tiff
+
+PIXELS = np.arange(32 * 48 * 3, dtype=np.uint16).reshape(32, 48, 3) * 14
+
+
+def test_jpeg_in_a_tiff_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scan.tif"
+    Image.fromarray((PIXELS >> 8).astype(np.uint8)).save(path, compression="jpeg")
+    with pytest.raises(InputError, match=r"scan\.tif is a TIFF compressed with JPEG, .* or as PNG"):
+        probe(path)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "what"),
+    [
+        ((PIXELS[..., 0].astype(np.int32) - 20000).astype(np.int16), "signed samples"),
+        ((PIXELS[..., 0] / 65535).astype(np.float16), "floating-point samples"),
+        ((PIXELS / 65535).astype(np.float32), "floating-point samples"),
+    ],
+)
+def test_samples_that_ffmpeg_misreads_are_refused(
+    tmp_path: Path, pixels: np.ndarray[Any, Any], what: str
+) -> None:
+    path = tmp_path / "field.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+    with pytest.raises(InputError, match=f"is a TIFF of {what}"):
+        probe(path)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "predictor": True}])
+def test_what_ffmpeg_reads_is_read(tmp_path: Path, byteorder: Any, options: dict[str, Any]) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS, photometric="rgb", byteorder=byteorder, **options)
+    with Reader(path) as reader:
+        (frame,) = reader
+    for plane, channel in zip(frame.planes, (1, 2, 0), strict=True):
+        np.testing.assert_array_equal(plane, PIXELS[..., channel])
+
+
+def test_a_damaged_directory_is_for_ffmpeg_to_tell(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    for data in (b"II*\0", b"II*\0\xff\xff\xff\x7f", b"II*\0\x08\0\0\0\x05\0" + b"\xff" * 30):
+        path.write_bytes(data)
+        assert refused_tiff(path) is None

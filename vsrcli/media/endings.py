@@ -1,0 +1,121 @@
+"""Whether a picture file was cut off: FFmpeg gives what there is of some kinds without a word.
+
+GIF89a specification; PNG specification, third edition (animated ones); QOI specification 1.0;
+OpenEXR file layout (pictures of one part in scan lines, others are not looked at).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+from typing import IO
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_QOI_END = b"\0\0\0\0\0\0\0\1"
+_LAST = 4096
+"""Bytes, the end among them: files are filled up here and there."""
+_COLOURS, _TRAILER, _EXTENSION, _IMAGE = 0x80, 0x3B, 0x21, 0x2C
+_OTHER_EXR = 0x02 | 0x08 | 0x10
+"""Flags of an OpenEXR in tiles, deep, or of several parts."""
+_LINES = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
+"""Scan lines that OpenEXR's compressions take together; others have one."""
+
+
+def is_cut(path: Path) -> bool:
+    """Whether a GIF, PNG, QOI or OpenEXR ends before its end; False of all other files."""
+    if not path.is_file():  # a pipe is read once
+        return False
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+        file.seek(0)
+        try:
+            if head.startswith(b"GIF8"):
+                return _gif(file)
+            if head == _PNG:
+                return _png(file, size)
+            if head.startswith(b"qoif"):
+                file.seek(max(0, size - _LAST))
+                return not file.read().rstrip(b"\0").endswith(_QOI_END)
+            if head.startswith(b"\x76\x2f\x31\x01"):
+                return _exr(file, size)
+        except (EOFError, struct.error):
+            return True
+    return False
+
+
+def _read(file: IO[bytes], count: int) -> bytes:
+    data = file.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def _gif(file: IO[bytes]) -> bool:
+    """Whether a GIF ends within a block; many lack but the mark of their end."""
+    flags = _read(file, 13)[10]
+    _skip_colours(file, flags)
+    while block := file.read(1):
+        if block[0] == _EXTENSION:
+            _read(file, 1)
+        elif block[0] == _IMAGE:
+            _skip_colours(file, _read(file, 9)[8])
+            _read(file, 1)
+        else:  # the end, or damage, which shows where it is decoded
+            return False
+        while length := _read(file, 1)[0]:
+            _read(file, length)
+    return False
+
+
+def _skip_colours(file: IO[bytes], flags: int) -> None:
+    if flags & _COLOURS:
+        _read(file, 3 << (flags & 7) + 1)
+
+
+def _png(file: IO[bytes], size: int) -> bool:
+    at: int = len(_PNG)
+    while at < size:
+        file.seek(at)
+        length, kind = struct.unpack(">I4s", _read(file, 8))
+        at += 12 + length
+        if kind == b"IEND":
+            return at > size
+    return True
+
+
+def _exr(file: IO[bytes], size: int) -> bool:
+    if _read(file, 8)[5] & _OTHER_EXR:
+        return False
+    header: dict[bytes, bytes] = {}
+    length: int
+    while name := _text(file):
+        _text(file)
+        header[name] = _read(file, *struct.unpack("<I", _read(file, 4)))
+    _, top, _, bottom = struct.unpack("<4i", header.get(b"dataWindow", b""))
+    compression = header.get(b"compression", b"\0")[0]
+    if compression > max(_LINES):  # newer than FFmpeg, which will say so
+        return False
+    lines = _LINES.get(compression, 1)
+    count = max(0, math.ceil((bottom - top + 1) / lines))
+    if count * 8 > size:
+        return True
+    places = struct.unpack(f"<{count}Q", _read(file, count * 8))
+    if places and all(places):
+        file.seek(max(places) + 4)
+        (length,) = struct.unpack("<I", _read(file, 4))
+        return file.tell() + length > size
+    for _ in places:  # whoever wrote it did not come to fill in the places
+        (length,) = struct.unpack("<4xI", _read(file, 8))
+        if file.seek(length, 1) > size:
+            return True
+    return False
+
+
+def _text(file: IO[bytes]) -> bytes:
+    """Read up to the next zero, as names are told."""
+    text = b""
+    while (letter := _read(file, 1)) != b"\0":
+        text += letter
+    return text

@@ -1,0 +1,71 @@
+"""TIFFs that FFmpeg does not read, or reads wrongly without a word."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+
+_BIG = (b"II+\0", b"MM\0+")
+_PLAIN = (b"II*\0", b"MM\0*")
+_COMPRESSION, _TILE_WIDTH, _SAMPLE_FORMAT, _DNG_VERSION = 259, 322, 339, 50706
+_DECODED = frozenset((1, 2, 3, 4, 5, 8, 32773, 32946))
+"""Compressions FFmpeg decodes: none, CCITT's, LZW, deflate and PackBits; of JPEG it makes black."""
+_NAMES = {
+    **dict.fromkeys((6, 7), "JPEG"),
+    **dict.fromkeys((33003, 33005, 34712), "JPEG 2000"),
+    **dict.fromkeys((34927, 50001), "WebP"),
+    **{34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50002: "JPEG XL"},
+}
+_SIGNED, _FLOAT = 2, 3
+
+
+def refused_tiff(file: Path) -> str | None:
+    """What to say, after its name, of a file that is a TIFF FFmpeg must not be given; else None.
+
+    Camera's raw pictures (DNG), which it knows, are not looked at, nor is what is no plain file.
+    """
+    if not file.is_file():  # a pipe is read once
+        return None
+    with file.open("rb") as handle:
+        head = handle.read(4)
+    if head in _BIG:
+        return "is a BigTIFF, which FFmpeg does not read; save it as a plain TIFF, or as PNG"
+    tags = _tags(file) if head in _PLAIN else {}
+    if not tags or _DNG_VERSION in tags:
+        return None
+    if _TILE_WIDTH in tags:
+        return "is a TIFF in tiles, which FFmpeg reads wrongly; save it in strips, or as PNG"
+    compression = next(iter(tags.get(_COMPRESSION, (1,))), 1)
+    if compression not in _DECODED:
+        what = _NAMES.get(compression, f"method {compression}")
+        how = "save it with LZW or deflate, or as PNG"
+        return f"is a TIFF compressed with {what}, which FFmpeg does not read; {how}"
+    samples = tags.get(_SAMPLE_FORMAT, ())
+    if _SIGNED in samples:
+        what = "signed samples, which FFmpeg takes for unsigned ones"
+        return f"is a TIFF of {what}; save it without signs, or as PNG"
+    if _FLOAT in samples:
+        what = "floating-point samples, which FFmpeg does not read rightly"
+        return f"is a TIFF of {what}; save it with 16 bits, or as EXR"
+    return None
+
+
+def _tags(file: Path) -> dict[int, tuple[int, ...]]:
+    """The tags looked at of the first picture of a TIFF; none of a damaged one, as FFmpeg tells."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2  # not for videos: it takes time
+
+    found: dict[int, tuple[int, ...]] = {}
+    try:
+        with file.open("rb") as handle, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tags that are damaged
+            directory = ImageFileDirectory_v2(handle.read(8))
+            handle.seek(directory.next)
+            directory.load(handle)
+            for tag in (_COMPRESSION, _TILE_WIDTH, _SAMPLE_FORMAT, _DNG_VERSION):
+                if tag in directory:
+                    value = directory[tag]
+                    found[tag] = value if isinstance(value, tuple) else (value,)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return {}
+    return found
