@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from vsrcli.errors import ExitStatus, VsrError
+from vsrcli.errors import ExitStatus, UsageError, VsrError
 
 
 def told(main: Callable[[], None]) -> Callable[[], None]:
@@ -44,3 +46,19 @@ def positive(text: str) -> int:
     if found < 1:
         raise argparse.ArgumentTypeError(f"{found} is not above 0")
     return found
+
+
+def above_zero(text: str) -> float:
+    """Reads a number above 0 that is finite."""
+    found = float(text)
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return found
+
+
+def check_target(path: Path) -> None:
+    """Check, before hours of work, that PATH can be a file. Raises UsageError if not."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path.parent} is no folder, so {path} could not be written")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, so no file of that name could be written")
