@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.common.command import positive, told
+from models.common.command import check_target, positive, told
 from models.crn import edits, filters, measures
 from models.crn.canvas import FACE_HEIGHT, Portrait, canvas, portraits
 from models.crn.components import Components
@@ -35,7 +35,7 @@ from models.crn.data import Faces
 from models.crn.detector import figures
 from models.crn.export import DETECTOR, HERE, load, read_detector
 from models.crn.network import Crn
-from vsrcli.errors import InputError, UsageError
+from vsrcli.errors import InputError
 from vsrcli.portraits.traces import edited, trust
 
 SETTINGS = {
@@ -297,8 +297,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.json is not None and not given.json.parent.is_dir():
-        raise UsageError(f"{given.json.parent} is no folder, so {given.json} could not be written")
+    if given.json is not None:
+        check_target(given.json)
     methods = {}
     for name, option in (("plain L2", "plain"), ("CRN", "weights")):
         path = getattr(given, option)

@@ -25,7 +25,7 @@ from statistics import fmean
 
 import numpy as np
 
-from models.common.command import positive, told
+from models.common.command import check_target, positive, told
 from models.spmc import analysis
 from models.spmc.analysis import Record
 from models.spmc.consistency import consistency
@@ -41,7 +41,6 @@ from models.spmc.inputs import (
 )
 from models.spmc.report import SHOW
 from vsrcli.degradation import KINDS, Kind
-from vsrcli.errors import UsageError
 from vsrcli.media.planes import Frame
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Distortion, distortion, ssim
@@ -240,8 +239,8 @@ def main() -> None:
     given = options.parse_args()
     if "ablation" in given.tables and not (given.cache and given.work):
         options.error("the ablation trains networks: give --cache and --work")
-    if given.json and not given.json.parent.is_dir():
-        raise UsageError(f"{given.json.parent} is no folder, so {given.json} could not be written")
+    if given.json is not None:
+        check_target(given.json)
     evaluate(given)
 
 
