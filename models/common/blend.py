@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.common.command import told
+from models.common.command import above_zero, check_target, told
 from models.common.weights import save, weights_in
 from vsrcli.errors import InputError
 
@@ -23,10 +23,10 @@ def part(text: str) -> tuple[dict[str, Tensor], float]:
     """The weights and the share that FILE:SHARE names."""
     path, _, share = text.rpartition(":")
     try:
-        counted = float(share)
-    except ValueError:
+        counted = above_zero(share) if path else 0.0
+    except (ValueError, argparse.ArgumentTypeError):
         counted = 0.0
-    if not path or not counted > 0:
+    if not counted:
         raise argparse.ArgumentTypeError(f"{text!r} is not FILE.pt:SHARE, a share above 0")
     return weights_in(Path(path)), counted
 
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT.pt")
     parser.add_argument("parts", nargs="+", type=part, metavar="FILE.pt:SHARE")
     given = parser.parse_args()
+    check_target(given.out)
     save(blend(given.parts), given.out)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,7 +61,17 @@ def one_of(names: Sequence[str]) -> Callable[[str], list[str]]:
     return read
 
 
-def check_writable(path: Path) -> None:
-    """Raise UsageError if PATH's folder is none: hours of work could not be written to it."""
+def above_zero(text: str) -> float:
+    """Reads a number above 0 that is finite."""
+    found = float(text)
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return found
+
+
+def check_target(path: Path) -> None:
+    """Check, before hours of work, that PATH can be a file. Raises UsageError if not."""
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent} is no folder, so {path} could not be written")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, so no file of that name could be written")

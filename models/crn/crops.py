@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.common.command import told
+from models.common.command import positive, told
 from models.crn import edits
 from models.crn.canvas import face_of, portraits, read
 from models.crn.evaluate import SETTINGS, Curve
 from models.crn.measures import psnr
+from vsrcli.errors import InputError
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.unmakeup import unmakeup
 
@@ -72,7 +73,7 @@ def main() -> None:
     """Print a line for everybody and the mean."""
     parser = argparse.ArgumentParser(prog="python -m models.crn.crops", description=__doc__)
     parser.add_argument("--portraits", type=Path, required=True)
-    parser.add_argument("--people", type=int, default=100, help="at most so many")
+    parser.add_argument("--people", type=positive, default=100, help="at most so many")
     parser.add_argument("--edit", choices=SETTINGS, default="app")
     given = parser.parse_args()
     edit, rows, curve = SETTINGS[given.edit], [], Curve()
@@ -84,6 +85,11 @@ def main() -> None:
             people.append((name, truth, edited(truth, edit, after)))
             files.append((before, after))
             curve.add(shares(people[-1][2]), shares(truth))
+        if len(people) < 2:
+            raise InputError(
+                f"{given.portraits}: two people are needed, each with a face and room around it: "
+                f"curves and pairs are of others, and there are {len(people)}"
+            )
         for (name, truth, seen), (_, path), other in zip(
             people, files, files[1:] + files[:1], strict=True
         ):

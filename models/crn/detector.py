@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.common.command import told
+from models.common.command import positive, told
 from models.common.replacing import replacing
 from models.crn import filters
 from models.crn.canvas import CANVAS, FACE_HEIGHT
@@ -132,8 +132,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.crn.detector", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--weights", type=Path, default=HERE / "weights.pt")
-    parser.add_argument("--pairs", type=int, default=12, help="of every face")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--pairs", type=positive, default=12, help="of every face")
+    parser.add_argument("--processes", type=positive, default=2)
     given = parser.parse_args()
     found = samples(load(given.weights), given.cache, given.pairs, given.processes)
     kinds = (~found.edited, found.app, found.edited & ~found.app)

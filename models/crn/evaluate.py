@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.common.command import check_writable, one_of, positive, told
+from models.common.command import check_target, one_of, positive, told
 from models.crn import edits, filters, measures
 from models.crn.canvas import FACE_HEIGHT, Portrait, canvas, portraits
 from models.crn.components import Components
@@ -289,7 +289,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.json is not None:
-        check_writable(given.json)
+        check_target(given.json)
     methods = {}
     for name, option in (("plain L2", "plain"), ("CRN", "weights")):
         path = getattr(given, option)

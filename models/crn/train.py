@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_writable, say, told
+from models.common.command import check_target, positive, say, told
 from models.common.weights import checkpoint_in, fill, save, weights_in
 from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
@@ -230,13 +230,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="faces of models.crn.data")
     parser.add_argument("--checkpoint", type=Path, help="default: beside the config, .pt")
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     np.seterr(all="raise", under="ignore")
     recipe = read_recipe(given.config)
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
-    check_writable(checkpoint)
+    check_target(checkpoint)
     run = Run(recipe, checkpoint)
     if run.step:
         say(f"goes on from step {run.step} of {checkpoint}; delete that to begin anew")

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.common.command import check_writable, told
+from models.common.command import check_target, positive, told
 from models.common.replacing import replacing
 from models.common.weights import fill, save, weights_in
 from models.crn.data import CONTEXT, NEAR, Faces, tensor
@@ -293,15 +293,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.crn.train_tone", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="faces of models.crn.data")
     parser.add_argument("--views", type=Path, required=True, help="made if missing")
-    parser.add_argument("--count", type=int, default=40000)
-    parser.add_argument("--processes", type=int, default=2, help="that draw views")
+    parser.add_argument("--count", type=positive, default=40000)
+    parser.add_argument("--processes", type=positive, default=2, help="that draw views")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--start", type=Path, help="weights to begin with, of the head or of all")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     given = parser.parse_args()
+    if given.steps < 0:
+        parser.error("--steps: no fewer than 0")
     torch.set_num_threads(1)
     for path in (given.out, given.views):
-        check_writable(path)
+        check_target(path)
     if not given.views.exists():
         draw(given.cache, given.count, given.views, given.processes)
     if given.steps == 0 and given.start is not None:

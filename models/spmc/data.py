@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.common.command import say, told
+from models.common.command import positive, say, told
 from models.spmc.filming import SIDE, moving_photo, photo_luma, photographs
 from models.spmc.reduction import Clip, compress_luma, degrade_luma
 from models.spmc.shots import crops, shots
@@ -108,7 +108,8 @@ def prepare_photos(folder: Path, cache: Path, length: int, each: int) -> None:
             say(f"left out: {path}: its sides must be {round(SIDE * 1.3)} pixels or more")
             continue
         clips = (moving_photo(luma, last, length) for _ in range(each))
-        keep((clip for clip in clips if clip is not None), cache, name)
+        if not keep((clip for clip in clips if clip is not None), cache, name):
+            say(f"left out: {path}: nowhere enough detail to learn from")
         last = luma
     print(f"{len(list(cache.glob('*_photo_*.npz')))} clips of photographs", flush=True)
 
@@ -214,11 +215,15 @@ def main() -> None:
     parser.add_argument("--videos", type=Path)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--per-video", type=int, default=20, help="clips of one video at most")
-    parser.add_argument("--per-photo", type=int, default=12, help="clips made from one photograph")
-    parser.add_argument("--length", type=int, default=16, help="frames of a clip")
+    parser.add_argument("--per-video", type=positive, default=20, help="clips of one video at most")
+    parser.add_argument(
+        "--per-photo", type=positive, default=12, help="clips made from one photograph"
+    )
+    parser.add_argument("--length", type=positive, default=16, help="frames of a clip")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    if given.length < 2:
+        parser.error("--length: a single frame does not move")
     if not given.videos and not given.photos:
         parser.error("nothing to make clips of: give --videos, --photos or both")
     random.seed(given.seed), np.random.seed(given.seed), torch.manual_seed(given.seed)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from models.common.command import told
+from models.common.command import positive, told
 
 SIDE = 900
 """Pixels of a side of a picture."""
@@ -97,7 +97,7 @@ def main() -> None:
     """Draw a folder of pictures."""
     parser = argparse.ArgumentParser(prog="python -m models.spmc.drawing", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--count", type=positive, default=24)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     random.seed(given.seed)

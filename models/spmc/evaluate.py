@@ -25,7 +25,7 @@ from statistics import fmean
 
 import numpy as np
 
-from models.common.command import check_writable, one_of, positive, told
+from models.common.command import check_target, one_of, positive, told
 from models.spmc import analysis
 from models.spmc.analysis import Record
 from models.spmc.consistency import consistency
@@ -226,8 +226,8 @@ def main() -> None:
     given = options.parse_args()
     if "ablation" in given.tables and not (given.cache and given.work):
         options.error("the ablation trains networks: give --cache and --work")
-    if given.json:
-        check_writable(given.json)
+    if given.json is not None:
+        check_target(given.json)
     evaluate(given)
 
 

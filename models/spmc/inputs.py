@@ -13,15 +13,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.common.command import say
 from vsrcli.collection import find_clips
 from vsrcli.degradation import Degradation, Kind, compress
 from vsrcli.enlarge import FrameEnlarger
 from vsrcli.errors import InputError
 from vsrcli.media.colour import luma_bt601, rgb_to_ycbcr
 from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.picture_files import are_alike
 from vsrcli.media.planes import ColourTags, Frame, Plane
 from vsrcli.media.reader import Reader
-from vsrcli.media.resample import Kernel, resample, resample_matrix, resampler_for, to_samples
+from vsrcli.media.resample import (
+    Kernel,
+    resample,
+    resample_matrix,
+    resampler_for,
+    to_samples,
+)
+from vsrcli.media.sources import find_source
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.networks.card import Model
 from vsrcli.networks.ensemble import Ensemble
@@ -69,14 +78,20 @@ class Truth:
 def load_truths(folder: Path, most: int | None = None) -> list[Truth]:
     """The clips of FOLDER, at most MOST frames of each.
 
-    Raises InputError if there are none, two have one name, or one is damaged: frames that were
-    concealed are no truth.
+    Raises InputError if there are none, two have one name, or one is no truth: it is damaged, so
+    that frames were concealed, or its pictures differ in size. Else what the reader had to do to it
+    is said.
     """
     truths: dict[str, Truth] = {}
     for clip in find_clips(folder):
         if clip.name in truths:
             raise InputError(f"{folder} holds two clips called {clip.name}; rename one of them")
-        with clip.opened() as path, Reader(path, max_frames=most) as reader:
+        with clip.opened() as path, Reader(path, max_frames=most, note=say) as reader:
+            if not are_alike(find_source(path).pictures):
+                raise InputError(
+                    f"{clip.label}: its pictures are of several sizes, so they are no frames of "
+                    "one clip; give each a folder of its own"
+                )
             converter = RgbConverter()
             truth = Truth(clip.name, [rgb_of(frame, converter) for frame in reader])
             short = reader.truncated and len(truth.pictures) != most

@@ -19,8 +19,10 @@ import onnxruntime as ort
 from models.common.command import told
 from vsrcli.errors import InputError
 from vsrcli.machine import peak_memory
+from vsrcli.networks.session import LOAD_ERRORS
 
 HEIGHT, WIDTH = 272, 480
+ROLES = ("motion", "compose", "fusion")
 
 
 def bytes_per_pixel(path: Path) -> dict[str, int]:
@@ -39,14 +41,20 @@ def bytes_per_pixel(path: Path) -> dict[str, int]:
 def peak(path: Path, count: int) -> int:
     """Bytes per LR pixel that this process grew by at the peak of one run with COUNT frames.
 
-    Raises InputError if PATH is missing.
+    Raises InputError if PATH is missing, damaged or of another kind.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing")
     options = ort.SessionOptions()
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except LOAD_ERRORS as error:
+        raise InputError(f"{path} is damaged or no ONNX file") from error
+    # Not read by a session of its own: what that leaves to the allocator would not be counted.
+    if session.get_modelmeta().custom_metadata_map.get("role") not in ROLES:
+        raise InputError(f"{path} is none of the graphs that models.spmc.export makes")
     # A tiny first run pays for threads and packed weights.
     session.run(None, inputs(session, count, 32, 32))
     feed = inputs(session, count, HEIGHT, WIDTH)

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.common.command import told
+from models.common.command import check_target, positive, told
 from models.common.weights import save
 from models.spmc.network import Residual, Spmc, load
 from models.spmc.quantise import load_clips
@@ -156,8 +156,9 @@ def main() -> None:
         "--inner", required=True, type=counts, help="channels of every block, such as 32,48"
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=48, help="clips to look at")
+    parser.add_argument("--count", type=positive, default=48, help="clips to look at")
     given = parser.parse_args()
+    check_target(given.out)
     torch.manual_seed(0)
     network = load(given.weights)
     inner = given.inner

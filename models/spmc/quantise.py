@@ -27,7 +27,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from models.common.command import told
+from models.common.command import positive, told
 from models.common.replacing import replacing
 from models.spmc.data import cached, read
 from models.spmc.graph import ROLES, Graph, measure_bytes, widen
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True, help="a cache of models.spmc.data")
     parser.add_argument("--models", type=Path, default=Path(__file__).parents[1])
     parser.add_argument("--name", default="spmc_x4")
-    parser.add_argument("--count", type=int, default=60, help="clips to calibrate on")
+    parser.add_argument("--count", type=positive, default=60, help="clips to calibrate on")
     given = parser.parse_args()
     model = find_model(given.models / given.name, "fp32")
     recorded = record(model, load_clips(given.clips, given.count))

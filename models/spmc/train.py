@@ -28,7 +28,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_writable, say, told
+from models.common.command import check_target, positive, say, told
 from models.common.weights import checkpoint_in, difference, fill, save, weights_in
 from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
@@ -186,9 +186,17 @@ class Peers:
                 each.copy_(part.view_as(each))
 
     def own(self, device: str) -> torch.device:
-        """DEVICE, and of "cuda" the one that is this process's own."""
+        """DEVICE, and of "cuda" the one that is this process's own.
+
+        Raises UsageError if torch cannot use it.
+        """
         several = device == "cuda" and self.count > 1
-        return torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if several else device)
+        name = f"cuda:{os.environ['LOCAL_RANK']}" if several else device
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"torch cannot use the device {name!r}: {reason}") from None
 
     def agree(self, wish: bool) -> bool:
         """What the first process wishes."""
@@ -362,7 +370,7 @@ def main() -> None:
     parser.add_argument(
         "--device", default="cpu", help="cpu, cuda (with several processes one each)"
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=positive, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     recipe = read_recipe(given.config)
@@ -371,7 +379,7 @@ def main() -> None:
     cache = load(given.cache)
     clips = {shape: Clips(cache, *shape, recipe.mixture) for shape in shapes}
     checkpoint = given.checkpoint or given.config.with_suffix(".pt")
-    check_writable(checkpoint)
+    check_target(checkpoint)
     run = Run(recipe, checkpoint, given.weights, given.motion, given.device)
     if run.step and not run.peers.rank:
         begun = ", not from what the options name" if given.weights or given.motion else ""

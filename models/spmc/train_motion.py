@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_writable, say, told
+from models.common.command import above_zero, check_target, positive, say, told
 from models.common.weights import fill, save, weights_in
 from models.spmc import real_motion
 from models.spmc.data import load
@@ -219,10 +219,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.spmc.train_motion", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="state_dict of the Motion module")
-    parser.add_argument("--hours", type=float, default=0.3)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--hours", type=above_zero, default=0.3)
+    parser.add_argument("--rate", type=above_zero, default=1e-3)
+    parser.add_argument("--batch", type=positive, default=8)
+    parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--weights", type=Path, help="a state_dict to begin from")
     parser.add_argument(
         "--cache",
@@ -234,7 +234,7 @@ def main() -> None:
         parser.error("--cache needs --weights: they measure how the clips move")
     torch.set_num_threads(given.threads)
     random.seed(0), np.random.seed(0), torch.manual_seed(0)
-    check_writable(given.out)
+    check_target(given.out)
     photos = list(readable(given.photos))
     if not photos:
         raise InputError(f"{given.photos}: none of its photographs can be read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ def test_other_networks_are_refused(torch: Any) -> None:
 
     with pytest.raises(InputError, match="different networks"):
         blend([({"w": torch.zeros(3)}, 1.0), ({"w": torch.zeros(4)}, 1.0)])
+
+
+@pytest.mark.parametrize("share", ["inf", "nan", "0", "-1", "much", ""])
+def test_a_share_is_a_number_above_zero(torch: Any, tmp_path: Path, share: str) -> None:
+    """Of infinitely much the mean had been no number, without a word."""
+    from models.common.blend import part
+
+    torch.save({"w": torch.zeros(3)}, tmp_path / "one.pt")
+    with pytest.raises(argparse.ArgumentTypeError, match="a share above 0"):
+        part(f"{tmp_path / 'one.pt'}:{share}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")

@@ -180,3 +180,30 @@ def test_an_evaluation_of_nobody_is_told(run: Run, folder: Path) -> None:
     (folder / "manifest.csv").write_text(rows, encoding="utf-8")
     assert 'in none of 1 portraits of split "test" is a face' in run("evaluate", *given)
     assert "none.pt is missing" in run("evaluate", *given, "--weights", folder / "none.pt")
+
+
+def test_crops_of_too_few_people_are_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    assert "manifest.csv is missing" in run("crops", "--portraits", tmp_path / "none")
+    assert "a.jpg is no picture" in run("crops", "--portraits", folder)
+    rows = HEAD + "b.png,g,test,300\n"
+    (folder / "manifest.csv").write_text(rows, encoding="utf-8")
+    assert "two people are needed" in run("crops", "--portraits", folder)
+    assert run("crops", "--portraits", folder, "--people", 0) == "2"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("detector", ("--processes", 0)),
+        ("detector", ("--pairs", 0)),
+        ("train_tone", ("--count", 0)),
+        ("train_tone", ("--processes", 0)),
+        ("train_tone", ("--steps", -1)),
+    ],
+)
+def test_counts_that_are_none_are_refused(
+    run: Run, tmp_path: Path, name: str, wrong: tuple[str, int]
+) -> None:
+    views = ("--views", tmp_path / "views.npz") if name == "train_tone" else ()
+    assert run(name, "--cache", tmp_path, *views, *wrong) == "2"
+    assert not any(tmp_path.iterdir())

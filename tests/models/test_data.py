@@ -167,3 +167,31 @@ def test_motion_is_taught_by_photographs_of_any_kind(
     (tmp_path / "drawn.png").unlink()
     with pytest.raises(SystemExit, match="holds no photographs"):
         train_motion.main()
+
+
+def test_a_photograph_of_sixteen_bits_is_not_white(torch: Any, tmp_path: Path) -> None:
+    from models.spmc.filming import photo_luma
+
+    picture = np.random.default_rng(0).integers(0, 256, (40, 48), np.uint8)
+    Image.fromarray(picture.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    assert np.array_equal(photo_luma(tmp_path / "deep.png"), picture)
+
+
+def test_a_photograph_that_gives_no_clip_is_named(
+    torch: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Image.new("L", (440, 440), 90).save(tmp_path / "sky.png")
+    prepare(monkeypatch, "--photos", tmp_path, "--cache", tmp_path / "cache", "--length", 2)
+    assert "sky.png: nowhere enough detail" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [("--length", 1), ("--per-video", 0), ("--per-photo", -1)])
+def test_clips_are_counted_from_one(
+    tmp_path: Path, torch: Any, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, int]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        prepare(monkeypatch, "--videos", tmp_path, "--cache", tmp_path / "cache", *wrong)
+    assert ended.value.code == 2

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from models.spmc import analysis, evaluate, inputs, report
 from models.spmc.inputs import BICUBIC, LANCZOS, Enlarger, Truth, make_low, vsr
 from tests.networks.tiny import TINY, tiny_model
-from vsrcli.errors import UsageError
+from vsrcli.errors import InputError, UsageError
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import distortion
 from vsrcli.networks.card import find_model
@@ -354,3 +354,26 @@ def test_filmed_photographs_become_strips(torch: Any) -> None:
         first, truth.pictures[0][10 : 10 + pictures.CROP, 20 : 20 + pictures.CROP]
     )
     assert distortion(first[..., 0], page[pictures.LABEL :: zoom, side + 8 :: zoom, 0], 255).total
+
+
+def test_pictures_of_several_sizes_are_no_clip(tmp_path: Path) -> None:
+    """They had been scaled to the size of the first and measured as frames of one video."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, width in (("a", 48), ("b", 48), ("c", 64)):
+        Image.fromarray(texture(40, width)).save(folder / f"{name}.png")
+    with pytest.raises(InputError, match="photos: its pictures are of several sizes"):
+        inputs.load_truths(folder)
+    (folder / "c.png").unlink()
+    (truth,) = inputs.load_truths(folder)
+    assert len(truth.pictures) == 2
+
+
+def test_memory_is_measured_of_our_graphs_alone(tmp_path: Path) -> None:
+    from models.spmc.measure import peak
+
+    (tmp_path / "text.onnx").write_text("no graph")
+    with pytest.raises(InputError, match="damaged or no ONNX file"):
+        peak(tmp_path / "text.onnx", 1)
+    with pytest.raises(InputError, match="none of the graphs"):
+        peak(ROOT / "models" / "crn.onnx", 1)

@@ -226,3 +226,21 @@ def test_processes_share_their_gradients(torch: Any, tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": root},
     )
     assert done.stdout.count("agreed") == 2, done.stderr
+
+
+@pytest.mark.parametrize("device", ["fast", "cuda:99"])
+def test_a_device_that_torch_cannot_use_is_told(torch: Any, device: str) -> None:
+    from models.spmc.train import Peers
+
+    with pytest.raises(UsageError, match=f"cannot use the device '{device}'"):
+        Peers().own(device)
+
+
+def test_a_target_that_cannot_be_written_is_found_before_the_work(tmp_path: Path) -> None:
+    from models.common.command import check_target
+
+    check_target(tmp_path / "run.pt")
+    with pytest.raises(UsageError, match="is no folder"):
+        check_target(tmp_path / "none" / "run.pt")
+    with pytest.raises(UsageError, match="is a folder"):
+        check_target(tmp_path)

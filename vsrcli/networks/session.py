@@ -45,7 +45,7 @@ _RUN_ERRORS = (
     ort_errors.EPFail,
     ort_errors.NotImplemented,
 )
-_LOAD_ERRORS = (
+LOAD_ERRORS = (
     *_RUN_ERRORS,
     ort_errors.NoSuchFile,
     ort_errors.InvalidProtobuf,
@@ -114,7 +114,7 @@ def cuda_obstacle(index: int) -> str | None:
     try:
         session = _create(_IDENTITY_MODEL, Device("cuda", index), threads=1)
         session.run(None, {"x": np.zeros(1, np.float32)})
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         return f"CUDA device {index} does not start ({_first_line(error)})"
     if session.get_providers()[0] != "CUDAExecutionProvider":
         return "the CUDA or cuDNN libraries are missing (pip install 'vsr[cuda]')"
@@ -191,7 +191,7 @@ def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
         session = _create(str(path), device, threads)
     except ort_errors.NoSuchFile as error:
         raise ModelError(f"{path} does not exist") from error
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         if _OUT_OF_MEMORY.search(str(error)):
             raise _out_of_memory(device) from error
         if device.kind == "cuda":
@@ -221,7 +221,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         session = ort.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         raise ModelError(f"{path} is damaged or no ONNX file: {_first_line(error)}") from error
     return dict(session.get_modelmeta().custom_metadata_map)
 
