@@ -140,13 +140,18 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
             )
         join = _join_animation if job.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
-        lost = join(job, segments, overwrite, note, folder.publishing)
+        lost = join(job, segments, note, folder.publishing, overwrite=overwrite)
         folder.remove()
     return replace(made[-1].reading, packets_left_out=lost)
 
 
 def _join_video(
-    job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
+    job: Job,
+    segments: list[Path],
+    note: Note,
+    publishing: Callable[[Path], None],
+    *,
+    overwrite: bool,
 ) -> int:
     options = job.options
     return assemble(
@@ -164,7 +169,12 @@ def _join_video(
 
 
 def _join_animation(
-    job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
+    job: Job,
+    segments: list[Path],
+    note: Note,
+    publishing: Callable[[Path], None],
+    *,
+    overwrite: bool,
 ) -> int:
     animate(
         segments,
