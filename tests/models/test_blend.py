@@ -42,6 +42,19 @@ def test_other_networks_are_refused(torch: Any) -> None:
         blend([({"w": torch.zeros(3)}, 1.0), ({"w": torch.zeros(4)}, 1.0)])
 
 
+def test_an_average_follows_the_weights(torch: Any) -> None:
+    from models.common.weights import copied, follow
+
+    module = torch.nn.Linear(3, 2)
+    before, average = copied(module), copied(module)
+    with torch.no_grad():
+        module.weight += 1
+    assert (average["weight"] == before["weight"]).all()
+    follow(average, module, 0.75)
+    assert torch.allclose(average["weight"], before["weight"] + 0.25, atol=1e-6)
+    assert (average["bias"] == before["bias"]).all()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
 def test_forked_work_comes_back_in_order(torch: Any) -> None:
     from models.crn.forked import forked
