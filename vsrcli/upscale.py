@@ -191,6 +191,7 @@ def _join_animation(
 def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
     """Make all segments, alone or together; the last one has no frames."""
     counter.begin()
+    # What shares the work is not imported by those who do it alone, which is most.
     if job.options.cluster is not None:
         from vsrcli.cluster import make_on_cluster
 
