@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from vsrcli.windows import SlidingWindows, Window, reach, window_range
+from vsrcli.windows import SlidingWindows, Window, reach
 
 T = TypeVar("T")
 
@@ -48,10 +48,11 @@ def test_windows_end_with_the_clip() -> None:
 @pytest.mark.parametrize("length", range(0, 8))
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 9, 31])
 def test_every_item_is_the_reference_once(length: int, frames: int) -> None:
-    windows = list(sliding_windows(range(length), frames))
+    windows, (before, after) = list(sliding_windows(range(length), frames)), reach(frames)
     assert [window.items[window.reference] for window in windows] == list(range(length))
     for reference, window in enumerate(windows):
-        assert window.items == tuple(window_range(reference, frames, 0, length))
+        first, last = max(0, reference - before), min(length - 1, reference + after)
+        assert window.items == tuple(range(first, last + 1))
         assert window.first == (reference == 0)
 
 

@@ -54,7 +54,6 @@ def goal_of(
     output: Path,
     options: UpscaleOptions,
     info: MediaInfo,
-    layout: PixelLayout,
     *,
     makes_folder: bool,
 ) -> Goal:
@@ -62,14 +61,14 @@ def goal_of(
 
     `makes_folder` as of `check_place`. Raises UsageError and OutputError.
     """
-    animated = kind_of(output) is not None
+    layout, animated = info.layout, kind_of(output) is not None
     names = None if animated else picture_names(source, output)
     one_file = names is None and output != STANDARD
     if one_file:
         replacing = may_replace(output, options)
         check_place(source, output, overwrite=replacing, makes_folder=makes_folder)
     if animated:
-        return _animation(output, options, info, layout)
+        return _animation(output, options, info)
     if one_file:
         muxer_of(output)  # raises if there is none of this name
         settings = _encoder_settings(output, options, layout)
@@ -111,11 +110,11 @@ def may_replace(output: Path, options: UpscaleOptions) -> bool:
     return JobFolder(output).was_published()
 
 
-def _animation(output: Path, options: UpscaleOptions, info: MediaInfo, layout: PixelLayout) -> Goal:
+def _animation(output: Path, options: UpscaleOptions, info: MediaInfo) -> Goal:
     _check_uncoded(output, "an animated picture", options)
     turning = turning_of(info.display_matrix)
     streams = frames_alone(info, audio=options.audio, turned=turning is not None)
-    return Goal("animation", segment_settings(layout), streams, turning=turning)
+    return Goal("animation", segment_settings(info.layout), streams, turning=turning)
 
 
 def _check_uncoded(output: Path, what: str, options: UpscaleOptions) -> None:

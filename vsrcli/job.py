@@ -26,7 +26,7 @@ from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format
 from vsrcli.media.opening import check_encoder
 from vsrcli.media.picture_files import PictureNames
-from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.probe import MediaInfo, StreamInfo, probe
 from vsrcli.media.segments import segment_length
 from vsrcli.media.streams import StreamPlan
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
@@ -115,39 +115,26 @@ def prepare(
         note(text)
 
     info = _probed(source, options, tell)
-    layout = info.layout
-    goal = goal_of(source, output, options, info, layout, makes_folder=makes_folder)
-    size = target_size(options, info.width, info.height, layout, sideways=info.rotation % 180 == 90)
+    goal = goal_of(source, output, options, info, makes_folder=makes_folder)
+    sideways = info.rotation % 180 == 90
+    size = target_size(options, info.width, info.height, info.layout, sideways=sideways)
     check_encoder_size(goal.settings, size)
     if options.size is not None and info.width * size[1] != info.height * size[0]:
-        before, info = info.sar or 1, replace(info, sar=info.sar_at(*size))
-        how = "have another shape" if before != 1 else "are not square any more"
-        how = "are square now" if info.sar == 1 else how
-        tell(f"{output}: the pixels {how}, so that the picture keeps its shape")
+        info = _reshaped(info, size, output, tell)
     device = resolve_device(options.device, tell)
     if goal.form in SEGMENTED:
-        threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
-        settings = replace(spare_memory(goal.settings, size), threads=threads)
-        goal = replace(goal, settings=settings)
+        goal = _spared(goal, options, size, device)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
     check_tile(options.tile, model.fusion)
-    for loss in (
-        *lost_streams(info, goal.streams, output),
-        *lost_in_frames(info, output, options, layout, size, goal.settings, goal.names),
-    ):
-        if options.strict:
-            raise CheckError(loss.refusal)
-        tell(loss.text)
-    plan = _plan(info, output, options, layout, size, device, model, goal)
-    if goal.turning is not None:
-        plan = replace(plan, size_out=goal.turning.size(size))
+    _tell_losses(info, output, options, size, goal, tell)
+    plan = _plan(info, output, options, size, device, model, goal)
     if goal.form == "video":
         _check_pixels(output, options, plan, tell)
     return Job(
         info=info,
         output=output,
         options=options,
-        layout=layout,
+        layout=info.layout,
         size=size,
         device=device,
         model=model,
@@ -183,6 +170,39 @@ def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:
     return info
 
 
+def _reshaped(info: MediaInfo, size: tuple[int, int], output: Path, tell: Note) -> MediaInfo:
+    """INFO with pixels that have the picture keep its shape at another shape's SIZE."""
+    before, info = info.sar or 1, replace(info, sar=info.sar_at(*size))
+    how = "have another shape" if before != 1 else "are not square any more"
+    how = "are square now" if info.sar == 1 else how
+    tell(f"{output}: the pixels {how}, so that the picture keeps its shape")
+    return info
+
+
+def _spared(goal: Goal, options: UpscaleOptions, size: tuple[int, int], device: Device) -> Goal:
+    """The goal with an encoder that leaves memory and cores to the network."""
+    threads = options.threads or encoder_threads(size, on_gpu=device.kind == "cuda")
+    return replace(goal, settings=replace(spare_memory(goal.settings, size), threads=threads))
+
+
+def _tell_losses(
+    info: MediaInfo,
+    output: Path,
+    options: UpscaleOptions,
+    size: tuple[int, int],
+    goal: Goal,
+    tell: Note,
+) -> None:
+    """Tell what the output cannot keep; raises CheckError if that is not accepted."""
+    for loss in (
+        *lost_streams(info, goal.streams, output),
+        *lost_in_frames(info, output, options, size, goal.settings, goal.names),
+    ):
+        if options.strict:
+            raise CheckError(loss.refusal)
+        tell(loss.text)
+
+
 def _check_pixels(output: Path, options: UpscaleOptions, plan: UpscalePlan, tell: Note) -> None:
     """Refuse raw pixels that the container cannot hold, and tell of those few players show."""
     if plan.codec == "rawvideo":
@@ -205,13 +225,12 @@ def _plan(
     info: MediaInfo,
     output: Path,
     options: UpscaleOptions,
-    layout: PixelLayout,
     size: tuple[int, int],
     device: Device,
     model: Model,
     goal: Goal,
 ) -> UpscalePlan:
-    settings, streams, form = goal.settings, goal.streams, goal.form
+    layout, settings, streams, form = info.layout, goal.settings, goal.streams, goal.form
     codec, encoder_options = settings.codec, dict(settings.options)
     if form == "animation":
         codec, encoder_options = str(kind_of(output)), {}
@@ -226,7 +245,7 @@ def _plan(
         source=str(info.path),
         output=str(output),
         size_in=(info.width, info.height),
-        size_out=size,
+        size_out=size if goal.turning is None else goal.turning.size(size),
         rotation=info.rotation if form == "video" and muxer_of(output) in TURNING else 0,
         frames=expected_frames(info, options),
         window=options.frames,
@@ -237,16 +256,14 @@ def _plan(
         codec=codec,
         encoder_options=encoder_options,
         pix_fmt=pix_fmt,
-        kept=tuple(f"{stream.type} {stream.index} ({stream.codec})" for stream in streams.kept),
-        converted=tuple(
-            (f"{stream.type} {stream.index} ({stream.codec})", codec)
-            for stream, codec in streams.converted
-        ),
-        dropped=tuple(
-            (f"{stream.type} {stream.index} ({stream.codec})", why)
-            for stream, why in streams.dropped
-        ),
+        kept=tuple(map(_called, streams.kept)),
+        converted=tuple((_called(stream), codec) for stream, codec in streams.converted),
+        dropped=tuple((_called(stream), why) for stream, why in streams.dropped),
     )
+
+
+def _called(stream: StreamInfo) -> str:
+    return f"{stream.type} {stream.index} ({stream.codec})"
 
 
 def identity_of(job: Job) -> dict[str, object]:

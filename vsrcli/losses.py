@@ -19,7 +19,6 @@ from vsrcli.media.cadence import (
 )
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, alpha_losses
-from vsrcli.media.formats import PixelLayout
 from vsrcli.media.images import picture_losses, picture_tags
 from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo
@@ -58,7 +57,6 @@ def lost_in_frames(
     info: MediaInfo,
     output: Path,
     options: UpscaleOptions,
-    layout: PixelLayout,
     size: tuple[int, int],
     settings: EncoderSettings,
     names: PictureNames | None,
@@ -72,6 +70,7 @@ def lost_in_frames(
             raise refused_fields(str(info.path))
         line = f"{info.path.name}: {DEINTERLACED}"
         yield Loss(line, f"{line}; leave out --strict to accept that")
+    layout = info.layout
     lines = uneven_times(info, output, names, whole=not options.trimmed)
     kind = kind_of(output)
     if kind is not None:

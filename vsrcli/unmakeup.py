@@ -116,7 +116,7 @@ class Unmaker:
         if components is not None and options.idle:
             self._note(f"{source.name}: nothing is predicted at this strength: no components")
         elif components is not None:
-            draw_components(predictions, card.components, components, options.overwrite)
+            draw_components(predictions, card.components, components, overwrite=options.overwrite)
         return UnmakeupResult(
             source=str(source),
             output=str(output),

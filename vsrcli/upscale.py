@@ -162,13 +162,18 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
         check()
         join = _join_animation if job.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
-        lost = join(job, segments, overwrite, note, publishing)
+        lost = join(job, segments, note, publishing, overwrite=overwrite)
         folder.remove()
     return replace(made[-1].reading, packets_left_out=lost)
 
 
 def _join_video(
-    job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
+    job: Job,
+    segments: list[Path],
+    note: Note,
+    publishing: Callable[[Path], None],
+    *,
+    overwrite: bool,
 ) -> int:
     options = job.options
     return assemble(
@@ -186,7 +191,12 @@ def _join_video(
 
 
 def _join_animation(
-    job: Job, segments: list[Path], overwrite: bool, note: Note, publishing: Callable[[Path], None]
+    job: Job,
+    segments: list[Path],
+    note: Note,
+    publishing: Callable[[Path], None],
+    *,
+    overwrite: bool,
 ) -> int:
     animate(
         segments,
@@ -203,6 +213,7 @@ def _join_animation(
 def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
     """Make all segments, alone or together; the last one has no frames."""
     counter.again()
+    # What shares the work is not imported by those who do it alone, which is most.
     if job.options.cluster is not None:
         from vsrcli.cluster import make_on_cluster
 

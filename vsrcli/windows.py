@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -32,20 +33,12 @@ def reach(frames: int) -> tuple[int, int]:
     return frames // 2, (frames - 1) // 2
 
 
-def window_range(reference: int, frames: int, start: int, stop: int) -> range:
-    """Indices of the window around REFERENCE in the scene START..STOP (exclusive).
-
-    Neighbours beyond the scene are left out, not replaced by copies: a copy holds no new samples.
-    """
-    before, after = reach(frames)
-    return range(max(start, reference - before), min(stop, reference + after + 1))
-
-
 class SlidingWindows(Generic[T]):
     """Push items in, get finished windows out: one for every item, in order.
 
     Holds at most FRAMES items. A window is finished as soon as its last neighbour is there, or
-    the scene ends.
+    the scene ends. Neighbours beyond the scene are left out, not replaced by copies: a copy holds
+    no new samples.
     """
 
     def __init__(self, frames: int) -> None:
@@ -73,11 +66,9 @@ class SlidingWindows(Generic[T]):
         return finished
 
     def _take(self) -> Window[T]:
-        window = window_range(
-            self._next, self._before + self._after + 1, start=0, stop=len(self._held)
-        )
-        items = tuple(self._held[i] for i in window)
-        finished = Window(items, self._next - window.start, self._first)
+        # What lies further back than the window reaches is let go below.
+        items = tuple(islice(self._held, self._next + self._after + 1))
+        finished = Window(items, self._next, self._first)
         self._first = False
         self._next += 1
         if self._next > self._before:

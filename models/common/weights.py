@@ -76,3 +76,15 @@ def save(content: object, path: Path) -> None:
     """Replace PATH by CONTENT: what was there stays until the new file is whole."""
     with replacing(path) as made:
         torch.save(content, made)
+
+
+def copied(module: nn.Module) -> dict[str, Tensor]:
+    """The weights of MODULE as they are now, to become an average by `follow`."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+@torch.no_grad()
+def follow(average: dict[str, Tensor], module: nn.Module, decay: float) -> None:
+    """Move AVERAGE towards the weights of MODULE: DECAY of it stays, 0 to 1."""
+    for name, value in module.state_dict().items():
+        average[name].lerp_(value, 1 - decay)

@@ -218,7 +218,7 @@ def draw_smoothing(random: np.random.Generator, families: tuple[str, ...] = TRAI
     )
 
 
-def draw_finish(random: np.random.Generator, toned: bool = True) -> Finish:
+def draw_finish(random: np.random.Generator, *, toned: bool = True) -> Finish:
     """A random finish: 85 % with tone, half of them sharpened, 3 of 4 as JPEG 75 to 95."""
     tones = list(TONE_SHARES)
     first = toned and random.random() < 0.85

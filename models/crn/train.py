@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import check_target, positive, say, told
-from models.common.weights import checkpoint_in, fill, save, weights_in
+from models.common.weights import checkpoint_in, copied, fill, follow, save, weights_in
 from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
 from models.crn.data import CONTEXT, Faces
@@ -108,7 +108,7 @@ class Run:
         head = Path(recipe.head)
         fill(self.network.tone, weights_in(head), head)
         self.network.tone.eval().requires_grad_(False)
-        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.average = copied(self.network)
         trained = [each for each in self.network.parameters() if each.requires_grad]
         self.optimiser = torch.optim.Adam(trained, betas=(0.9, 0.99))
         self.step = 0
@@ -135,7 +135,7 @@ class Run:
         new = seen.new_zeros(len(seen), wanted - seen.shape[1], *seen.shape[2:])
         weights["wide.enter.weight"] = torch.cat([seen, new], dim=1)
         fill(self.network, weights, path)
-        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.average = copied(self.network)
 
     def save(self) -> None:
         """Replace the checkpoint."""
@@ -190,10 +190,8 @@ class Run:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         self.optimiser.step()
         self.step += 1
+        follow(self.average, self.network, min(AVERAGE, (self.step + 1) / (self.step + 50)))
         with torch.no_grad():
-            decay = min(AVERAGE, (self.step + 1) / (self.step + 50))
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
             left = (found.sum(1) - (batch.truth - edited)).square().mean()
             return torch.cat([each, left[None] / self.scales.square().sum()]).detach()
 

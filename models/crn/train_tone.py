@@ -28,7 +28,7 @@ from torch import Tensor
 
 from models.common.command import check_target, positive, told
 from models.common.replacing import replacing
-from models.common.weights import fill, save, weights_in
+from models.common.weights import copied, fill, follow, save, weights_in
 from models.crn.data import CONTEXT, NEAR, Faces, tensor
 from models.crn.forked import forked
 from models.crn.tone import Tone, change, looked_at, textures
@@ -252,7 +252,7 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
     head = Tone().to(memory_format=torch.channels_last)
     if start is not None:
         head.load_state_dict(head_in(start))
-    average = {k: v.detach().clone() for k, v in head.state_dict().items()}
+    average = copied(head)
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
     learnt = torch.nonzero(views.face % HELD_BACK != 0)[:, 0]
     if len(learnt) in (0, len(views.face)):
@@ -275,10 +275,7 @@ def train(views: Views, steps: int, start: Path | None) -> dict[str, Tensor]:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
         optimiser.step()
-        with torch.no_grad():
-            decay = min(AVERAGE, (step + 1) / (step + 20))
-            for name, value in head.state_dict().items():
-                average[name].lerp_(value, 1 - decay)
+        follow(average, head, min(AVERAGE, (step + 1) / (step + 20)))
         if (step + 1) % 250 == 0:
             line: dict[str, object] = {"step": step + 1, "loss": round(loss.item(), 3)}
             line |= report(average, views)

@@ -81,8 +81,8 @@ class Inputs(CalibrationDataReader):
 def record(model: Model, clips: list[np.ndarray]) -> dict[str, list[Arrays]]:
     """Inputs of each graph while MODEL upscales CLIPS, luma [T, H, W] uint8."""
     upscaler = SpmcUpscaler(model, CPU, frames=WINDOW, tile="off")
-    motion, fusion = Recorder(upscaler._motion), Recorder(upscaler._fusion)
-    upscaler._motion, upscaler._fusion = motion, fusion  # type: ignore[assignment]
+    motion, fusion = Recorder(upscaler.motion), Recorder(upscaler.fusion)
+    upscaler.motion, upscaler.fusion = motion, fusion  # type: ignore[assignment]
     for clip in clips:
         for luma in clip[:FRAMES]:
             upscaler.push(luma.astype(np.float32) / 255)
@@ -90,7 +90,7 @@ def record(model: Model, clips: list[np.ndarray]) -> dict[str, list[Arrays]]:
     return {"motion": motion.kept, "fusion": fusion.kept}
 
 
-def quantise(source: Path, target: Path, recorded: list[Arrays], averaged: bool) -> None:
+def quantise(source: Path, target: Path, recorded: list[Arrays], *, averaged: bool) -> None:
     """Write TARGET, the int8 graph of SOURCE, with SOURCE's card.
 
     AVERAGED: limits are averaged over the runs instead of taken from the most extreme ones.

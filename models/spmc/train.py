@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import check_target, positive, say, told
-from models.common.weights import checkpoint_in, difference, fill, save, weights_in
+from models.common.weights import checkpoint_in, copied, difference, fill, follow, save, weights_in
 from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
 from models.spmc.muon import Muon
@@ -229,7 +229,7 @@ class Run:
                 raise InputError(f"{start} holds {error}") from None
         if motion is not None:
             fill(self.network.motion, weights_in(motion), motion)
-        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.average = copied(self.network)
         # Motion was trained before, with known flows; it learns on in stages that say so.
         groups = [self.network.fusion.parameters(), self.network.motion.parameters()]
         self.optimiser = Muon([{"params": list(g)} for g in groups])
@@ -302,10 +302,8 @@ class Run:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         self.optimiser.step()
         self.step += 1
+        follow(self.average, self.network, min(AVERAGE, (self.step + 1) / (self.step + 50)))
         with torch.no_grad():
-            decay = min(AVERAGE, (self.step + 1) / (self.step + 50))
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
             return gain(outputs, high, low[:, before:])
 
 

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import above_zero, check_target, positive, say, told
-from models.common.weights import fill, save, weights_in
+from models.common.weights import copied, fill, follow, save, weights_in
 from models.spmc import real_motion
 from models.spmc.data import load
 from models.spmc.filming import photo_luma, photographs, unit
@@ -43,6 +43,8 @@ from vsrcli.errors import InputError
 PATCH = 64
 """Side of the frames, LR pixels."""
 SIDE = 4 * PATCH
+AVERAGE = 0.998
+"""Decay of the averaged weights, reached in the course of the first steps."""
 PAIRS = 2
 """Pairs of frames measured in every real clip."""
 
@@ -168,7 +170,7 @@ def attention(picture: Tensor) -> Tensor:
 
 def teach(motion: Motion, photos: list[Tensor], real: list[Pair], given: Namespace) -> None:
     """Train MOTION until the time is up; two of three steps on REAL pairs, if there are any."""
-    average = {name: value.clone() for name, value in motion.state_dict().items()}
+    average = copied(motion)
     optimiser = Muon(motion.parameters())
     started, seen, step = time.monotonic(), [], 0
     while (share := (time.monotonic() - started) / (given.hours * 3600)) < 1:
@@ -190,9 +192,7 @@ def teach(motion: Motion, photos: list[Tensor], real: list[Pair], given: Namespa
         optimiser.step()
         step += 1
         seen.append(float(errors[-1][0].detach()))
-        with torch.no_grad():
-            for name, value in motion.state_dict().items():
-                average[name].lerp_(value, 1 - min(0.998, (step + 1) / (step + 50)))
+        follow(average, motion, min(AVERAGE, (step + 1) / (step + 50)))
         if step % 100 == 0:
             line = {"step": step, "error": round(float(np.mean(seen)), 4)}
             line |= {"median": round(float(np.median(seen)), 4), "share": round(share, 3)}

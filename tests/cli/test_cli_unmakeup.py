@@ -104,7 +104,13 @@ def test_pictures_that_show_what_was_done(face: Path, tmp_path: Path) -> None:
     assert len(list(parts.iterdir())) == 4
 
 
-def test_a_folder(tmp_path: Path) -> None:
+@pytest.fixture
+def faceless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are no faces in plain pictures: looking for them takes a second each."""
+    monkeypatch.setattr("vsrcli.portraits.treated.find_faces", lambda *_: [])
+
+
+def test_a_folder(faceless: None, tmp_path: Path) -> None:
     folder = tmp_path / "shots"
     folder.mkdir()
     portrait(folder / "a.png")
@@ -142,7 +148,9 @@ def test_failures_are_one_sentence(
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
-def test_quiet_tells_what_of_a_folder_failed(tmp_path: Path, more: tuple[str, ...]) -> None:
+def test_quiet_tells_what_of_a_folder_failed(
+    faceless: None, tmp_path: Path, more: tuple[str, ...]
+) -> None:
     folder = tmp_path / "shots"
     folder.mkdir()
     portrait(folder / "a.png")

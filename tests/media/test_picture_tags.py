@@ -162,6 +162,21 @@ def test_xmp_goes_along(tmp_path: Path, before: str, after: str) -> None:
         assert 700 not in made.getexif()
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_pictures_turned_by_xmp_alone_are_frames_held_alike(tmp_path: Path, suffix: str) -> None:
+    ramp = np.add.outer(np.arange(64) * 3, np.arange(48)).astype(np.uint8)
+    upright, info = Image.fromarray(ramp).convert("RGB"), PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", TURNED.decode(), zip=True)
+    said = {"pnginfo": info} if suffix == "png" else {"xmp": TURNED}
+    lying = upright.transpose(Image.Transpose.ROTATE_90)
+    lying.save(tmp_path / f"1.{suffix}", quality=95, **said)
+    upright.save(tmp_path / f"2.{suffix}", quality=95)
+    with Reader(tmp_path) as reader:
+        first, second = (frame.planes[0].astype(int) for frame in reader)
+    assert reader.info.rotation == 90 and first.shape == (48, 64)
+    assert np.abs(first - second).mean() < 3  # JPEG and WebP round
+
+
 def test_a_picture_turned_by_its_xmp_comes_out_upright(tmp_path: Path) -> None:
     Image.new("RGB", (24, 16)).save(tmp_path / "in.jpg", xmp=TURNED)
     upscale(tmp_path / "in.jpg", tmp_path / "out.jpg", CPU)

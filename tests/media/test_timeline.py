@@ -19,7 +19,14 @@ def test_good_times_are_kept_and_durations_follow_from_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "last"), [([100, 30, 7], 7), ([99, 31, 7], 7), ([1, 1, 1], 30), ([100, 30, 0], 30)]
+    ("declared", "last"),
+    [
+        ([100, 30, 7], 7),
+        ([99, 31, 7], 7),
+        ([100, 32, 7], 30),
+        ([1, 1, 1], 30),
+        ([100, 30, 0], 30),
+    ],
 )
 def test_the_last_duration_is_believed_if_the_others_are_true(
     declared: list[int], last: int

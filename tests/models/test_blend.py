@@ -53,6 +53,19 @@ def test_a_share_is_a_number_above_zero(torch: Any, tmp_path: Path, share: str) 
         part(f"{tmp_path / 'one.pt'}:{share}")
 
 
+def test_an_average_follows_the_weights(torch: Any) -> None:
+    from models.common.weights import copied, follow
+
+    module = torch.nn.Linear(3, 2)
+    before, average = copied(module), copied(module)
+    with torch.no_grad():
+        module.weight += 1
+    assert (average["weight"] == before["weight"]).all()
+    follow(average, module, 0.75)
+    assert torch.allclose(average["weight"], before["weight"] + 0.25, atol=1e-6)
+    assert (average["bias"] == before["bias"]).all()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
 def test_forked_work_comes_back_in_order(torch: Any) -> None:
     from models.crn.forked import forked

@@ -26,6 +26,16 @@ def network(torch: Any) -> Any:
     return load(CRN / "weights.pt")
 
 
+@pytest.fixture(scope="module")
+def exported(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is exported of the shipped weights, which takes some ten seconds."""
+    from models.crn import export
+
+    path = tmp_path_factory.mktemp("exported") / "crn.onnx"
+    export.export(network, path, export.model_card(network, "crn", export.read_detector()))
+    return path
+
+
 def test_the_card_names_these_weights() -> None:
     assert (
         find_crn().weights_sha256 == hashlib.sha256((CRN / "weights.pt").read_bytes()).hexdigest()
@@ -46,17 +56,12 @@ def test_onnxruntime_computes_what_torch_does(network: Any) -> None:
     assert compare(network, find_crn().path) < 1e-4
 
 
-def test_the_export_can_be_repeated(network: Any, tmp_path: Path) -> None:
-    import json
-
+def test_the_export_can_be_repeated(network: Any, exported: Path) -> None:
     from models.crn import export
 
-    detector = json.loads(export.DETECTOR.read_text(encoding="utf-8"))
-    path = tmp_path / "crn.onnx"
-    export.export(network, path, export.model_card(network, "crn", detector))
-    assert export.compare(network, path) < 1e-4
+    assert export.compare(network, exported) < 1e-4
     picture = np.random.default_rng(0).random((64, 48, 3)).astype(np.float32)
-    ours, theirs = (CrnReverter(find_crn(p), threads=1).predict(picture) for p in (path, "crn"))
+    ours, theirs = (CrnReverter(find_crn(p), threads=1).predict(picture) for p in (exported, "crn"))
     assert np.abs(ours.components - theirs.components).max() < 1e-6
     assert ours.evidence == pytest.approx(theirs.evidence, abs=1e-5)
 
@@ -148,12 +153,19 @@ def test_the_shipped_weights_give_the_shipped_file(
 
 
 def test_a_file_of_other_weights_does_not_claim_to_be_the_shipped_one(
-    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: Any, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import onnx
     import torch
 
+    from models.common.onnx_file import keep
     from models.crn import export
 
+    def again(_: object, path: Path, card: dict[str, str]) -> None:
+        """The weights are the same, only their file is another."""
+        keep(onnx.load(exported), path, card, {"picture": (2, 3)})
+
+    monkeypatch.setattr(export, "export", again)
     monkeypatch.setattr(export, "SIZES", ((32, 64),))
     weights, out = tmp_path / "own.pt", tmp_path / "new" / "own.onnx"
     torch.save({"average": network.state_dict()}, weights)

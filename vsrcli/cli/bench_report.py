@@ -166,12 +166,14 @@ def as_json(report: BenchReport, earlier: Sequence[BenchRow] | None = None) -> d
     return {
         "machine": asdict(report.machine),
         "model": report.model,
-        "rows": [_row_json(row, before.get(row.key), earlier is not None) for row in report.rows],
+        "rows": [
+            _row_json(row, before.get(row.key), compared=earlier is not None) for row in report.rows
+        ],
         "paper": [asdict(each) for each in PAPER],
     }
 
 
-def _row_json(row: BenchRow, old: BenchRow | None, compared: bool) -> dict[str, Any]:
+def _row_json(row: BenchRow, old: BenchRow | None, *, compared: bool) -> dict[str, Any]:
     found = asdict(row) | {
         "network_fps": 1 / row.network_seconds if row.network_seconds else None,
         "job_fps": 1 / row.job_seconds if row.job_seconds else None,

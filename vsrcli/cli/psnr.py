@@ -52,7 +52,9 @@ def psnr_command(
     """
     check_stdout()
     for path in filter(None, (csv, plot)):
-        _check_file(path, [reference, *(outputs or []), *filter(None, [baseline])], overwrite)
+        _check_file(
+            path, [reference, *(outputs or []), *filter(None, [baseline])], overwrite=overwrite
+        )
     if csv is not None and plot is not None and csv.resolve() == plot.resolve():
         raise UsageError(f"--csv and --plot: are both {plot}; choose another name for one")
     if min_psnr is not None and math.isnan(min_psnr):
@@ -82,13 +84,13 @@ def psnr_command(
             protocol=protocol,
             progress=progress,
         )
-    _show(report, json, csv, plot, overwrite)
+    _show(report, csv, plot, json=json, overwrite=overwrite)
     _check(report, min_psnr)
     if report.damaged:
         raise typer.Exit(ExitStatus.DAMAGED)
 
 
-def _check_file(path: Path, scored: list[Path], overwrite: bool) -> None:
+def _check_file(path: Path, scored: list[Path], *, overwrite: bool) -> None:
     """Find out before the work whether figures can be written to PATH after it."""
     from vsrcli.collection import files_of
     from vsrcli.media.safely import check_free, is_one_of
@@ -101,7 +103,7 @@ def _check_file(path: Path, scored: list[Path], overwrite: bool) -> None:
 
 
 def _show(
-    report: PsnrReport, json: bool, csv: Path | None, plot: Path | None, overwrite: bool
+    report: PsnrReport, csv: Path | None, plot: Path | None, *, json: bool, overwrite: bool
 ) -> None:
     from vsrcli.cli.psnr_report import as_json, table, write_csv
 

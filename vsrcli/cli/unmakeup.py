@@ -72,9 +72,9 @@ def unmakeup_command(
     if source.is_dir():
         if compare or components or box:
             raise UsageError("--compare, --components and --box are for one picture, not a folder")
-        _run_folder(source, output, options, dry_run, json)
+        _run_folder(source, output, options, dry_run=dry_run, json=json)
     else:
-        _run_one(source, output, options, (compare, components), dry_run, json)
+        _run_one(source, output, options, (compare, components), dry_run=dry_run, json=json)
 
 
 def _run_one(
@@ -82,6 +82,7 @@ def _run_one(
     output: Path | None,
     options: UnmakeupOptions,
     shows: tuple[Path | None, Path | None],
+    *,
     dry_run: bool,
     json: bool,
 ) -> None:
@@ -98,7 +99,7 @@ def _run_one(
 
 
 def _run_folder(
-    source: Path, output: Path | None, options: UnmakeupOptions, dry_run: bool, json: bool
+    source: Path, output: Path | None, options: UnmakeupOptions, *, dry_run: bool, json: bool
 ) -> None:
     from vsrcli.portraits.batch import left_out, pictures_in, unmakeup_folder
     from vsrcli.portraits.outputs import default_output

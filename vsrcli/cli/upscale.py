@@ -115,9 +115,9 @@ def upscale_command(
     if is_batch(source, output):
         if compare is not None:
             raise UsageError("--compare shows one video; leave it out for several")
-        _run_batch(source, output, options, dry_run, json)
+        _run_batch(source, output, options, dry_run=dry_run, json=json)
     else:
-        _run_one(source, output, options, compare, dry_run, json)
+        _run_one(source, output, options, compare, dry_run=dry_run, json=json)
 
 
 def _run_one(
@@ -125,6 +125,7 @@ def _run_one(
     output: Path,
     options: UpscaleOptions,
     compare: Path | None,
+    *,
     dry_run: bool,
     json: bool,
 ) -> None:
@@ -134,7 +135,7 @@ def _run_one(
         other = "--json" if json else "--compare"
         raise UsageError(f"{other}: not together with the output -, which is on stdout already")
     with readable_again(source, output) as kept:
-        _run_kept(source, kept, output, options, compare, dry_run, json)
+        _run_kept(source, kept, output, options, compare, dry_run=dry_run, json=json)
 
 
 def _run_kept(
@@ -143,6 +144,7 @@ def _run_kept(
     output: Path,
     options: UpscaleOptions,
     compare: Path | None,
+    *,
     dry_run: bool,
     json: bool,
 ) -> None:
@@ -189,7 +191,7 @@ def resumable(goes_on: bool) -> Iterator[None]:
 
 
 def _run_batch(
-    source: Path, output: Path, options: UpscaleOptions, dry_run: bool, json: bool
+    source: Path, output: Path, options: UpscaleOptions, *, dry_run: bool, json: bool
 ) -> None:
     from vsrcli.batch import plan_batch, upscale_folder
 

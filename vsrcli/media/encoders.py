@@ -155,7 +155,7 @@ def spare_memory(settings: EncoderSettings, size: tuple[int, int]) -> EncoderSet
     return replace(settings, options=tuple((spared | given).items()))
 
 
-def encoder_threads(size: tuple[int, int], on_gpu: bool) -> int:
+def encoder_threads(size: tuple[int, int], *, on_gpu: bool) -> int:
     """Threads of the encoder. Its output depends on them, so it is not the machine that decides.
 
     Each takes memory, 18 MiB at 1920x1080, and pictures larger than 3840x2160 have to do with one.

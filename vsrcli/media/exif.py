@@ -27,6 +27,9 @@ _EMPTY = 20
 """Bytes of an EXIF without entries: its header, a TIFF's, and a list of length 0."""
 _MARKS = (b"Exif\0\0", b"eXIf", b"EXIF", b"Raw profile type", b"II*\0", b"MM\0*")
 """Without any of these in a file there is no EXIF: in a JPEG, a PNG, a WebP, an old PNG, a TIFF."""
+_XMP_MARKS = (b"tiff:Orientation", b"XML:com.adobe.xmp")
+"""Nor, without these, XMP that tells the orientation, which Pillow then takes from there; that of a
+PNG may be compressed."""
 _ONE = 1 << 16
 _MATRICES = {
     1: (1, 0, 0, 1),
@@ -109,13 +112,14 @@ def read_exif(image: Image.Image) -> Image.Exif | None:
 def orientation_of(path: Path) -> int:
     """Return EXIF's orientation of a picture file, 1 to 8; 1 if there is none or it is damaged.
 
-    Pillow would decode a PNG to look for it: files without EXIF are not opened with it.
+    Where EXIF says nothing, that of XMP. Pillow would decode a PNG to look for it: files without
+    either are not opened with it.
     """
     from PIL import Image  # not for videos, which would begin later by its import
 
     try:
         data = path.read_bytes()
-        if not any(mark in data for mark in _MARKS):
+        if not any(mark in data for mark in (*_MARKS, *_XMP_MARKS)):
             return 1
         with opened_picture(path) as image:
             exif = read_exif(image)

@@ -10,11 +10,11 @@ from pathlib import Path
 import av
 
 from .formats import layout_of
+from .picture_text import PNG_SIGNATURE
 from .planes import from_video_frame
 
 _CLEARED = re.compile(rb"!\xf9\x04[\x08-\xff]...\x00", re.DOTALL)
 """A GIF's graphic control extension: after this frame, something of the canvas is taken away."""
-_PNG = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE = 0, 2, 3
 """Colour types of a PNG (ISO/IEC 15948, table 11.1) that have alpha only by a tRNS chunk."""
 
@@ -52,8 +52,8 @@ def _cannot_be_clear(picture: Path) -> bool:
     """Whether a file is a JPEG, or a PNG that says at its head that it has no alpha."""
     try:
         with picture.open("rb") as file:
-            head = file.read(len(_PNG))
-            if head != _PNG:
+            head = file.read(len(PNG_SIGNATURE))
+            if head != PNG_SIGNATURE:
                 return head.startswith(b"\xff\xd8")
             header = file.read(25)
             plain = len(header) == 25 and header[17] in (_GRAY, _RGB, _PALETTE)

@@ -16,13 +16,11 @@ import av
 from vsrcli.errors import UsageError, VsrError
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.planes import ColourTags
+from vsrcli.media.planes import HIGH_RANGE, ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import find_source, main_video, opened
 from vsrcli.media.stills import first_frame
 
-PQ, HLG = 16, 18
-"""AVCOL_TRC_*: the transfer functions of HDR video."""
 _PARAMETERS = {
     "libx264": "x264-params",
     "libx264rgb": "x264-params",
@@ -98,7 +96,7 @@ def repeatable(codec: str) -> dict[str, str]:
 
 def read_hdr(info: MediaInfo) -> HdrMetadata:
     """Return the static HDR metadata of a video's first frame; decodes it only if it is HDR."""
-    if info.tags.transfer not in (PQ, HLG) or info.sequence:
+    if info.tags.transfer not in HIGH_RANGE or info.sequence:
         return HdrMetadata()
     try:
         source = find_source(info.path)

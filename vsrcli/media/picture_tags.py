@@ -24,7 +24,14 @@ from vsrcli.media.exif import (
     read_exif,
     tell_size,
 )
-from vsrcli.media.picture_text import Chunk, own_xmp, png_chunks, read_words, xmp_chunk
+from vsrcli.media.picture_text import (
+    Chunk,
+    own_xmp,
+    png_chunk,
+    png_chunks,
+    read_words,
+    xmp_chunk,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -209,13 +216,8 @@ def _png(data: bytes, tags: PictureTags) -> bytes:
         chunks.append((b"eXIf", tags.exif))
     if tags.xmp is not None:
         chunks.append(xmp_chunk(tags.xmp))
-    inserted = b"".join(_png_chunk(*chunk) for chunk in (*chunks, *tags.text))
+    inserted = b"".join(png_chunk(*chunk) for chunk in (*chunks, *tags.text))
     return data[:_PNG_START] + inserted + data[_PNG_START:]
-
-
-def _png_chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
 def _jpeg(data: bytes, tags: PictureTags) -> bytes:

@@ -6,6 +6,7 @@ XMP: ISO 16684-1, in files as ISO 16684-3 says; PNG: PNG specification, third ed
 from __future__ import annotations
 
 import re
+import struct
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ Chunk = tuple[bytes, bytes]
 TEXT = (b"tEXt", b"zTXt", b"iTXt")
 COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 """Chunks that say what the samples mean."""
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
 _READ_ELSEWHERE = (b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type icc")
 """Keywords of texts that are EXIF or a colour profile."""
@@ -39,7 +40,7 @@ def png_chunks(path: Path, kinds: tuple[bytes, ...]) -> tuple[Chunk, ...]:
     found: list[Chunk] = []
     size = path.stat().st_size
     with path.open("rb") as file:
-        if file.read(8) != _SIGNATURE:
+        if file.read(8) != PNG_SIGNATURE:
             return ()
         while len(header := file.read(8)) == 8:
             length, kind = int.from_bytes(header[:4], "big"), header[4:]
@@ -48,6 +49,12 @@ def png_chunks(path: Path, kinds: tuple[bytes, ...]) -> tuple[Chunk, ...]:
                 found.append((kind, file.read(length)))
             file.seek(end)
     return tuple(found)
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """Return the bytes of a chunk as they stand in a PNG."""
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
 def read_words(

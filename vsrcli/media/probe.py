@@ -18,11 +18,10 @@ from av.video.stream import VideoStream
 
 from ..errors import InputError
 from .cropping import Crop, crop_in
-from .exif import display_matrix
+from .exif import display_matrix, orientation_of
 from .formats import PixelLayout, layout_of
 from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
-from .picture_tags import read_tags
 from .planes import UNSPECIFIED, ColourTags, tags_of
 from .sources import Source, find_source, has_alpha_beside, main_video, opened
 from .stills import first_frame
@@ -279,7 +278,7 @@ def rotation_of(matrix: tuple[int, ...] | None) -> int:
 
 def _picture_matrix(path: Path, frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:
     """The matrix of EXIF's orientation, mirrored ones included, which PyAV does not tell."""
-    matrix = display_matrix(read_tags(path).orientation)
+    matrix = display_matrix(orientation_of(path))
     return _display_matrix(frame, codec) if matrix == _IDENTITY else matrix
 
 

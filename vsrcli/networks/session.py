@@ -203,7 +203,7 @@ def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
     return Session(path, device, session)
 
 
-def embedded_session(name: str, model: bytes, device: Device, arena: bool = True) -> Session:
+def embedded_session(name: str, model: bytes, device: Device, *, arena: bool) -> Session:
     """The graph MODEL, no file but a part of the program, on DEVICE; NAME is for messages.
 
     ARENA: memory of the CPU that it has had is kept for its next run.
@@ -226,7 +226,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
-def _create(model: str | bytes, device: Device, threads: int, arena: bool = True) -> Any:
+def _create(model: str | bytes, device: Device, threads: int, *, arena: bool = True) -> Any:
     options = ort.SessionOptions()
     options.enable_cpu_mem_arena = arena
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

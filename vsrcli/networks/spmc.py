@@ -85,12 +85,13 @@ class SpmcUpscaler:
         # Motion is a fifth of the work and is done beside fusion: threads enough to keep up with
         # it, no more, waste less of the cores that both share.
         few = -(-(threads or usable_cores()) // 4)
-        self._motion = open_session(model.motion.path, device, few)
+        self.motion = open_session(model.motion.path, device, few)
         self._compose = open_session(model.compose.path, device, threads)
-        self._fusion = open_session(model.fusion.path, device, threads)
-        _check_outputs(self._motion, "flow", "back")
+        self.fusion = open_session(model.fusion.path, device, threads)
+        """This and `motion` may be exchanged for what stands in for them, as calibration does."""
+        _check_outputs(self.motion, "flow", "back")
         _check_outputs(self._compose, "flow")
-        _check_outputs(self._fusion, "luma", *(f"next_{name}" for name in model.fusion.states))
+        _check_outputs(self.fusion, "luma", *(f"next_{name}" for name in model.fusion.states))
         self._tiling = Tiling(tile, model.fusion, self._frames, device, note)
         self._look_for_cuts = cuts
         self._start()
@@ -183,7 +184,7 @@ class SpmcUpscaler:
         if before is None:
             return None, None
         inputs = {"reference": before, "neighbour": luma}
-        flows = self._tiling.run(self._motion, self._model.motion, inputs, 1, stay=("flow", "back"))
+        flows = self._tiling.run(self.motion, self._model.motion, inputs, 1, stay=("flow", "back"))
         return flows["flow"], flows["back"]
 
     def _enlarge(self, window: Window[Seen]) -> Luma:
@@ -233,7 +234,7 @@ class SpmcUpscaler:
         }
         following = {name: f"next_{name}" for name in self._states}
         outputs = self._tiling.run(
-            self._fusion,
+            self.fusion,
             self._model.fusion,
             inputs,
             len(neighbours),

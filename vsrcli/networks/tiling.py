@@ -63,6 +63,7 @@ class Tiling:
         card: ModelCard,
         inputs: Values,
         frames: int,
+        *,
         stay: Collection[str] = (),
         coarse: Mapping[str, int] | None = None,
         apart: bool = False,

@@ -17,6 +17,7 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from vsrcli.errors import InputError
 from vsrcli.media.exif import CAMERA, INTEROPERABILITY, LAYOUT, PLACE, display_matrix
+from vsrcli.media.picture_text import PNG_SIGNATURE, png_chunk
 from vsrcli.media.planes import from_video_frame
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.stills import first_frame
@@ -71,10 +72,8 @@ def write_png(
     chunks.append((b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")))
     chunks += [(b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b"")]
     with path.open("wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        for name, content in chunks:
-            check = struct.pack(">I", zlib.crc32(name + content))
-            file.write(struct.pack(">I", len(content)) + name + content + check)
+        file.write(PNG_SIGNATURE)
+        file.writelines(png_chunk(*chunk) for chunk in chunks)
 
 
 def write_tiff(

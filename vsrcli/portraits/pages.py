@@ -34,11 +34,11 @@ def draw_comparison(before: Still, after: Still, path: Path, *, overwrite: bool)
     first, second = (_levels(still.in_srgb(size)) for still in (before, after))
     apart = 128 + _GAIN * (second.astype(np.int16) - first)
     parts = [first, second, np.clip(apart, 0, 255).astype(np.uint8)]
-    _save(beside(parts, ("input", "output", f"difference x{_GAIN}")), path, overwrite)
+    _save(beside(parts, ("input", "output", f"difference x{_GAIN}")), path, overwrite=overwrite)
 
 
 def draw_components(
-    predictions: Sequence[Prediction], names: Sequence[str], folder: Path, overwrite: bool
+    predictions: Sequence[Prediction], names: Sequence[str], folder: Path, *, overwrite: bool
 ) -> None:
     """Write to FOLDER what every component adds to each face, amplified about grey.
 
@@ -50,14 +50,16 @@ def draw_components(
             if _DRAWN.fullmatch(path.name):
                 path.unlink()
     for number, prediction in enumerate(predictions, start=1):
-        _save(_levels(prediction.canvas), folder / f"face-{number}.input.png", overwrite)
+        _save(_levels(prediction.canvas), folder / f"face-{number}.input.png", overwrite=overwrite)
         for name, change in zip(names, prediction.found, strict=True):
             most = float(np.percentile(np.abs(change), 99.5)) * 255
             gain = max(1, min(64, round(100 / max(most, 1e-3))))
             shown = np.clip(np.rint(128 + change * (255 * gain)), 0, 255).astype(np.uint8)
-            _save(shown, folder / f"face-{number}.component-{name}.x{gain}.png", overwrite)
+            _save(
+                shown, folder / f"face-{number}.component-{name}.x{gain}.png", overwrite=overwrite
+            )
         estimate = np.clip(prediction.canvas + prediction.found.sum(axis=0), 0, 1)
-        _save(_levels(estimate), folder / f"face-{number}.output.png", overwrite)
+        _save(_levels(estimate), folder / f"face-{number}.output.png", overwrite=overwrite)
 
 
 def beside(parts: Sequence[Page], labels: Sequence[str]) -> Page:
@@ -80,7 +82,7 @@ def _levels(picture: NDArray[np.float32]) -> Page:
     return np.rint(picture * 255).astype(np.uint8)
 
 
-def _save(page: Page, path: Path, overwrite: bool) -> None:
+def _save(page: Page, path: Path, *, overwrite: bool) -> None:
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: is written as PNG; name it .png")
     image = Image.fromarray(page)

@@ -23,6 +23,7 @@ from vsrcli.media.exif import (
 )
 from vsrcli.media.picture_tags import iptc_of, lost_words
 from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
+from vsrcli.media.planes import HIGH_RANGE
 from vsrcli.portraits import colour
 from vsrcli.portraits.deep import read_deep
 
@@ -62,8 +63,6 @@ _SUBFILE, _REDUCED = 254, 1
 _WHITE_IS_ZERO = 0
 _MOST_DPI = 65535
 """What the head of a JPEG has room for."""
-_HDR = (16, 18)
-"""Transfers of ITU-T H.273: PQ and HLG."""
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
 _NO_ALPHA = (0, (0,))
 """What a TIFF says of a further channel, such as a saved selection, that is no transparency."""
@@ -151,7 +150,7 @@ def read_still(path: Path) -> Still:
             else:
                 pixels, alpha, notes = _unpacked(_upright(image))
             xmp, text = read_words(path, image, TEXT + COLOUR)
-            if (coded := _coded(text)) and coded[1] in _HDR:
+            if (coded := _coded(text)) and coded[1] in HIGH_RANGE:
                 raise InputError(
                     f"{path}: of high dynamic range (PQ or HLG), which the network does not know; "
                     "save it as sRGB"
