@@ -368,6 +368,9 @@ def test_the_aspect_of_pixels_is_in_the_container(
         ("ffv1", "o.avi", ColourTags(2, 2, 2, 2), "range"),
         ("ffv1", "o.avi", ColourTags(6, 6, 6, 1), "matrix, primaries, transfer"),
         ("ffv1", "o.mkv", ColourTags(6, 6, 6, 2), None),
+        ("mpeg4", "o.mp4", ColourTags(chroma_location=3), "siting of chroma"),
+        ("mpeg4", "o.mp4", ColourTags(chroma_location=1), None),
+        ("libx264", "o.mp4", ColourTags(chroma_location=3), None),
     ],
 )
 def test_colour_tags_that_cannot_be_read_again_are_told(

@@ -53,8 +53,11 @@ class StreamInfo:
     title: str | None
     attached_picture: bool
     """Cover art."""
+    flags: tuple[str, ...] = ()
+    """What it is meant for, as FFmpeg calls it: "forced", "comment" ..."""
 
 
+_MEANT = [flag for flag in Disposition if flag.name not in ("default", "attached_pic")]
 EXTRAS = {
     "A53_CC": "closed captions inside of the pictures",
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
@@ -350,6 +353,7 @@ def _stream_info(stream: Any) -> StreamInfo:
         language=stream.language,
         title=stream_title(stream.metadata),
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
+        flags=tuple(str(flag.name) for flag in _MEANT if flag & stream.disposition),
     )
 
 

@@ -22,7 +22,7 @@ from vsrcli.media.containers import (
 )
 from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.sources import opened
-from vsrcli.media.tags import unusual_tags
+from vsrcli.media.tags import lost_tags, unusual_tags
 
 TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 _TEXT_ENCODER = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
@@ -53,7 +53,7 @@ class StreamPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """A line for everything that is not kept as it is; `assemble` does not repeat them."""
-        lines = [f"{_title(info)}: converted to {enc}" for info, enc in self.converted]
+        lines = [f"{title_of(info)}: converted to {enc}" for info, enc in self.converted]
         return (*lines, *(line for _, line in self.dropped), *self.lost)
 
 
@@ -83,7 +83,7 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
             elif fate == "convert":
                 converted.append((stream, detail))
             elif fate == "drop":
-                dropped.append((stream, f"{_title(stream)}: dropped, {detail}"))
+                dropped.append((stream, f"{title_of(stream)}: dropped, {detail}"))
     lost = tuple(_lost(muxer, info, kept))
     return StreamPlan(tuple(kept), tuple(converted), tuple(dropped), lost)
 
@@ -93,6 +93,8 @@ def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[s
     unusual = unusual_tags(info.metadata)
     if muxer == "mp4" and unusual and any(stream.attached_picture for stream in kept):
         yield f"the tags {', '.join(unusual)}: dropped, {name} cannot hold them beside cover art"
+    if muxer == "mpegts" and (line := lost_tags(info.metadata, {}, name)):
+        yield line
     if info.chapters and muxer not in (*QUICKTIME, *EBML, "nut"):
         yield f"{info.chapters} chapters: dropped, {name} has none"
     if info.display_matrix and muxer not in TURNING:
@@ -169,7 +171,7 @@ def _codec(stream: Any) -> str | None:
     return str(context.codec.canonical_name)
 
 
-def _title(info: StreamInfo) -> str:
+def title_of(info: StreamInfo) -> str:
     """Return how to call a stream in a message: `audio stream 1 (aac, eng, "Commentary")`."""
     kind = "cover art" if info.attached_picture else info.type
     words = [info.codec, info.language, f'"{info.title}"' if info.title else None]
