@@ -723,12 +723,8 @@ def test_the_check_finds_a_last_frame_that_does_not_decode(
     assert seen == sorted(seen) and not list(tmp_path.glob("*o.mkv*"))
 
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_the_check_looks_at_the_video_that_was_made(
-    make_clip: MakeClip, tmp_path: Path, index: int
-) -> None:
-    """Not at the one FFmpeg would choose of two."""
-    clip, both = make_clip(frames=6), tmp_path / "both.mkv"
+def twice(clip: Path, both: Path) -> Path:
+    """Write the video of a clip as two streams of the file `both`."""
     with av.open(str(clip)) as source, av.open(str(both), "w") as made:
         video = source.streams.video[0]
         copies = [made.add_stream_from_template(video) for _ in range(2)]
@@ -743,11 +739,30 @@ def test_the_check_looks_at_the_video_that_was_made(
                 twin.pts, twin.dts, twin.time_base = packet.pts, packet.dts, packet.time_base
                 twin.is_keyframe, twin.stream = packet.is_keyframe, copy
                 made.mux(twin)
+    return both
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_check_looks_at_the_video_that_was_made(
+    make_clip: MakeClip, tmp_path: Path, index: int
+) -> None:
+    """Not at the one FFmpeg would choose of two."""
+    both = twice(make_clip(frames=6), tmp_path / "both.mkv")
     info = replace(probe(both), video_index=index)
     frames = list(Reader(both))[:4]
     output = remake(info, tmp_path / "out.mp4", settings("libx264"), frames=frames)
     with av.open(str(output)) as container:
         assert [stream.frames for stream in container.streams.video] == [4, 6][:: 1 - 2 * index]
+
+
+def test_a_second_h264_is_copied_into_avi(make_clip: MakeClip, tmp_path: Path) -> None:
+    """Which wants it as a byte stream, that no MP4 or Matroska has."""
+    clip = make_clip(frames=6, options={"bf": "0"})
+    info = probe(twice(clip, tmp_path / "both.mkv"))
+    with av.open(str(remake(info, tmp_path / "o.avi", settings("libx264")))) as made:
+        video = made.streams.video[1 - info.video_index]
+        copied = [frame.to_ndarray() for frame in made.decode(video)]
+    assert np.array_equal(copied, [frame.to_ndarray() for frame in decode(clip)])
 
 
 def test_pictures_become_a_video(make_clip: MakeClip, tmp_path: Path) -> None:

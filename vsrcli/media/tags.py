@@ -41,6 +41,7 @@ def lost_tags(tags: Mapping[str, str], kept: Mapping[str, str], name: str) -> st
     One that goes by another name there, as the album does in AVI, is kept.
     """
     keys, values = {key.lower() for key in kept}, set(kept.values())
+    keys |= _BRANDS  # a Matroska made of an MP4 may still have them
     wanted = container_tags(tags).items()
     lost = [key for key, value in wanted if key.lower() not in keys and value not in values]
     return f"{name} cannot keep the tags {', '.join(lost)}" if lost else None

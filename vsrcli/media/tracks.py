@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import av
 
 from vsrcli.errors import OutputError
+from vsrcli.media.bitstream import InBandHeaders, needs_start_codes
 from vsrcli.media.containers import EBML, QUICKTIME
 from vsrcli.media.tags import stream_tags
 
@@ -105,7 +106,10 @@ class CopiedTrack:
 
     def __init__(self, output: Any, source: Any) -> None:
         self.stream = output.add_stream_from_template(source, opaque=True)
-        audio = source.type == "audio"
+        audio, muxer = source.type == "audio", output.format.name
+        self._headers = InBandHeaders(source, muxer) if source.type == "video" else None
+        if needs_start_codes(source.name, muxer):
+            self.stream.codec_context.extradata = None  # it is in the packets, in the other form
         if audio and output.format.name in QUICKTIME:
             self.stream.codec_context.layout = _layout(source.codec_context)
         self._heard = Heard(hides=output.format.name in QUICKTIME) if audio else None
@@ -116,6 +120,11 @@ class CopiedTrack:
         """Give the packet itself, unless it is not to be heard or seen."""
         if self._heard is not None:
             yield from self._heard.of(packet)
+        elif self._headers is not None:
+            base = packet.time_base  # the filter empties it
+            made = self._headers(packet)
+            made.time_base = base
+            yield made
         elif not self._gaps or bytes(packet) != _EMPTY_CAPTION:
             yield packet
 
