@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from .cropping import Crop, crop_in
 from .exif import display_matrix
 from .formats import PixelLayout, layout_of
+from .hdr import HdrMetadata, hdr_of
 from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
 from .picture_tags import read_tags
@@ -118,6 +119,8 @@ class MediaInfo:
     """Whether alpha, which the pixel format has, is known to be full everywhere."""
     crop: Crop | None = None
     """What the container has players cut off the decoded frames."""
+    hdr: HdrMetadata = HdrMetadata()
+    """Of the first decoded frame."""
 
     @property
     def layout(self) -> PixelLayout:
@@ -188,6 +191,7 @@ def _describe(
         tags=_tags(frame, stream, _chroma_location(description)),
         sar=_fraction(stream.sample_aspect_ratio),
         extras=_extras(frame, stream.codec_context.codec.canonical_name),
+        hdr=_hdr(frame, stream.codec_context.codec.canonical_name),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
         interlaced=frame.interlaced_frame,
@@ -292,6 +296,10 @@ def _extras(frame: av.VideoFrame, codec: str) -> tuple[str, ...]:
         return tuple(name for name in EXTRAS if frame.side_data.get(name) is not None)
     except ValueError:
         return ()
+
+
+def _hdr(frame: av.VideoFrame, codec: str) -> HdrMetadata:
+    return HdrMetadata() if codec in _PICTURE_CODECS else hdr_of(frame)  # see _display_matrix
 
 
 def _turned(clockwise: int) -> tuple[int, ...]:
