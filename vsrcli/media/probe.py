@@ -62,12 +62,16 @@ _MEANT = [flag for flag in Disposition if flag.name not in ("default", "attached
 EXTRAS = {
     "A53_CC": "closed captions inside of the pictures",
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
+    "AMBIENT_VIEWING_ENVIRONMENT": "the light that the video is to be seen in",
+    "S12M_TIMECODE": "time codes inside of the pictures",
+    "AFD": "the active format description",
     "STEREO3D": "the layout of two views in one picture",
     "SPHERICAL": "the projection of a spherical picture",
 }
 """FFmpeg's names of side data, and what people call it."""
-IN_FRAMES = ("A53_CC", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
+IN_FRAMES = tuple(name for name in EXTRAS if name not in ("STEREO3D", "SPHERICAL"))
 """Extras that belong to each frame and get lost with it; the others a container may keep."""
 
 
