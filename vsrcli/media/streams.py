@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+from av.codec.codec import Properties
 from av.stream import Discard, Disposition
 
 from vsrcli.media.containers import (
@@ -27,6 +28,12 @@ from vsrcli.media.tags import lost_tags, unusual_tags
 TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 _TEXT_ENCODER = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
 _AUDIO_ENCODER = {"webm": "libopus"}
+_LOSSLESS_ENCODERS = {
+    "mp4": ("flac", "flac"),
+    "mov": ("pcm_s16le", "pcm_s24le"),
+    "avi": ("pcm_s16le", "pcm_s24le"),
+}
+"""For what comes without loss, up to 16 bits and above."""
 _COVER_CODECS: dict[str, tuple[str, ...]] = {
     "mp4": ("mjpeg", "png", "bmp"),
     "matroska": ("mjpeg", "png"),
@@ -129,10 +136,19 @@ def _fate(
     elif real.codec_context is None or info.type in ("video", "data"):
         return "drop", reason
     elif info.type == "audio":
-        return "convert", _AUDIO_ENCODER.get(muxer, "aac")
+        return "convert", _audio_encoder(muxer, real.codec_context)
     elif info.codec in TEXT_CODECS and muxer in _TEXT_ENCODER:
         return "convert", _TEXT_ENCODER[muxer]
     return "drop", reason
+
+
+def _audio_encoder(muxer: str, context: Any) -> str:
+    """Return the encoder of sound that the container cannot hold: without loss if it came so."""
+    lossless = bool(context.codec.properties & Properties.LOSSLESS.value)
+    lossless = lossless and context.codec.canonical_name != "dts"  # which mostly is not
+    if not lossless or muxer not in _LOSSLESS_ENCODERS:
+        return _AUDIO_ENCODER.get(muxer, "aac")
+    return _LOSSLESS_ENCODERS[muxer][context.format.bytes > 2]
 
 
 def _fits(muxer: str, streams: Iterable[Any]) -> bool:

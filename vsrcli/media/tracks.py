@@ -182,6 +182,10 @@ class SoundTrack:
             ) from None
         channels = self._decoder.layout.nb_channels
         self.stream.bit_rate = _BITS_PER_CHANNEL.get(encoder, 96_000) * channels
+        self.regrouped = encoder.startswith("pcm_")
+        """Whether its samples are read in other packets than they were written in."""
+        if encoder == "flac":
+            self.stream.codec_context.format = "s32" if self._decoder.format.bytes > 2 else "s16"
 
     def send(self, packet: Any) -> Iterator[Any]:
         """Give the packets that are full by now."""
@@ -257,7 +261,7 @@ class Ordered:
             self._last[stream.index] = dts
             self.begins.setdefault(stream.index, dts * base)
         packet.stream = stream
-        self.counts[stream.index] += 1
+        self.counts[stream.index] += bool(packet.size)  # FLAC ends in one that is but a header
         self._output.mux(packet)
 
     def _least(self, stream: Any) -> int:
