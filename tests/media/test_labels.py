@@ -11,6 +11,7 @@ from av.stream import Disposition
 from tests.conftest import MakeClip
 from tests.segments import remake, settings
 from vsrcli.media.probe import probe
+from vsrcli.media.streams import plan_streams
 
 
 @pytest.fixture
@@ -70,3 +71,8 @@ def test_words_that_are_lost_are_told(
     remake(probe(labelled), tmp_path / f"out.{suffix}", settings("libx264"), note=notes.append)
     found = [note.split("cannot keep the ")[1] for note in notes if "cannot keep the " in note]
     assert list(dict.fromkeys(found)) == lines
+
+
+def test_a_language_that_mp4_has_no_room_for_is_known_before(labelled: Path) -> None:
+    line = 'MP4 cannot keep the language of audio stream 1 (aac, fr-CA, "Ton")'
+    assert line in plan_streams(probe(labelled), Path("out.mp4")).notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vsrcli.media.probe import MediaInfo, StreamInfo
-from vsrcli.media.streams import StreamPlan, title_of
+from vsrcli.media.streams import StreamPlan, lost_of
 from vsrcli.media.tags import lost_tags
 
 
@@ -25,7 +25,7 @@ def lost_labels(info: MediaInfo, made: MediaInfo, plan: StreamPlan, name: str) -
         if flags := [flag.replace("_", " ") for flag in before.flags if flag not in after.flags]:
             lost.append(f"flag{'s' * (len(flags) > 1)} {', '.join(flags)}")
         if lost:
-            yield f"{name} cannot keep the {', '.join(lost)} of {title_of(before)}"
+            yield lost_of(before, lost, name)
 
 
 def _pairs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ _COVER_CODECS: dict[str, tuple[str, ...]] = {
     "mp4": ("mjpeg", "png", "bmp"),
     "matroska": ("mjpeg", "png"),
 }
+
+_ISO_639_2 = re.compile("[a-z]{3}")
 
 Fate = Literal["keep", "convert", "drop", "remade"]
 _AAC_HEADER_OUTSIDE = ("mp4", "matroska", "flv", "nut")
@@ -91,7 +94,8 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
                 converted.append((stream, detail))
             elif fate == "drop":
                 dropped.append((stream, f"{title_of(stream)}: dropped, {detail}"))
-    lost = tuple(_lost(muxer, info, kept))
+    written = [info.streams[info.video_index], *kept, *(stream for stream, _ in converted)]
+    lost = (*_lost(muxer, info, kept), *_lost_languages(muxer, written))
     return StreamPlan(tuple(kept), tuple(converted), tuple(dropped), lost)
 
 
@@ -106,6 +110,13 @@ def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[s
         yield f"{info.chapters} chapters: dropped, {name} has none"
     if info.display_matrix and muxer not in TURNING:
         yield f"the rotation by {info.rotation} degrees: dropped, {name} has none"
+
+
+def _lost_languages(muxer: str, streams: Iterable[StreamInfo]) -> Iterator[str]:
+    """A line on each language that MP4 has no room for; what others keep is seen afterwards."""
+    for stream in streams if muxer == "mp4" else ():
+        if stream.language and not _ISO_639_2.fullmatch(stream.language):
+            yield lost_of(stream, ["language"], NAMES[muxer])
 
 
 def _fate(
@@ -185,6 +196,11 @@ def _codec(stream: Any) -> str | None:
     if context is None:  # an unknown coding may not even have a name
         return getattr(stream, "name", None)
     return str(context.codec.canonical_name)
+
+
+def lost_of(info: StreamInfo, words: Iterable[str], name: str) -> str:
+    """Return the line that tells of what the container `name` has no room for of a stream."""
+    return f"{name} cannot keep the {', '.join(words)} of {title_of(info)}"
 
 
 def title_of(info: StreamInfo) -> str:
