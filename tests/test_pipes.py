@@ -187,6 +187,13 @@ def test_y4m_tells_that_high_dynamic_range_is_lost(make_clip: MakeClip) -> None:
     assert vsr(hdr, "-", "--strict").exit_code == ExitStatus.FAILURE
 
 
+def test_what_y4m_cannot_hold_is_refused_before_the_work(make_clip: MakeClip) -> None:
+    tall = make_clip("in.mkv", frames=1, codec="ffv1", pix_fmt="yuv440p")
+    for way in ((), ("--dry-run",)):
+        result = vsr(tall, "-", *way)
+        assert result.exit_code == ExitStatus.OUTPUT and "cannot hold yuv440p" in result.stderr
+
+
 def test_white_stays_white_in_y4m(tmp_path: Path) -> None:
     """RGB is full range, and the Y'CbCr that becomes of it is not."""
     Image.new("RGB", (64, 48), "white").save(tmp_path / "white.png")

@@ -194,22 +194,38 @@ def test_says_once_what_it_runs_on(make_clip: MakeClip, tmp_path: Path) -> None:
     assert quiet.output == ""
 
 
-def captioned(clip: Path) -> Path:
-    """CLIP, an elementary stream of H.264, with captions (ATSC A/53) in its first frame."""
-    captions = bytes([0xB5, 0, 0x31]) + b"GA94" + bytes([3, 0x41, 0xFF, 0xFC, 0x94, 0x20, 0xFF])
-    message = b"\0\0\1" + bytes([6, 4, len(captions)]) + captions + b"\x80"
+CAPTIONS = bytes([0xB5, 0, 0x31]) + b"GA94" + bytes([3, 0x41, 0xFF, 0xFC, 0x94, 0x20, 0xFF])
+"""ATSC A/53."""
+FORMAT = bytes([0xB5, 0, 0x31]) + b"DTG1" + bytes([0x41, 0xFA])
+"""ETSI TS 101 154, annex B."""
+AMBIENT = bytes([0, 1, 0x86, 0xA0, 0x3D, 0x13, 0x40, 0x42])
+
+
+def with_message(clip: Path, kind: int, content: bytes) -> Path:
+    """CLIP, an elementary stream of H.264, with an SEI message before its first frame."""
+    message = b"\0\0\1" + bytes([6, kind, len(content)]) + content + b"\x80"
     stream = clip.read_bytes()
     slice_at = stream.index(b"\0\0\1\x65")
     clip.write_bytes(stream[:slice_at] + message + stream[slice_at:])
     return clip
 
 
-def test_what_is_lost_with_the_frames_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
-    clip = captioned(make_clip("in.h264", frames=3, format="h264"))
+@pytest.mark.parametrize(
+    ("kind", "content", "words"),
+    [
+        (4, CAPTIONS, "closed captions inside of the pictures"),
+        (4, FORMAT, "the active format description"),
+        (148, AMBIENT, "the light that the video is to be seen in"),
+    ],
+)
+def test_what_is_lost_with_the_frames_is_told(
+    make_clip: MakeClip, tmp_path: Path, kind: int, content: bytes, words: str
+) -> None:
+    clip = with_message(make_clip("in.h264", frames=3, format="h264"), kind, content)
     call = ("upscale", clip, "--model", TINY, tmp_path / "out.mkv")
     strict = vsr(*call, "--strict")
-    assert strict.exit_code == ExitStatus.FAILURE and "closed captions" in sentence(strict)
-    assert vsr(*call).stderr.count("closed captions inside of the pictures cannot be kept") == 1
+    assert strict.exit_code == ExitStatus.FAILURE and words in sentence(strict)
+    assert vsr(*call).stderr.count(f"{words} cannot be kept") == 1
 
 
 def test_what_a_container_does_not_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:

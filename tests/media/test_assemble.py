@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import MakeClip
@@ -368,6 +369,9 @@ def test_the_aspect_of_pixels_is_in_the_container(
         ("ffv1", "o.avi", ColourTags(2, 2, 2, 2), "range"),
         ("ffv1", "o.avi", ColourTags(6, 6, 6, 1), "matrix, primaries, transfer"),
         ("ffv1", "o.mkv", ColourTags(6, 6, 6, 2), None),
+        ("mpeg4", "o.mp4", ColourTags(chroma_location=3), "siting of chroma"),
+        ("mpeg4", "o.mp4", ColourTags(chroma_location=1), None),
+        ("libx264", "o.mp4", ColourTags(chroma_location=3), None),
     ],
 )
 def test_colour_tags_that_cannot_be_read_again_are_told(
@@ -720,12 +724,8 @@ def test_the_check_finds_a_last_frame_that_does_not_decode(
     assert seen == sorted(seen) and not list(tmp_path.glob("*o.mkv*"))
 
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_the_check_looks_at_the_video_that_was_made(
-    make_clip: MakeClip, tmp_path: Path, index: int
-) -> None:
-    """Not at the one FFmpeg would choose of two."""
-    clip, both = make_clip(frames=6), tmp_path / "both.mkv"
+def twice(clip: Path, both: Path) -> Path:
+    """Write the video of a clip as two streams of the file `both`."""
     with av.open(str(clip)) as source, av.open(str(both), "w") as made:
         video = source.streams.video[0]
         copies = [made.add_stream_from_template(video) for _ in range(2)]
@@ -740,11 +740,74 @@ def test_the_check_looks_at_the_video_that_was_made(
                 twin.pts, twin.dts, twin.time_base = packet.pts, packet.dts, packet.time_base
                 twin.is_keyframe, twin.stream = packet.is_keyframe, copy
                 made.mux(twin)
+    return both
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_check_looks_at_the_video_that_was_made(
+    make_clip: MakeClip, tmp_path: Path, index: int
+) -> None:
+    """Not at the one FFmpeg would choose of two."""
+    both = twice(make_clip(frames=6), tmp_path / "both.mkv")
     info = replace(probe(both), video_index=index)
     frames = list(Reader(both))[:4]
     output = remake(info, tmp_path / "out.mp4", settings("libx264"), frames=frames)
     with av.open(str(output)) as container:
         assert [stream.frames for stream in container.streams.video] == [4, 6][:: 1 - 2 * index]
+
+
+def with_noise(clip: Path, output: Path, codec: str, form: str) -> NDArray[Any]:
+    """Add stereo of 24 or 16 bits (`form`) to a clip; return its samples, [1, 2 n]."""
+    kind, low = (np.int32, 256) if form.startswith("s32") else (np.int16, 1)
+    most = np.iinfo(kind).max // low
+    noise = (np.random.default_rng(0).integers(-most, most, (1, 40_000)) * low).astype(kind)
+    frame = av.AudioFrame.from_ndarray(noise, form.rstrip("p"), "stereo")
+    frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+    with av.open(str(clip)) as source, av.open(str(output), "w") as made:
+        video = made.add_stream_from_template(source.streams.video[0], opaque=True)
+        sound = made.add_stream(codec, rate=48_000, layout="stereo")
+        sound.codec_context.format = form
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                made.mux(packet)
+        made.mux([*sound.encode(frame), *sound.encode(None)])
+    return noise
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "name", "encoder"),
+    [
+        ("flac", "s32", "o.mov", "pcm_s24le"),
+        ("flac", "s16", "o.mov", "pcm_s16le"),
+        ("wavpack", "s32p", "o.mp4", "flac"),
+        ("wavpack", "s16p", "o.mp4", "flac"),
+        ("alac", "s32p", "o.avi", "pcm_s24le"),
+    ],
+)
+def test_sound_without_loss_stays_so(
+    make_clip: MakeClip, tmp_path: Path, codec: str, form: str, name: str, encoder: str
+) -> None:
+    """Where the container cannot hold its coding but another such one."""
+    noise = with_noise(make_clip(frames=12), tmp_path / "in.mkv", codec, form)
+    notes: list[str] = []
+    output = remake(
+        probe(tmp_path / "in.mkv"), tmp_path / name, settings("mpeg4"), note=notes.append
+    )
+    assert notes[0] == f"audio stream 1 ({codec}): converted to {encoder}"
+    with av.open(str(output)) as made:
+        sound = [frame.to_ndarray() for frame in made.decode(audio=0)]
+    assert np.array_equal(np.concatenate(sound, 1), noise)
+
+
+def test_a_second_h264_is_copied_into_avi(make_clip: MakeClip, tmp_path: Path) -> None:
+    """Which wants it as a byte stream, that no MP4 or Matroska has."""
+    clip = make_clip(frames=6, options={"bf": "0"})
+    info = probe(twice(clip, tmp_path / "both.mkv"))
+    with av.open(str(remake(info, tmp_path / "o.avi", settings("libx264")))) as made:
+        video = made.streams.video[1 - info.video_index]
+        copied = [frame.to_ndarray() for frame in made.decode(video)]
+    assert np.array_equal(copied, [frame.to_ndarray() for frame in decode(clip)])
 
 
 def test_pictures_become_a_video(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def fates(plan: StreamPlan) -> tuple[list[str], list[str], list[str]]:
     [
         ("mkv", "aac flac pcm_s16le opus subrip mjpeg font.ttf", "", ""),
         ("mp4", "aac flac pcm_s16le opus mjpeg", "subrip>mov_text", "font.ttf"),
-        ("mov", "aac pcm_s16le", "flac>aac opus>aac subrip>mov_text", "mjpeg font.ttf"),
+        ("mov", "aac pcm_s16le", "flac>pcm_s16le opus>aac subrip>mov_text", "mjpeg font.ttf"),
         (
             "webm",
             "opus",

@@ -211,13 +211,17 @@ def test_colour_tags_and_sar_are_in_the_stream(tmp_path: Path, info: MediaInfo) 
         assert made.sar == Fraction(8, 9)
 
 
-def test_hdr_metadata_of_the_source_is_carried_over(tmp_path: Path, make_clip: MakeClip) -> None:
+@pytest.mark.parametrize("transfer", [16, 2])
+def test_hdr_metadata_of_the_source_is_carried_over(
+    tmp_path: Path, make_clip: MakeClip, transfer: int
+) -> None:
+    """Whether its transfer is tagged or not."""
     display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
     clip = make_clip(
         frames=3,
         codec="libx265",
         pix_fmt="yuv420p10le",
-        tags=ColourTags(9, 9, 16, 1),
+        tags=ColourTags(9, 9, transfer, 1),
         options={
             "x265-params": f"log-level=none:hdr10=1:master-display={display}:max-cll=1000,400"
         },

@@ -269,7 +269,11 @@ def _mux(
     if job.muxer == "avi":
         _tell_of_late_sound(ordered, tracks, job)
     _tell_of_left_out(ordered, tracks, job)
-    counts = [(t.stream.type, ordered.counts[t.stream.index]) for t in tracks.values()]
+    counts = []
+    for track in tracks.values():
+        count = ordered.counts[track.stream.index]
+        regrouped = isinstance(track, SoundTrack) and track.regrouped
+        counts.append((track.stream.type, min(count, 1) if regrouped else count))
     return counts, ordered.left_out.total()
 
 

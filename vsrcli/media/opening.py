@@ -139,7 +139,7 @@ def add_video(
 
 def _open(context: Any, settings: EncoderSettings, coding: Coding) -> None:
     size, codec = coding.size, settings.codec
-    said: list[str] = []
+    said: list[tuple[int, str]] = []
     try:
         with _listening(codec, said):
             context.open()
@@ -150,13 +150,13 @@ def _open(context: Any, settings: EncoderSettings, coding: Coding) -> None:
             raise DeviceError(f"{message}; choose another codec") from None
         given = " ".join(f"{key}={value}" for key, value in settings.options) or "no options"
         what = f"{size[0]}x{size[1]} {context.pix_fmt}"
-        reason = said[0] if said else reason
+        reason = next((text for level, text in said if level <= av.logging.ERROR), reason)
         raise UsageError(f"{codec}: refuses {given} for {what} ({reason})") from None
     if unknown := ", ".join(context.options):
         see = f"ffmpeg -h encoder={codec}"
         raise UsageError(f"{codec}: has no option {unknown}; {see} lists them")
     passed = next((key for key, _ in settings.options if key in _PASSED_ON), None)
-    wrong = [words for words in said if _NOT_TAKEN.match(words)]
+    wrong = [text for _, text in said if _NOT_TAKEN.match(text)]
     if passed and wrong:
         raise UsageError(f"{codec}: does not take all of -e {passed} ({'; '.join(wrong)})")
     opened = (context.width, context.height, context.pix_fmt, context.time_base)
@@ -166,8 +166,8 @@ def _open(context: Any, settings: EncoderSettings, coding: Coding) -> None:
 
 
 @contextlib.contextmanager
-def _listening(codec: str, said: list[str]) -> Iterator[None]:
-    """Gather in `said` what FFmpeg warns of in the name of `codec`, the first line first."""
+def _listening(codec: str, said: list[tuple[int, str]]) -> Iterator[None]:
+    """Gather in `said` what FFmpeg says in the name of `codec`, warnings and errors, by level."""
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.WARNING)
     av.logging.set_skip_repeated(False)  # what was said of another job is said again
@@ -177,7 +177,8 @@ def _listening(codec: str, said: list[str]) -> Iterator[None]:
             try:
                 yield
             finally:
-                said += [text.strip().rstrip(".:") for _, name, text in logs if name == codec]
+                own = ((level, text) for level, name, text in logs if name == codec)
+                said += [(level, text.strip().rstrip(".:")) for level, text in own]
     finally:
         av.logging.set_level(before[0])
         av.logging.set_skip_repeated(before[1])

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import av
-
-from vsrcli.errors import UsageError, VsrError
+from vsrcli.errors import UsageError
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.planes import HIGH_RANGE, ColourTags
+from vsrcli.media.hdr import HdrMetadata
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.sources import find_source, main_video, opened
-from vsrcli.media.stills import first_frame
 
 _PARAMETERS = {
     "libx264": "x264-params",
@@ -29,25 +23,6 @@ _PARAMETERS = {
 }
 _QUALITY = {"mjpeg": 2, "mpeg1video": 3, "mpeg2video": 3, "mpeg4": 3, "libxvid": 3}
 """Quantiser scale (1 best, 31 worst) for encoders whose own default is 200 kbit/s."""
-_MASTERING = struct.Struct("=20i2i")
-"""AVMasteringDisplayMetadata: rationals of r, g, b, white (x, y), luminance (min, max), 2 flags."""
-_LIGHT = struct.Struct("=2I")
-"""AVContentLightMetadata: MaxCLL and MaxFALL in cd/m2."""
-
-
-@dataclass(frozen=True, slots=True)
-class HdrMetadata:
-    """Static HDR metadata (SMPTE ST 2086, CTA-861.3)."""
-
-    points: tuple[Fraction, ...] = ()
-    """x and y of red, green, blue and white in CIE 1931; empty if unknown."""
-    luminance: tuple[Fraction, Fraction] | None = None
-    """Darkest and brightest, cd/m2."""
-    light: tuple[int, int] | None = None
-    """MaxCLL and MaxFALL, cd/m2."""
-
-    def __bool__(self) -> bool:
-        return bool(self.points or self.luminance or self.light)
 
 
 def encoder_options(
@@ -65,7 +40,7 @@ def encoder_options(
     layout = layout_of(pix_fmt)
     options = dict(settings.options)
     parameters = _own_parameters(settings)
-    hdr = read_hdr(info)
+    hdr = info.hdr
     if hdr and settings.codec in _PARAMETERS:
         parameters += _hdr_parameters(settings.codec, hdr)
     elif hdr:
@@ -92,19 +67,6 @@ def repeatable(codec: str) -> dict[str, str]:
     if codec in ("libx264", "libx264rgb") and _has_avx512():
         return {_PARAMETERS[codec]: "asm=avx2"}
     return {}
-
-
-def read_hdr(info: MediaInfo) -> HdrMetadata:
-    """Return the static HDR metadata of a video's first frame; decodes it only if it is HDR."""
-    if info.tags.transfer not in HIGH_RANGE or info.sequence:
-        return HdrMetadata()
-    try:
-        source = find_source(info.path)
-        with opened(source.path) as container:
-            stream = main_video(container, source.name)
-            return _from_frame(first_frame(container, stream, source.name))
-    except VsrError:
-        return HdrMetadata()
 
 
 def _set_quantiser(codec: str, options: dict[str, str]) -> None:
@@ -143,26 +105,6 @@ def _has_avx512() -> bool:
         return " avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-
-
-def _from_frame(frame: av.VideoFrame) -> HdrMetadata:
-    try:
-        mastering: Any = frame.side_data.get("MASTERING_DISPLAY_METADATA")
-        light: Any = frame.side_data.get("CONTENT_LIGHT_LEVEL")
-    except ValueError:  # side data newer than PyAV hides all the others
-        return HdrMetadata()
-    points: tuple[Fraction, ...] = ()
-    luminance = None
-    if mastering is not None and len(bytes(mastering)) >= _MASTERING.size:
-        *numbers, has_points, has_luminance = _MASTERING.unpack_from(bytes(mastering))
-        pairs = zip(numbers[::2], numbers[1::2], strict=True)
-        values = [Fraction(n, d) if d else Fraction(0) for n, d in pairs]
-        points = tuple(values[:8]) if has_points else ()
-        luminance = (values[8], values[9]) if has_luminance else None
-    levels = None
-    if light is not None and len(bytes(light)) >= _LIGHT.size:
-        levels = _LIGHT.unpack_from(bytes(light))
-    return HdrMetadata(points, luminance, levels)
 
 
 def _hdr_parameters(codec: str, hdr: HdrMetadata) -> list[str]:

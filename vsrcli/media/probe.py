@@ -20,6 +20,7 @@ from ..errors import InputError
 from .cropping import Crop, crop_in
 from .exif import display_matrix, orientation_of
 from .formats import PixelLayout, layout_of
+from .hdr import HdrMetadata, hdr_of
 from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
 from .planes import UNSPECIFIED, ColourTags, tags_of
@@ -53,19 +54,26 @@ class StreamInfo:
     title: str | None
     attached_picture: bool
     """Cover art."""
+    flags: tuple[str, ...] = ()
+    """What it is meant for, as FFmpeg calls it: "forced", "comment" ..."""
 
 
+_MEANT = [flag for flag in Disposition if flag.name not in ("default", "attached_pic")]
 EXTRAS = {
     "A53_CC": "closed captions inside of the pictures",
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
+    "AMBIENT_VIEWING_ENVIRONMENT": "the light that the video is to be seen in",
+    "S12M_TIMECODE": "time codes inside of the pictures",
+    "AFD": "the active format description",
     "STEREO3D": "the layout of two views in one picture",
     "SPHERICAL": "the projection of a spherical picture",
     "ICC_PROFILE": "the colour profile (ICC)",
     "EXIF": "EXIF",
 }
 """FFmpeg's names of side data, and what people call it."""
-IN_FRAMES = ("A53_CC", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "ICC_PROFILE", "EXIF")
+IN_FRAMES = tuple(name for name in EXTRAS if name not in ("STEREO3D", "SPHERICAL"))
 """Extras that get lost with the frames; the others a container may keep."""
 _IN_CONTAINER = {"ICC_PROFILE": "ICC Profile", "EXIF": "EXIF metadata"}
 """Extras that a container has for all frames, and how FFmpeg describes them."""
@@ -121,6 +129,8 @@ class MediaInfo:
     """Whether alpha, which the pixel format has, is known to be full everywhere."""
     crop: Crop | None = None
     """What the container has players cut off the decoded frames."""
+    hdr: HdrMetadata = HdrMetadata()
+    """Of the first decoded frame."""
 
     @property
     def layout(self) -> PixelLayout:
@@ -195,6 +205,7 @@ def _describe(
         tags=_tags(frame, stream, _chroma_location(description)),
         sar=_fraction(stream.sample_aspect_ratio),
         extras=_extras(frame, stream.codec_context.codec.canonical_name, description),
+        hdr=_hdr(frame, stream.codec_context.codec.canonical_name),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
         interlaced=frame.interlaced_frame,
@@ -304,6 +315,10 @@ def _extras(frame: av.VideoFrame, codec: str, description: str) -> tuple[str, ..
     return (*data, *kept)
 
 
+def _hdr(frame: av.VideoFrame, codec: str) -> HdrMetadata:
+    return HdrMetadata() if codec in _PICTURE_CODECS else hdr_of(frame)  # see _display_matrix
+
+
 def _turned(clockwise: int) -> tuple[int, ...]:
     angle = math.radians(clockwise)
     cosine, sine = round(math.cos(angle) * 65536), round(math.sin(angle) * 65536)
@@ -363,6 +378,7 @@ def _stream_info(stream: Any) -> StreamInfo:
         language=stream.language,
         title=stream_title(stream.metadata),
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
+        flags=tuple(str(flag.name) for flag in _MEANT if flag & stream.disposition),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import av
+from av.codec.codec import Properties
 from av.stream import Discard, Disposition
 
 from vsrcli.media.containers import (
@@ -22,15 +24,23 @@ from vsrcli.media.containers import (
 )
 from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.sources import opened
-from vsrcli.media.tags import unusual_tags
+from vsrcli.media.tags import lost_tags, unusual_tags
 
 TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 _TEXT_ENCODER = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
 _AUDIO_ENCODER = {"webm": "libopus"}
+_LOSSLESS_ENCODERS = {
+    "mp4": ("flac", "flac"),
+    "mov": ("pcm_s16le", "pcm_s24le"),
+    "avi": ("pcm_s16le", "pcm_s24le"),
+}
+"""For what comes without loss, up to 16 bits and above."""
 _COVER_CODECS: dict[str, tuple[str, ...]] = {
     "mp4": ("mjpeg", "png", "bmp"),
     "matroska": ("mjpeg", "png"),
 }
+
+_ISO_639_2 = re.compile("[a-z]{3}")
 
 Fate = Literal["keep", "convert", "drop", "remade"]
 _AAC_HEADER_OUTSIDE = ("mp4", "matroska", "flv", "nut")
@@ -53,7 +63,7 @@ class StreamPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """A line for everything that is not kept as it is; `assemble` does not repeat them."""
-        lines = [f"{_title(info)}: converted to {enc}" for info, enc in self.converted]
+        lines = [f"{title_of(info)}: converted to {enc}" for info, enc in self.converted]
         return (*lines, *(line for _, line in self.dropped), *self.lost)
 
 
@@ -83,8 +93,9 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
             elif fate == "convert":
                 converted.append((stream, detail))
             elif fate == "drop":
-                dropped.append((stream, f"{_title(stream)}: dropped, {detail}"))
-    lost = tuple(_lost(muxer, info, kept))
+                dropped.append((stream, f"{title_of(stream)}: dropped, {detail}"))
+    written = [info.streams[info.video_index], *kept, *(stream for stream, _ in converted)]
+    lost = (*_lost(muxer, info, kept), *_lost_languages(muxer, written))
     return StreamPlan(tuple(kept), tuple(converted), tuple(dropped), lost)
 
 
@@ -93,10 +104,19 @@ def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[s
     unusual = unusual_tags(info.metadata)
     if muxer == "mp4" and unusual and any(stream.attached_picture for stream in kept):
         yield f"the tags {', '.join(unusual)}: dropped, {name} cannot hold them beside cover art"
+    if muxer == "mpegts" and (line := lost_tags(info.metadata, {}, name)):
+        yield line
     if info.chapters and muxer not in (*QUICKTIME, *EBML, "nut"):
         yield f"{info.chapters} chapters: dropped, {name} has none"
     if info.display_matrix and muxer not in TURNING:
         yield f"the rotation by {info.rotation} degrees: dropped, {name} has none"
+
+
+def _lost_languages(muxer: str, streams: Iterable[StreamInfo]) -> Iterator[str]:
+    """A line on each language that MP4 has no room for; what others keep is seen afterwards."""
+    for stream in streams if muxer == "mp4" else ():
+        if stream.language and not _ISO_639_2.fullmatch(stream.language):
+            yield lost_of(stream, ["language"], NAMES[muxer])
 
 
 def _fate(
@@ -127,10 +147,19 @@ def _fate(
     elif real.codec_context is None or info.type in ("video", "data"):
         return "drop", reason
     elif info.type == "audio":
-        return "convert", _AUDIO_ENCODER.get(muxer, "aac")
+        return "convert", _audio_encoder(muxer, real.codec_context)
     elif info.codec in TEXT_CODECS and muxer in _TEXT_ENCODER:
         return "convert", _TEXT_ENCODER[muxer]
     return "drop", reason
+
+
+def _audio_encoder(muxer: str, context: Any) -> str:
+    """Return the encoder of sound that the container cannot hold: without loss if it came so."""
+    lossless = bool(context.codec.properties & Properties.LOSSLESS.value)
+    lossless = lossless and context.codec.canonical_name != "dts"  # which mostly is not
+    if not lossless or muxer not in _LOSSLESS_ENCODERS:
+        return _AUDIO_ENCODER.get(muxer, "aac")
+    return _LOSSLESS_ENCODERS[muxer][context.format.bytes > 2]
 
 
 def _fits(muxer: str, streams: Iterable[Any]) -> bool:
@@ -169,7 +198,12 @@ def _codec(stream: Any) -> str | None:
     return str(context.codec.canonical_name)
 
 
-def _title(info: StreamInfo) -> str:
+def lost_of(info: StreamInfo, words: Iterable[str], name: str) -> str:
+    """Return the line that tells of what the container `name` has no room for of a stream."""
+    return f"{name} cannot keep the {', '.join(words)} of {title_of(info)}"
+
+
+def title_of(info: StreamInfo) -> str:
     """Return how to call a stream in a message: `audio stream 1 (aac, eng, "Commentary")`."""
     kind = "cover art" if info.attached_picture else info.type
     words = [info.codec, info.language, f'"{info.title}"' if info.title else None]

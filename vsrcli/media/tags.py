@@ -35,6 +35,18 @@ def container_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in tags.items() if k.lower() not in _REWRITTEN and k not in _BRANDS}
 
 
+def lost_tags(tags: Mapping[str, str], kept: Mapping[str, str], name: str) -> str | None:
+    """Return a line on the tags of a file that are not among those `kept` by the container `name`.
+
+    One that goes by another name there, as the album does in AVI, is kept.
+    """
+    keys, values = {key.lower() for key in kept}, set(kept.values())
+    keys |= _BRANDS  # a Matroska made of an MP4 may still have them
+    wanted = container_tags(tags).items()
+    lost = [key for key, value in wanted if key.lower() not in keys and value not in values]
+    return f"{name} cannot keep the tags {', '.join(lost)}" if lost else None
+
+
 def stream_title(tags: Mapping[str, str]) -> str | None:
     """Return the title of a stream. FFmpeg writes it into MP4 as a name and reads it as that."""
     return tags.get("title") or tags.get("name")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import av
 
 from vsrcli.errors import OutputError
+from vsrcli.media.bitstream import InBandHeaders, needs_start_codes
 from vsrcli.media.containers import EBML, QUICKTIME
 from vsrcli.media.tags import stream_tags
 
@@ -105,7 +106,10 @@ class CopiedTrack:
 
     def __init__(self, output: Any, source: Any) -> None:
         self.stream = output.add_stream_from_template(source, opaque=True)
-        audio = source.type == "audio"
+        audio, muxer = source.type == "audio", output.format.name
+        self._headers = InBandHeaders(source, muxer) if source.type == "video" else None
+        if needs_start_codes(source.name, muxer):
+            self.stream.codec_context.extradata = None  # it is in the packets, in the other form
         if audio and output.format.name in QUICKTIME:
             self.stream.codec_context.layout = _layout(source.codec_context)
         self._heard = Heard(hides=output.format.name in QUICKTIME) if audio else None
@@ -116,6 +120,11 @@ class CopiedTrack:
         """Give the packet itself, unless it is not to be heard or seen."""
         if self._heard is not None:
             yield from self._heard.of(packet)
+        elif self._headers is not None:
+            base = packet.time_base  # the filter empties it
+            made = self._headers(packet)
+            made.time_base = base
+            yield made
         elif not self._gaps or bytes(packet) != _EMPTY_CAPTION:
             yield packet
 
@@ -173,6 +182,10 @@ class SoundTrack:
             ) from None
         channels = self._decoder.layout.nb_channels
         self.stream.bit_rate = _BITS_PER_CHANNEL.get(encoder, 96_000) * channels
+        self.regrouped = encoder.startswith("pcm_")
+        """Whether its samples are read in other packets than they were written in."""
+        if encoder == "flac":
+            self.stream.codec_context.format = "s32" if self._decoder.format.bytes > 2 else "s16"
 
     def send(self, packet: Any) -> Iterator[Any]:
         """Give the packets that are full by now."""
@@ -248,7 +261,7 @@ class Ordered:
             self._last[stream.index] = dts
             self.begins.setdefault(stream.index, dts * base)
         packet.stream = stream
-        self.counts[stream.index] += 1
+        self.counts[stream.index] += bool(packet.size)  # FLAC ends in one that is but a header
         self._output.mux(packet)
 
     def _least(self, stream: Any) -> int:

@@ -16,9 +16,11 @@ from vsrcli.errors import InputError
 from vsrcli.media.cadence import AVI_ROUNDS, off_grid
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.formats import layout_of
+from vsrcli.media.labels import lost_labels
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, is_full
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo, probe
 from vsrcli.media.repack import BT470BG, SMPTE170M
+from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import failed_check
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.streams import StreamPlan
@@ -58,7 +60,7 @@ def verify(
 
     Every packet is read, and the first and the last frames are decoded. Raises OutputError if
     frames, times, or packets of a kept stream are missing. `note` is told of a constant shift of
-    all times, and of properties of the video that the container did not keep.
+    all times, and of properties of the video, tags and names that the container did not keep.
     """
     # Beside others, the one made need not be the one FFmpeg would choose.
     number = sum(
@@ -69,7 +71,10 @@ def verify(
         found = _read(partial, number)
         _check_frames(found, timing, move, info.nominal_rate, output, note)
         _check_streams(found, counts, plan, output)
-        _check_properties(probe(partial, number=number), info, tags, output, note)
+        made = probe(partial, number=number)
+        _check_properties(made, info, tags, output, note)
+        for line in lost_labels(info, made, plan, NAMES[muxer_of(output)]):
+            note(line)
     except (InputError, av.FFmpegError) as failure:
         reason = getattr(failure, "strerror", "") or "it cannot be read"
         raise failed_check(output, reason) from None
@@ -191,7 +196,7 @@ def _check_properties(
         if extra not in (*IN_FRAMES, *made.extras):
             note(f"{name} with {made.codec} did not keep {EXTRAS[extra]}")
     if info.layout.kind == "gray":
-        tags = replace(tags, matrix=UNSPECIFIED)  # it has no colours to be without one
+        tags = replace(tags, matrix=UNSPECIFIED, chroma_location=0)  # of colours it has not
     if lost := _lost_tags(made, tags):
         note(f"{name} with {made.codec} did not keep the colour tags: {', '.join(lost)}")
 
@@ -205,6 +210,9 @@ def _lost_tags(made: MediaInfo, wanted: ColourTags) -> list[str]:
     ]
     if {wanted.matrix, made.tags.matrix} == {BT470BG, SMPTE170M}:  # two names of one
         lost.remove("matrix")
+    sited = wanted.chroma_location and layout_of(made.pix_fmt).log2_chroma == (1, 1)
+    if sited and chroma_location(made.tags) != wanted.chroma_location:
+        lost.append("siting of chroma")
     full = is_full(made.tags, layout_of(made.pix_fmt))
     if wanted.range and full != (wanted.range == FULL_RANGE):
         lost.append("range")

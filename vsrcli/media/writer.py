@@ -36,6 +36,7 @@ _TAG_OPTIONS = {
     "color_primaries": "primaries",
     "color_trc": "transfer",
     "color_range": "range",
+    "chroma_sample_location": "chroma_location",
 }
 """FFmpeg's encoder options for colour tags."""
 

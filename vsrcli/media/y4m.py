@@ -26,8 +26,10 @@ _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
 
 
 def y4m_losses(layout: PixelLayout, tags: ColourTags) -> list[str]:
-    """What y4m cannot keep of frames of `layout` and `tags`."""
+    """What y4m cannot keep of frames of `layout` and `tags`; OutputError if it cannot hold them."""
     found = []
+    if layout.kind != "rgb":
+        _name(layout, tags)
     if tags.unlike_srgb:
         found.append(f"y4m cannot say that its colours are {tags.unlike_srgb}")
     if layout.kind == "rgb":

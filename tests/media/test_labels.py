@@ -1,0 +1,78 @@
+"""Tags, titles, languages and flags that a container does not keep are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+from av.stream import Disposition
+
+from tests.conftest import MakeClip
+from tests.segments import remake, settings
+from vsrcli.media.probe import probe
+from vsrcli.media.streams import plan_streams
+
+
+@pytest.fixture
+def labelled(make_clip: MakeClip, tmp_path: Path) -> Path:
+    """Matroska with words for everything: a language that is none of ISO 639-2, and two flags."""
+    words = {
+        "video": {"title": "Film"},
+        "audio": {"title": "Ton", "language": "fr-CA"},
+        "subtitle": {"language": "deu"},
+    }
+    flags = {"audio": Disposition.comment, "subtitle": Disposition.forced}
+    clip = make_clip("plain.mkv", frames=5, audio=("aac",), subtitles=("Hello",))
+    output = tmp_path / "in.mkv"
+    with av.open(str(clip)) as source, av.open(str(output), "w") as made:
+        made.metadata.update({"title": "T", "album": "A", "mykey": "v"})
+        for stream in source.streams:
+            copy = made.add_stream_from_template(stream, opaque=True)
+            copy.metadata.update(words[stream.type])
+            copy.disposition = flags.get(stream.type, Disposition.default)
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = made.streams[packet.stream_index]
+                made.mux(packet)
+    return output
+
+
+@pytest.mark.parametrize(
+    ("suffix", "lines"),
+    [
+        ("mkv", []),
+        ("mp4", ['language of audio stream 1 (aac, fr-CA, "Ton")']),
+        (
+            "mov",
+            [
+                'language, flag comment of audio stream 1 (aac, fr-CA, "Ton")',
+                "language, flag forced of subtitle stream 2 (subrip, deu)",
+            ],
+        ),
+        (
+            "ts",
+            [
+                "tags title, MYKEY, ALBUM",
+                'title of video stream 0 (h264, "Film")',
+                'title, language, flag comment of audio stream 1 (aac, fr-CA, "Ton")',
+            ],
+        ),
+        (
+            "avi",  # it calls the album a product
+            ["tags MYKEY", 'language, flag comment of audio stream 1 (aac, fr-CA, "Ton")'],
+        ),
+    ],
+)
+def test_words_that_are_lost_are_told(
+    labelled: Path, tmp_path: Path, suffix: str, lines: list[str]
+) -> None:
+    notes: list[str] = []
+    remake(probe(labelled), tmp_path / f"out.{suffix}", settings("libx264"), note=notes.append)
+    found = [note.split("cannot keep the ")[1] for note in notes if "cannot keep the " in note]
+    assert list(dict.fromkeys(found)) == lines
+
+
+def test_a_language_that_mp4_has_no_room_for_is_known_before(labelled: Path) -> None:
+    line = 'MP4 cannot keep the language of audio stream 1 (aac, fr-CA, "Ton")'
+    assert line in plan_streams(probe(labelled), Path("out.mp4")).notes

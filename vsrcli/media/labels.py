@@ -1,0 +1,43 @@
+"""What a container did not keep of the words that go with a file and its streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vsrcli.media.probe import MediaInfo, StreamInfo
+from vsrcli.media.streams import StreamPlan, lost_of
+from vsrcli.media.tags import lost_tags
+
+
+def lost_labels(info: MediaInfo, made: MediaInfo, plan: StreamPlan, name: str) -> Iterator[str]:
+    """Give a line on the tags, and one on each stream whose title, language or flags are lost.
+
+    `made` is what is read of the file that was made of `info`, in the container `name`.
+    """
+    if line := lost_tags(info.metadata, made.metadata, name):
+        yield line
+    for before, after in _pairs(info, made, plan):
+        lost = []
+        if before.title and after.title != before.title:
+            lost.append("title")
+        if before.language not in (None, "und", after.language):
+            lost.append("language")
+        if flags := [flag.replace("_", " ") for flag in before.flags if flag not in after.flags]:
+            lost.append(f"flag{'s' * (len(flags) > 1)} {', '.join(flags)}")
+        if lost:
+            yield lost_of(before, lost, name)
+
+
+def _pairs(
+    info: MediaInfo, made: MediaInfo, plan: StreamPlan
+) -> Iterator[tuple[StreamInfo, StreamInfo]]:
+    """Give the streams of the source with those made of them, as far as none is missing."""
+    converted = (stream for stream, _ in plan.converted)
+    going = {info.video_index, *(stream.index for stream in (*plan.kept, *converted))}
+    for kind in ("video", "audio", "subtitle"):
+        old, new = (
+            [stream for stream in streams if stream.type == kind and not stream.attached_picture]
+            for streams in ([s for s in info.streams if s.index in going], made.streams)
+        )
+        if len(old) == len(new):
+            yield from zip(old, new, strict=True)
