@@ -293,6 +293,18 @@ def test_pairs_of_two_photos_are_refused(tmp_path: Path) -> None:
     assert not target.exists()
 
 
+@pytest.mark.parametrize("level", [12, 255])
+def test_a_pair_without_contrast_is_refused(tmp_path: Path, level: int) -> None:
+    """Any picture looks like the edit of a single level."""
+    photo = save(tmp_path / "face.png", noise())
+    flat = save(tmp_path / "flat.png", np.full((HEIGHT, WIDTH, 3), level, np.uint8))
+    for after in (photo, flat):
+        with pytest.raises(InputError, match=r"flat\.png: all of one level, .* give a photo"):
+            run(photo, tmp_path / "out.png", pair=(flat, after))
+    with pytest.raises(InputError, match=r"flat\.png: not what was made of .*face\.png"):
+        run(photo, tmp_path / "out.png", pair=(photo, flat))
+
+
 # What must not.
 
 
@@ -534,6 +546,9 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(InputError, match=r"text\.jpg: not a picture"):
         run(tmp_path / "text.jpg", tmp_path / "out.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    with pytest.raises(InputError, match=r"folder\.jpg: is a folder; give a picture"):
+        run(tmp_path / "folder.jpg", tmp_path / "out.jpg")
     with pytest.raises(InputError, match=r"gone\.jpg: there is no such file"):
         run(tmp_path / "gone.jpg", tmp_path / "out.jpg")
     cut = save(tmp_path / "cut.jpg", noise())
@@ -1071,6 +1086,16 @@ def test_a_file_in_the_way_is_seen_before_the_work(name: str, source: Path, tmp_
     output = tmp_path / "free.png" if fields else tmp_path / "file" / name
     with pytest.raises(OutputError, match="is a file; name a folder"):
         plan(source, output, options(), **fields)
+
+
+@pytest.mark.parametrize("name", ["folder", "folder.png"])
+def test_a_folder_in_the_way_is_seen_before_the_work(
+    name: str, source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).mkdir()
+    for output, fields in ((name, {}), ("out.png", {"compare": tmp_path / name})):
+        with pytest.raises(OutputError, match=f"{name}: is a folder; name a file in it"):
+            plan(source, tmp_path / output, options(overwrite=True), **fields)
 
 
 def test_a_folder_does_not_go_into_a_file(source: Path, tmp_path: Path) -> None:

@@ -182,6 +182,8 @@ def read_still(path: Path) -> Still:
             )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder; give a picture") from None
     except UnidentifiedImageError:
         raise InputError(f"{path}: {_unknown(path)}") from None
     except Image.DecompressionBombError:
