@@ -1009,6 +1009,16 @@ def test_coded_colours_are_kept_and_known(source: Path, tmp_path: Path) -> None:
     assert any("cICP" in line for line in words_lost(still, tmp_path / "out.jpg"))
 
 
+def test_a_gamma_of_its_own_is_known(source: Path) -> None:
+    linear = read_still(with_chunk(source, b"gAMA", struct.pack(">I", 100_000)))
+    assert linear.space is not None
+    assert linear.space.to_srgb(np.full(3, 0.5, np.float32)) == pytest.approx(0.7354, abs=1e-3)
+    assert replace(linear, text=(*linear.text, (b"sRGB", b"\0"))).space is None
+    assert replace(linear, icc=profile(SRGB)).space is None
+    for nothing in (45455, 0, 1):
+        assert replace(linear, text=((b"gAMA", struct.pack(">I", nothing)),)).space is None
+
+
 def test_high_dynamic_range_is_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="high dynamic range"):
         run(with_chunk(source, b"cICP", bytes([9, 16, 0, 1])), tmp_path / "out.png")

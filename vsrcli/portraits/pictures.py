@@ -114,9 +114,16 @@ class Still:
         return coded[0] if coded else None
 
     @property
+    def _gamma(self) -> float | None:
+        """A PNG's gAMA, unless it is said to be sRGB, which goes before it."""
+        told = dict(self.text)
+        gamma = int.from_bytes(told.get(b"gAMA", b"")[:4], "big") / 100_000
+        return gamma if gamma and b"sRGB" not in told else None
+
+    @property
     def space(self) -> colour.Space | None:
         """How its levels become sRGB; None if they are sRGB."""
-        return colour.space_of(self.icc, self.primaries)
+        return colour.space_of(self.icc, self.primaries, self._gamma)
 
     def rgb(self) -> NDArray[np.float32]:
         """[h, w, 3], 0..1; grey in all three."""
