@@ -1402,6 +1402,19 @@ def test_the_preview_of_a_cameras_raw_file_is_not_taken_for_it(tmp_path: Path) -
         read_still(tmp_path / "raw.dng")
 
 
+def test_a_link_of_a_folder_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (folder := tmp_path / "in").mkdir()
+    save(folder / "a.png", noise())
+    (folder / "b.jpg").symlink_to("gone.jpg")
+    (folder / "c.png").symlink_to("c.png")
+    (folder / "d.png").symlink_to("a.png")
+    (folder / "e.png").symlink_to(".", target_is_directory=True)
+    result = unmakeup_folder(folder, tmp_path / "out", options(box=None, whole=True))
+    assert (result.total, len(result.done)) == (4, 2)
+    assert [Path(source).name for source, _ in result.failed] == ["b.jpg", "c.png"]
+    assert result.failed[0][1] == f"{folder / 'b.jpg'}: there is no such file"
+
+
 def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> None:
     folder, notes = tmp_path / "in", list[str]()
     folder.mkdir()

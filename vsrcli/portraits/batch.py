@@ -53,10 +53,13 @@ def left_out(folder: Path) -> str | None:
 
 
 def _files(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """Files, and links that lead nowhere: a picture that is missing is to be told as one."""
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in suffixes
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
+        and path.name[0] != "."
     )
 
 
