@@ -1302,6 +1302,30 @@ def test_a_resolution_that_can_be_none_is_no_obstacle(
     assert load(tmp_path / f"out{suffix}").shape == (HEIGHT, WIDTH, 3)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_a_resolution_is_turned_with_the_picture(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x011A], exif[0x011B] = 6, IFDRational(300), IFDRational(150)
+    photo = save(tmp_path / f"face{suffix}", noise(), exif=exif, dpi=(300, 150))
+    run(photo, tmp_path / f"out{suffix}", box=(60, 100, 40, 64))
+    with Image.open(tmp_path / f"out{suffix}") as image:
+        assert image.info["dpi"] == pytest.approx((150, 300), abs=0.02)
+        assert (image.getexif()[0x011A], image.getexif()[0x011B]) == (150, 300)
+
+
+def test_pixels_that_are_not_square_are_told(tmp_path: Path) -> None:
+    told = "that its pixels are not square is not kept"
+    for shape in ((16, 15), (1, 1)):
+        oblong = [save(tmp_path / name, noise()) for name in ("face.png", "face.jpg")]
+        with_chunk(oblong[0], b"pHYs", struct.pack(">IIB", *shape, 0))
+        data = oblong[1].read_bytes()
+        oblong[1].write_bytes(data[:13] + struct.pack(">BHH", 0, *shape) + data[18:])
+        oblong.append(tmp_path / "face.tif")
+        tifffile.imwrite(oblong[-1], noise(), resolution=shape, resolutionunit="none")
+        for photo in oblong:
+            assert (told in read_still(photo).notes) == (shape != (1, 1)), (photo, shape)
+
+
 @pytest.mark.parametrize("peak", [255, 65535])
 def test_a_further_channel_that_is_no_transparency_is_left_out(tmp_path: Path, peak: int) -> None:
     pixels = noise(4, peak)
