@@ -1246,6 +1246,16 @@ def test_sixteen_bits_are_refused_where_there_are_eight(tmp_path: Path, suffix: 
     assert not list(tmp_path.iterdir())
 
 
+def test_comments_but_for_the_last_are_told(tmp_path: Path) -> None:
+    photo = save(tmp_path / "face.jpg", noise(), comment=b"second")
+    assert not read_still(photo).notes
+    data = photo.read_bytes()
+    photo.write_bytes(data[:2] + b"\xff\xfe\0\7first" + data[2:])
+    still = read_still(photo)
+    assert still.comment == b"second"
+    assert still.notes == ("of its comments only the last is kept",)
+
+
 def test_the_comment_of_a_phones_photo_is_kept(tmp_path: Path) -> None:
     picture = Image.new("RGB", (64, 64), "grey")
     picture.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[picture], comment=b"mine")

@@ -248,12 +248,14 @@ def _resolution(
 
 
 def _lost_besides(image: Image.Image, channels: int) -> tuple[str, ...]:
-    """What of the pixels is not kept, but for CHANNELS of them, in a line each."""
+    """What of an opened picture, but for CHANNELS, has no place in a `Still`, in a line each."""
     lost = []
     if max(_tag(image, _CHANNELS), default=1) > channels:
         lost.append("its further channels, which are no transparency, are not kept")
     if _oblong(image):
         lost.append("that its pixels are not square is not kept")
+    if sum(name == "COM" for name, _ in getattr(image, "applist", ())) > 1:
+        lost.append("of its comments only the last is kept")
     return tuple(lost)
 
 
