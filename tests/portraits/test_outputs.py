@@ -45,7 +45,14 @@ def test_outputs_are_checked_before_the_work(source: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "fields", [{"strength": 1.1}, {"tone": -0.1}, {"texture": float("nan")}, {"box": (0, 0, 4, 40)}]
+    "fields",
+    [
+        {"strength": 1.1},
+        {"tone": -0.1},
+        {"texture": float("nan")},
+        {"box": (0, 0, 4, 40)},
+        {"threads": -1},
+    ],
 )
 def test_values_out_of_range_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
@@ -106,6 +113,14 @@ def test_nothing_that_is_read_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is the output"):
         check_outputs(source, out, overwriting, compare=out)
     assert {path: path.read_bytes() for path in held} == held
+
+
+def test_the_comparison_does_not_go_over_the_output(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.png").symlink_to("out.png")
+    for name in ("out.png", "folder/../out.png", "link.png"):
+        with pytest.raises(UsageError, match="is the output; choose another name"):
+            plan(source, tmp_path / "out.png", options(overwrite=True), compare=tmp_path / name)
 
 
 def test_a_folder_of_components_is_looked_at_before_the_work(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def check_outputs(
         _check_folder(path)
     if compare is not None and compare.suffix.lower() != ".png":
         raise UsageError(f"--compare {compare}: write it to a .png")
-    if compare is not None and compare.absolute() == output.absolute():
+    if compare is not None and os.path.realpath(compare) == os.path.realpath(output):
         raise UsageError(f"--compare {compare}: is the output; choose another name")
     if components is not None:
         _check_folder(components)
