@@ -64,7 +64,7 @@ def test_a_pair_replaces_all_of_the_networks_tone() -> None:
     still = a_still((180, 140, 110))
     parts = np.random.default_rng(0).normal(0, 0.1, (5, 64, 64, 3)).astype(np.float32)
     curve = ToneCurve(3)
-    curve.learn(still.rgb(), np.full((64, 64, 3), -0.1, np.float32))
+    curve.learn(still.in_srgb((64, 64)), np.full((64, 64, 3), -0.1, np.float32))
     found = predict(a_reverter(parts, tone=3), still, ALL, [], curve).found
     assert found[0] == pytest.approx(-0.1, abs=1e-3)
     assert not found[1:3].any()

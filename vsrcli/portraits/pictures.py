@@ -127,13 +127,8 @@ class Still:
         """How its levels become sRGB; None if they are sRGB."""
         return colour.space_of(self.icc, self.primaries, self._gamma)
 
-    def rgb(self) -> NDArray[np.float32]:
-        """[h, w, 3], 0..1; grey in all three."""
-        scaled = self.pixels.astype(np.float32) / np.float32(self.peak)
-        return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled
-
     def in_srgb(self, size: tuple[int, int]) -> NDArray[np.float32]:
-        """[h, w, 3], 0..1, as sRGB, with width and height SIZE."""
+        """[h, w, 3], 0..1, in sRGB, with width and height SIZE; grey in all three."""
         planes = [
             np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BOX))
             for plane in np.moveaxis(self.pixels, 2, 0)
