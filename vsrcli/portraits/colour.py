@@ -44,6 +44,7 @@ _GREY_CURVE = b"kTRC"
 _LEVELS = np.linspace(0, 1, 4096)
 _BLACK, _WHITE = 0.1, 0.9
 """A curve that does not lead from below the one to above the other is none."""
+_LEAST_GAMMA = 0.1
 _PARAMETERS = (1, 3, 4, 5, 7)
 """How many numbers a curve of each kind has."""
 
@@ -68,16 +69,21 @@ class Space:
         return _through(mixed, self.curves, _LEVELS).astype(np.float32)
 
 
-def space_of(icc: bytes | None, coded: int | None = None) -> Space | None:
+def space_of(
+    icc: bytes | None, coded: int | None = None, gamma: float | None = None
+) -> Space | None:
     """The space of a picture with the profile ICC; None if that is sRGB or next to it.
 
     One whose primaries have the number CODED, as in a PNG's cICP, which goes before the profile,
-    has sRGB's curve. A profile made of tables is taken for sRGB.
+    has sRGB's curve. A profile made of tables is taken for sRGB. Without a profile levels are light
+    to the power GAMMA, as in a PNG's gAMA, if that is given and makes sense.
     """
     usual = np.tile(_decoded(_LEVELS), (3, 1))
     if coded is not None:
         known = coded in _CODED
         return Space(np.linalg.inv(_SRGB) @ np.array(_CODED[coded]), usual) if known else None
+    if icc is None and gamma is not None and _LEAST_GAMMA <= gamma <= 1 / _LEAST_GAMMA:
+        usual = np.tile(_power(_LEVELS, 1 / gamma), (3, 1))
     tags = {} if icc is None else _tags(icc)
     primaries = _primaries(tags)
     found = Space(

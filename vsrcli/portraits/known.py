@@ -24,6 +24,9 @@ _LEAST_ALIKE = 0.98
 """Correlation of the photo with what the curve makes of the edited one. Of a portrait of 512 pixels
 edits of tone and skin stay above 0.995, a shift by two pixels falls to 0.95."""
 
+_LEAST_CONTRAST = 0.1
+"""From the darkest to the lightest sample: anything looks like the edit of a picture of less."""
+
 
 def learn_tone(before: Path, after: Path) -> ToneCurve:
     """What has to be added to levels, sRGB 0..1, of pictures edited as AFTER was, made of BEFORE.
@@ -44,13 +47,15 @@ def learn_tone(before: Path, after: Path) -> ToneCurve:
     truth, edited = (still.in_srgb(size) for still in stills)
     curve = ToneCurve(3)
     curve.learn(edited, truth - edited)
+    if float(np.ptp(truth)) < _LEAST_CONTRAST:
+        raise InputError(f"{before}: all of one level, which tells no tone; give a photo")
     if _correlation(edited + curve(edited), truth) < _LEAST_ALIKE:
         raise InputError(f"{after}: not what was made of {before}; give the same photo, edited")
     return curve
 
 
 def _correlation(first: Floats, second: Floats) -> float:
-    """Of all samples; 1 for two pictures without any contrast."""
+    """Of all samples; 0 for a picture without any contrast."""
     apart = [(each - each.mean()).ravel().astype(np.float64) for each in (first, second)]
     energy = float(np.sqrt((apart[0] @ apart[0]) * (apart[1] @ apart[1])))
-    return float(apart[0] @ apart[1]) / energy if energy > 1e-6 else 1.0
+    return float(apart[0] @ apart[1]) / energy if energy > 1e-6 else 0.0

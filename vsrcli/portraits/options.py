@@ -37,6 +37,8 @@ class UnmakeupOptions:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise UsageError(f"--{name} {value:g}: give a number from 0 to 1")
+        if self.threads < 0:
+            raise UsageError(f"--threads {self.threads}: must not be negative")
         if self.box is not None and min(self.box[2:]) < 16:
             raise UsageError("--box: a face is at least 16 pixels wide and high")
 

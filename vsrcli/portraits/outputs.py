@@ -38,7 +38,8 @@ def check_outputs(
     components: Path | None = None,
 ) -> None:
     """Find out before the work what cannot be written after it."""
-    format_of(output)
+    if not output.is_dir():
+        format_of(output)
     if is_one_of(output, [source]):
         raise UsageError(f"{output}: is the input itself; the original is what you will want back")
     read = (source, *(options.pair or ()))
@@ -47,11 +48,13 @@ def check_outputs(
             continue
         if is_one_of(path, read):
             raise UsageError(f"{path}: is read for this; choose another name")
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder; name a file in it, such as face.png")
         check_free(path, overwrite=options.overwrite)
         _check_folder(path)
     if compare is not None and compare.suffix.lower() != ".png":
         raise UsageError(f"--compare {compare}: write it to a .png")
-    if compare is not None and compare.absolute() == output.absolute():
+    if compare is not None and os.path.realpath(compare) == os.path.realpath(output):
         raise UsageError(f"--compare {compare}: is the output; choose another name")
     if components is not None:
         _check_folder(components)

@@ -37,6 +37,7 @@ FORMATS = {
 }
 """What is read and written, by suffix."""
 _RESOLUTION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES = 0x011A, 258, 262, 338
+_RESOLUTION_DOWN, _UNIT, _NO_UNIT = 0x011B, 296, 1
 _CHANNELS, _ARRANGEMENT, _APART = 277, 284, (2,)
 _DEPTHS = (1, 2, 4, 8, 16)
 """Bits a sample that Pillow or FFmpeg scales to 8 or 16."""
@@ -50,6 +51,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """By EXIF's orientation."""
+_QUARTERS = (5, 6, 7, 8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BIG = (b"+\0", b"\0+")
 _OTHERS = {
@@ -113,17 +115,19 @@ class Still:
         return coded[0] if coded else None
 
     @property
+    def _gamma(self) -> float | None:
+        """A PNG's gAMA, unless it is said to be sRGB, which goes before it."""
+        told = dict(self.text)
+        gamma = int.from_bytes(told.get(b"gAMA", b"")[:4], "big") / 100_000
+        return gamma if gamma and b"sRGB" not in told else None
+
+    @property
     def space(self) -> colour.Space | None:
         """How its levels become sRGB; None if they are sRGB."""
-        return colour.space_of(self.icc, self.primaries)
-
-    def rgb(self) -> NDArray[np.float32]:
-        """[h, w, 3], 0..1; grey in all three."""
-        scaled = self.pixels.astype(np.float32) / np.float32(self.peak)
-        return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled
+        return colour.space_of(self.icc, self.primaries, self._gamma)
 
     def in_srgb(self, size: tuple[int, int]) -> NDArray[np.float32]:
-        """[h, w, 3], 0..1, as sRGB, with width and height SIZE."""
+        """[h, w, 3], 0..1, in sRGB, with width and height SIZE; grey in all three."""
         planes = [
             np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BOX))
             for plane in np.moveaxis(self.pixels, 2, 0)
@@ -145,6 +149,7 @@ def read_still(path: Path) -> Still:
             exif, depth = read_exif(image), _depth(path, image)
             kind, damaged = "JPEG" if image.format == "MPO" else str(image.format), exif is None
             exif = Image.Exif() if exif is None else exif
+            on_its_side = exif.get(ORIENTATION) in _QUARTERS  # no more in a TIFF that was decoded
             if depth == 16:
                 pixels, alpha, notes = _sixteen_bits(path, image, exif)
             else:
@@ -158,10 +163,8 @@ def read_still(path: Path) -> Still:
             notes += lost_words(image, xmp, damaged=damaged)
             if FORMATS.get(path.suffix.lower(), kind) != kind:
                 notes += (f"is a {kind}, whatever its name says; the output is what its name says",)
-            kept = pixels.shape[2] + (alpha is not None)
-            if max(_tag(image, _CHANNELS), default=1) > kept:
-                notes += ("its further channels, which are no transparency, are not kept",)
-            dpi = _resolution(image, exif)
+            notes += _lost_besides(image, pixels.shape[2] + (alpha is not None))
+            dpi = _resolution(image, exif, on_its_side=on_its_side)
             exif.pop(ORIENTATION, None)
             if kind == "TIFF":
                 forget_layout(exif)
@@ -181,6 +184,8 @@ def read_still(path: Path) -> Still:
             )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder; give a picture") from None
     except UnidentifiedImageError:
         raise InputError(f"{path}: {_unknown(path)}") from None
     except Image.DecompressionBombError:
@@ -217,14 +222,45 @@ def _floats(path: Path) -> bool:
         return False
 
 
-def _resolution(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
-    """Dots per inch across and down; None if the file does not say, or says what none can be."""
+def _resolution(
+    image: Image.Image, exif: Image.Exif, *, on_its_side: bool
+) -> tuple[float, float] | None:
+    """Dots per inch across and down; None if the file does not say, or says what none can be.
+
+    Of the upright picture, as then in EXIF.
+    """
     dpi = image.info.get("dpi")
     if dpi is None or (image.format == "TIFF" and _RESOLUTION not in exif):
         return None  # of a TIFF Pillow says 1 for none
     across, down = float(dpi[0]), float(dpi[1])
+    if on_its_side:
+        across, down = down, across
+        if _RESOLUTION in exif and _RESOLUTION_DOWN in exif:
+            exif[_RESOLUTION], exif[_RESOLUTION_DOWN] = exif[_RESOLUTION_DOWN], exif[_RESOLUTION]
     # Not a number where EXIF divides by zero.
     return (across, down) if 0 < across <= _MOST_DPI and 0 < down <= _MOST_DPI else None
+
+
+def _lost_besides(image: Image.Image, channels: int) -> tuple[str, ...]:
+    """What of an opened picture, but for CHANNELS, has no place in a `Still`, in a line each."""
+    lost = []
+    if max(_tag(image, _CHANNELS), default=1) > channels:
+        lost.append("its further channels, which are no transparency, are not kept")
+    if _oblong(image):
+        lost.append("that its pixels are not square is not kept")
+    if sum(name == "COM" for name, _ in getattr(image, "applist", ())) > 1:
+        lost.append("of its comments only the last is kept")
+    return tuple(lost)
+
+
+def _oblong(image: Image.Image) -> bool:
+    """Whether the file says, without a resolution, that its pixels are not square."""
+    shape = image.info.get("aspect", (1, 1))  # a PNG's
+    if image.info.get("jfif_unit") == 0:
+        shape = image.info["jfif_density"]
+    if _tag(image, _UNIT) == (_NO_UNIT,):
+        shape = (*_tag(image, _RESOLUTION), *_tag(image, _RESOLUTION_DOWN))
+    return len(set(shape)) > 1
 
 
 def _coded(text: tuple[Chunk, ...]) -> bytes | None:

@@ -1,0 +1,79 @@
+"""Where the faces are."""
+
+from __future__ import annotations
+
+import runpy
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vsrcli.errors import InputError, UsageError
+from vsrcli.portraits.faces import find_faces
+
+from .stills import (
+    EXAMPLE,
+    HEIGHT,
+    WIDTH,
+    astronaut,
+    run,
+)
+
+
+def test_no_face_is_one_sentence(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"face\.png: no face found; .*--box x,y,w,h.*--whole"):
+        run(source, tmp_path / "out.png", box=None)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_box_outside_the_picture_is_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="240x200"):
+        run(source, tmp_path / "out.png", box=(200, 20, 60, 80))
+
+
+def test_the_cascade_finds_the_astronaut() -> None:
+    (face,) = find_faces(np.asarray(astronaut()))
+    assert abs(face.x - 223) < 15 and abs(face.y - 113) < 20 and 95 < face.height < 150
+
+
+@pytest.mark.parametrize(("scale", "quality"), [(0.5, 95), (0.7, 90), (1.3, 80)])
+def test_patterns_beside_a_face_are_not_taken_for_more(scale: float, quality: int) -> None:
+    """In an edited portrait as it is passed on: they had set the scale of `--whole` as well."""
+    beautified = runpy.run_path(str(EXAMPLE))["beautified"]
+    edited = np.clip(np.rint(255 * beautified(np.asarray(astronaut()) / 255)), 0, 255)
+    side, file = round(512 * scale), BytesIO()
+    smaller = Image.fromarray(edited.astype(np.uint8)).resize(
+        (side, side), Image.Resampling.LANCZOS
+    )
+    smaller.save(file, "JPEG", quality=quality)
+    (face,) = find_faces(np.asarray(Image.open(file)))
+    where = np.array([face.x, face.y, face.height]) / side
+    np.testing.assert_allclose(where, (0.435, 0.227, 0.23), atol=0.02)
+
+
+def test_a_smaller_face_beside_another_is_found() -> None:
+    group, face = Image.new("RGB", (420, 240), "grey"), astronaut().crop((118, 10, 328, 230))
+    group.paste(face, (0, 0))
+    group.paste(face.resize((147, 154)), (240, 60))
+    found = find_faces(np.asarray(group))
+    assert [round(each.x, -1) for each in found] == [110, 310]
+
+
+def test_two_threads_find_the_same_faces() -> None:
+    picture = np.asarray(astronaut())
+    assert find_faces(picture, threads=2) == find_faces(picture, threads=1) != []
+
+
+@pytest.mark.parametrize("name", ["coffee.png", "rocket.jpg", "brick.png"])
+def test_the_cascade_finds_nothing_where_there_is_nothing(name: str) -> None:
+    with resources.as_file(resources.files("skimage") / "data" / name) as path:
+        assert find_faces(np.asarray(Image.open(path).convert("RGB"))) == []
+
+
+def test_faces_are_told_within_the_picture(source: Path, tmp_path: Path) -> None:
+    found = run(source, tmp_path / "out.png", box=(0, 20, 16, HEIGHT - 20), force=True)
+    ((left, top, width, height),) = found.faces
+    assert (left, top, height) == (0, 20, HEIGHT - 20) and left + width <= WIDTH

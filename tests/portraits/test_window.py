@@ -1,0 +1,39 @@
+"""What the network sees of a picture, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vsrcli.portraits.window import Window, resized
+
+
+def test_a_window_and_back_is_the_identity_on_smooth_pictures() -> None:
+    y, x = np.mgrid[:300, :260].astype(np.float32)
+    smooth = np.stack([x / 260, y / 300, 0.5 + 0.3 * np.sin(x / 40) * np.cos(y / 30)], axis=2)
+    for height in (40.0, 64.0, 100.0):
+        window = Window.around(121.3, 140.7, height, 64, (112, 96))
+        there = window.take(smooth.astype(np.float32))
+        assert there.shape == (112, 96, 3)
+        rows, columns = window.place((300, 260))
+        back = window.give_back(there, (300, 260))
+        inner = (slice(4, -4), slice(4, -4))
+        assert np.abs(back - smooth[rows, columns])[inner].max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        ((100.25, 60.5, 180.75, 140.25), (31, 40)),  # smaller, inside
+        ((3.5, 1.25, 90.0, 199.5), (260, 300)),  # larger, near three edges
+        ((0.0, 0.0, 240.0, 200.0), (50, 60)),  # all of it
+    ],
+)
+def test_a_part_is_resized_as_the_whole_picture_would_be(
+    box: tuple[float, float, float, float], size: tuple[int, int]
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (200, 240, 1), dtype=np.uint8)
+    whole = Image.fromarray(picture[..., 0].astype(np.float32))
+    expected = whole.resize(size[::-1], Image.Resampling.BICUBIC, box)
+    assert np.abs(resized(picture, size, box)[..., 0] - np.asarray(expected)).max() < 0.01
