@@ -177,10 +177,13 @@ def test_missing_precision_is_an_error() -> None:
         bench(tiny_options(precisions=("int8",)))
 
 
-def test_earlier_report_is_read_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_earlier_report_is_read_back(tmp_path: Path, coding: str) -> None:
+    """PowerShell's ">" writes UTF-16."""
     row = BenchRow(device="cpu", precision="fp32", width=48, height=32, scale=4, frames=5)
     path = tmp_path / "bench.json"
-    path.write_text(json.dumps({"rows": [asdict(row) | {"job_fps": 1, "of a later vsr": 2}]}))
+    report = json.dumps({"rows": [asdict(row) | {"job_fps": 1, "of a later vsr": 2}]})
+    path.write_text(report, encoding=coding)
     assert [found.key for found in earlier_rows(path)] == [row.key]
 
 

@@ -8,7 +8,7 @@ import os
 import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
 from vsrcli.batch import is_batch
-from vsrcli.collection import find_clips, natural_key
+from vsrcli.collection import _plain_name, find_clips, natural_key
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.exif import display_matrix
 from vsrcli.media.planes import Frame
@@ -400,6 +400,13 @@ def write_pictures(folder: Path, clip: Path) -> None:
         for frame in frames:
             picture = np.stack(convert(frame).planes, axis=2)
             Image.fromarray(picture).save(folder / f"{frame.index:04d}.png")
+
+
+def test_members_of_archives_choose_no_place_on_windows_either() -> None:
+    for member in (r"a/..\..\b.png", "a/C:b.png", "a/b.png:stream", r"\\server\share\b.png"):
+        name = _plain_name(member, windows=True)
+        assert PureWindowsPath(name).name == name
+    assert _plain_name("a/b:c.png") == "b:c.png"
 
 
 def test_tar_of_pictures_scores_as_the_pictures(tmp_path: Path, references: Path) -> None:

@@ -178,7 +178,7 @@ def earlier_rows(path: Path) -> tuple[BenchRow, ...]:
     Raises InputError if there is no such report in it.
     """
     try:
-        report: Any = json.loads(path.read_text(encoding="utf-8"))
+        report: Any = json.loads(path.read_bytes())  # in UTF-16, if PowerShell wrote it
         known = {each.name for each in fields(BenchRow)}
         rows = tuple(
             BenchRow(**{name: value for name, value in row.items() if name in known})

@@ -18,6 +18,7 @@ from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_source
 
 _ARCHIVE = re.compile(r"\.(tar|tgz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 _HERE = PurePosixPath()
+_NO_NAME_ON_WINDOWS = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
 @dataclass(frozen=True)
@@ -242,11 +243,17 @@ def _unpack(archive: Path, members: Sequence[str], folder: Path) -> Path:
             source = tar.extractfile(name)
             if source is None:
                 raise InputError(f"{archive} has no file {name}")
-            target = folder / PurePosixPath(name).name
+            target = folder / _plain_name(name)
             with source, target.open("wb") as file:
                 while block := source.read(1 << 20):
                     file.write(block)
     return target if len(members) == 1 and _is_video(name) else folder
+
+
+def _plain_name(member: str, *, windows: bool = os.name == "nt") -> str:
+    """What a member of an archive is called here: Windows would take more than "/" for a path."""
+    name = PurePosixPath(member).name
+    return _NO_NAME_ON_WINDOWS.sub("_", name) if windows else name
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 
 LONGEST = 255
 """Bytes in a name, on every common file system."""
+HOLDS_OPEN_FILES = os.name == "nt"
+"""Whether what is open, by whomever, can be neither renamed nor removed, as on Windows."""
 
 
 def beside(path: Path, prefix: str, suffix: str) -> Path:

@@ -12,7 +12,7 @@ import av
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.names import LONGEST, beside, sync_folder
+from vsrcli.media.names import HOLDS_OPEN_FILES, LONGEST, beside, sync_folder
 from vsrcli.media.scratch import taken
 
 _RANDOM = 10
@@ -122,7 +122,7 @@ def made_beside(
     try:
         with _own(partial, output):
             yield partial
-            with partial.open("rb") as file:
+            with partial.open("r+b") as file:  # Windows syncs only what may be written
                 os.fsync(file.fileno())
             if output.exists() and not overwrite:
                 what = f"{output}: has appeared meanwhile"
@@ -149,7 +149,7 @@ def _own(partial: Path, output: Path) -> Iterator[None]:
             with contextlib.suppress(FileNotFoundError):  # gone before it was locked
                 mine = os.path.samestat(os.fstat(file.fileno()), partial.stat())
         file.truncate(0)
-        if os.name == "nt":  # where what is open cannot be renamed
+        if HOLDS_OPEN_FILES:
             file.close()
         try:
             yield

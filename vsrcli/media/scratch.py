@@ -8,7 +8,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -56,14 +58,23 @@ def taken(handle: int) -> bool:
     """
     try:
         import fcntl
-    except ImportError:  # Windows
-        return False
+    except ImportError:
+        return _taken_on_windows(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:  # a file system without locks
         return False
+    return False
+
+
+def _taken_on_windows(handle: int) -> bool:
+    msvcrt: Any = import_module("msvcrt")  # has types on Windows alone
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return True
     return False
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
+from typing import Any
 
 from vsrcli.networks import control_groups
 from vsrcli.networks.session import Device
@@ -25,7 +27,24 @@ def _system_memory() -> int | None:
         )
     except (OSError, StopIteration):
         pass
+    windows: Any = getattr(ctypes, "windll", None)
+    if windows is not None:
+        status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+        told = windows.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return int(status.free) if told else None
     try:  # no free memory told: half of what is built in
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):
         return None
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of Windows."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("built_in", ctypes.c_uint64),
+        ("free", ctypes.c_uint64),
+        ("others", ctypes.c_uint64 * 5),
+    )
