@@ -12,7 +12,7 @@ import av
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.names import HOLDS_OPEN_FILES, LONGEST, beside, sync_folder
+from vsrcli.media.names import HOLDS_OPEN_FILES, LONGEST, beside, decoded, sync_folder
 from vsrcli.media.scratch import taken
 
 _RANDOM = 10
@@ -101,7 +101,7 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
 def _cut(path: Path) -> str:
     """PATH's stem, as long as there is room in a name for what a temporary file's has besides."""
     room = LONGEST - len(os.fsencode(path.suffix)) - _RANDOM
-    return os.fsencode(path.stem)[: max(0, room)].decode(errors="ignore")
+    return decoded(os.fsencode(path.stem)[: max(0, room)])
 
 
 @contextlib.contextmanager
