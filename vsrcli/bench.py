@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from vsrcli.errors import DeviceError, InputError, ModelError, UsageError
 from vsrcli.machine import Machine, this_machine
 from vsrcli.measuring import Case, JobTime, NetworkTime, apart, time_job, time_network
+from vsrcli.media.scratch import temporary_folder
 from vsrcli.media.synthetic import write_moving_texture
 from vsrcli.networks.card import DEFAULT_MODEL, PRECISIONS, find_model
 from vsrcli.networks.session import CPU, Device, cuda_obstacle, resolve_device
@@ -163,10 +163,10 @@ def bench(
     cases = list(_cases(options, note))
     networks: dict[Case, NetworkTime] = {}
     rows: list[BenchRow] = []
-    with TemporaryDirectory(prefix="vsr-bench-") as folder:
+    with temporary_folder() as folder:
         for done, case in enumerate(cases):
             progress(done, len(cases), case)
-            rows.append(_measure(case, options.seconds, networks, Path(folder)))
+            rows.append(_measure(case, options.seconds, networks, folder))
     if all(row.failure for row in rows):
         raise DeviceError(f"nothing could be measured: {rows[0].failure}")
     return BenchReport(this_machine(), options.model or DEFAULT_MODEL, tuple(rows))

@@ -12,6 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vsrcli.errors import OutputError
+from vsrcli.media.containers import unwritable
+
 
 @contextmanager
 def scratch_folder(folder: Path, prefix: str, suffix: str) -> Iterator[Path]:
@@ -34,6 +37,28 @@ def scratch_folder(folder: Path, prefix: str, suffix: str) -> Iterator[Path]:
                 finally:
                     shutil.rmtree(path, ignore_errors=True)
                 return
+
+
+def temporary_place() -> Path:
+    """The system's folder for temporary files. Raises OutputError if there is none to write to."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        raise OutputError(
+            "temporary files: there is no folder that they can be written to; set TMPDIR to one"
+        ) from None
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder in `temporary_place`, removed at the end. Raises OutputError."""
+    place = temporary_place()
+    try:
+        made = tempfile.TemporaryDirectory(prefix="vsr-", dir=place)
+    except OSError as failure:
+        raise unwritable(place, failure) from None
+    with made as folder:
+        yield Path(folder)
 
 
 def lock(handle: int) -> bool:

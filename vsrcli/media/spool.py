@@ -16,7 +16,7 @@ from typing import IO
 from vsrcli.errors import InputError, VsrError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.names import HOLDS_OPEN_FILES
-from vsrcli.media.scratch import lock
+from vsrcli.media.scratch import lock, temporary_place
 from vsrcli.media.sources import PICTURE_SUFFIXES
 
 STANDARD = Path("-")
@@ -82,7 +82,7 @@ def _is_stream(source: Path) -> bool:
 def _folder_for(output: Path) -> Path:
     """Where the copy lies: in the output's folder, or above the one that pictures will make."""
     if output == STANDARD:
-        return Path(tempfile.gettempdir())
+        return temporary_place()
     folder, *above = output.absolute().parents
     if output.suffix.lower() not in PICTURE_SUFFIXES:
         return folder
