@@ -151,7 +151,8 @@ def check_pictures(
     """
     if names.single and frames is not None and frames > 1:
         raise too_many(names.output, f"{source} has {frames} frames")
-    read = first_of(find_source(source).pictures, names)
+    inputs = find_source(source).pictures
+    read = first_of(inputs, names) or _one_of(_written(names, frames or len(inputs)), inputs)
     if read is not None:
         raise UsageError(f"{names.output}: {read.name} is an input; choose another name or folder")
     if names.kept:  # which ones a part of the frames becomes is seen when they are written
@@ -161,6 +162,29 @@ def check_pictures(
     there = next((each for each in certain if each.exists()), None)
     if there is not None and not overwrite:
         raise OutputError(f"{there}: exists already; choose another name or --overwrite")
+
+
+def _written(names: PictureNames, count: int) -> Iterable[Path]:
+    """What COUNT pictures may be called, or more of them."""
+    return names.kept or (names.of(index, index) for index in range(count))
+
+
+def _one_of(written: Iterable[Path], inputs: Iterable[Path]) -> Path | None:
+    """The first of WRITTEN that is one of INPUTS by another name.
+
+    By a link, or where upper and lower case are the same.
+    """
+    read = {file for each in inputs if (file := _file(each)) is not None}
+    return next((each for each in written if _file(each) in read), None) if read else None
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """What tells a file from any other, whatever it is called; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def too_many(output: Path, why: str) -> UsageError:
