@@ -200,6 +200,9 @@ def test_what_a_frame_of_a_long_job_takes() -> None:
     [
         {"network_seconds": "abc"},
         {"network_seconds": [1]},
+        {"network_seconds": ""},
+        {"network_seconds": False},
+        {"job_seconds": 10**400},
         {"job_seconds": -1},
         {"job_seconds": math.nan},
         {"width": [16]},
@@ -216,7 +219,9 @@ def test_damaged_reports_are_no_reports(tmp_path: Path, changed: dict[str, Any])
         earlier_rows(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"rows": [{}]}', '{"rows": 1}', '{"rows": [1]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"rows": [{}]}', '{"rows": 1}', '{"rows": [1]}', "[" * 10**5]
+)
 def test_other_files_are_no_reports(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bench.json"
     path.write_text(text)

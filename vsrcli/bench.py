@@ -189,7 +189,7 @@ def earlier_rows(path: Path) -> tuple[BenchRow, ...]:
         return rows
     except OSError as failure:
         raise InputError(f"{path} cannot be read: {failure.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InputError(f"{path} is not what `vsr bench --json` prints") from None
 
 
@@ -199,8 +199,9 @@ def _is_sound(row: BenchRow) -> bool:
     counts = all(type(value) is int and value > 0 for value in (row.width, row.height, row.frames))
     times = (row.network_seconds, row.job_seconds, row.first_frame_seconds)
     bytes_or_frames = (row.network_memory, row.job_memory, row.job_frames)
-    measured = [row.scale, *row.stages.values(), *filter(None, (*times, *bytes_or_frames))]
-    return named and counts and all(_is_positive(value) for value in measured)
+    measured = [value for value in (*times, *bytes_or_frames) if value is not None]
+    found = (row.scale, *row.stages.values(), *measured)
+    return named and counts and all(map(_is_positive, found))
 
 
 def _is_positive(value: object) -> bool:
