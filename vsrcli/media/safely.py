@@ -20,8 +20,15 @@ _RANDOM = 10
 
 
 def is_one_of(path: Path, read: Iterable[Path]) -> bool:
-    """Whether PATH is there, and is one of the files READ, by whatever name."""
-    return path.exists() and any(each.exists() and each.samefile(path) for each in read)
+    """Whether PATH, which is to be written, is one of the files READ, by whatever name.
+
+    Raises OutputError if its folder may not be looked into.
+    """
+    try:
+        there = path.exists()
+    except PermissionError as failure:
+        raise unwritable(path, failure) from None
+    return there and any(each.exists() and each.samefile(path) for each in read)
 
 
 def target_of(output: Path) -> Path:

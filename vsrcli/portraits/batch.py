@@ -53,11 +53,15 @@ def left_out(folder: Path) -> str | None:
 
 
 def _files(folder: Path, suffixes: Container[str]) -> list[Path]:
-    return sorted(
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as failure:
+        raise InputError(f"{folder}: cannot be read ({failure.strerror})") from None
+    return [
         path
-        for path in folder.iterdir()
+        for path in files
         if path.suffix.lower() in suffixes and path.is_file() and path.name[0] != "."
-    )
+    ]
 
 
 def unmakeup_folder(
