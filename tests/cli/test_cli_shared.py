@@ -270,3 +270,32 @@ def test_what_may_not_be_reached_is_told(folder: Path, arguments: str, status: i
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == status and "unexpected" not in done.stderr
     assert not list(folder.glob("o.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("upscale a.mp4 {}.mp4", ExitStatus.OUTPUT),
+        ("upscale {}.mp4 o.mp4", ExitStatus.INPUT),
+        ("upscale a.mp4 o.mp4 --compare {}.png", ExitStatus.OUTPUT),
+        ("degrade a.mp4 {}/%04d.png --kind bi", ExitStatus.OUTPUT),
+        ("psnr a.mp4 {}", ExitStatus.INPUT),
+        ("psnr a.mp4 a.mp4 --csv {}", ExitStatus.OUTPUT),
+        ("unmakeup a.png {}.png", ExitStatus.OUTPUT),
+        ("unmakeup nearly.png", ExitStatus.OUTPUT),
+        ("bench --compare {}", ExitStatus.INPUT),
+    ],
+)
+def test_names_that_are_too_long_are_told(
+    arguments: str,
+    status: ExitStatus,
+    tmp_path: Path,
+    make_clip: MakeClip,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(make_clip("a.mp4", frames=1), "a.png")
+    nearly = "n" * 250
+    shutil.copy("a.png", f"{nearly}.png")
+    result = vsr(*(part.format("n" * 300).replace("nearly", nearly) for part in arguments.split()))
+    assert result.exit_code == status and "File name too long" in result.stderr

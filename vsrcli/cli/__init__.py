@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +45,7 @@ class _Commands(typer.core.TyperGroup):
 
 
 _PATHS: dict[str, type[VsrError]] = {
-    **dict.fromkeys(("source", "reference", "outputs", "pair"), InputError),
+    **dict.fromkeys(("source", "reference", "outputs", "baseline", "pair"), InputError),
     **dict.fromkeys(("output", "csv", "plot", "components"), OutputError),
 }
 """Parameters that are paths, and what to raise if it cannot be told whether anything is there."""
@@ -74,7 +75,10 @@ class _Command(typer.core.TyperCommand):
 
 
 def _check_reachable(value: object, raised: type[VsrError]) -> None:
-    """Raise RAISED if a folder on the way to the path VALUE, or to one of several, is closed."""
+    """Raise RAISED if a folder on the way to the path VALUE, or to one of several, is closed.
+
+    Or if no file can be called so.
+    """
     for path in value if isinstance(value, list | tuple) else (value,):
         try:
             if path is not None:
@@ -84,7 +88,10 @@ def _check_reachable(value: object, raised: type[VsrError]) -> None:
                 f"{path}: a folder above it may not be looked into ({failure.strerror}); choose "
                 "another, or change its permissions"
             ) from None
-        except (OSError, ValueError):  # not there, or no name: the command will say so
+        except OSError as failure:
+            if failure.errno == errno.ENAMETOOLONG:
+                raise raised(f"{path}: {failure.strerror}; choose a shorter one") from None
+        except ValueError:  # no name at all, of which the command will say so
             continue
 
 

@@ -22,11 +22,11 @@ _RANDOM = 10
 def is_one_of(path: Path, read: Iterable[Path]) -> bool:
     """Whether PATH, which is to be written, is one of the files READ, by whatever name.
 
-    Raises OutputError if its folder may not be looked into.
+    Raises OutputError if its folder may not be looked into, or its name is too long.
     """
     try:
         there = path.exists()
-    except PermissionError as failure:
+    except OSError as failure:
         raise unwritable(path, failure) from None
     return there and any(each.exists() and each.samefile(path) for each in read)
 
