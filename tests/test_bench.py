@@ -177,10 +177,13 @@ def test_missing_precision_is_an_error() -> None:
         bench(tiny_options(precisions=("int8",)))
 
 
-def test_earlier_report_is_read_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_earlier_report_is_read_back(tmp_path: Path, coding: str) -> None:
+    """PowerShell's ">" writes UTF-16."""
     row = BenchRow(device="cpu", precision="fp32", width=48, height=32, scale=4, frames=5)
     path = tmp_path / "bench.json"
-    path.write_text(json.dumps({"rows": [asdict(row) | {"job_fps": 1, "of a later vsr": 2}]}))
+    report = json.dumps({"rows": [asdict(row) | {"job_fps": 1, "of a later vsr": 2}]})
+    path.write_text(report, encoding=coding)
     assert [found.key for found in earlier_rows(path)] == [row.key]
 
 
@@ -197,6 +200,9 @@ def test_what_a_frame_of_a_long_job_takes() -> None:
     [
         {"network_seconds": "abc"},
         {"network_seconds": [1]},
+        {"network_seconds": ""},
+        {"network_seconds": False},
+        {"job_seconds": 10**400},
         {"job_seconds": -1},
         {"job_seconds": math.nan},
         {"width": [16]},
@@ -213,7 +219,9 @@ def test_damaged_reports_are_no_reports(tmp_path: Path, changed: dict[str, Any])
         earlier_rows(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"rows": [{}]}', '{"rows": 1}', '{"rows": [1]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"rows": [{}]}', '{"rows": 1}', '{"rows": [1]}', "[" * 10**5]
+)
 def test_other_files_are_no_reports(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bench.json"
     path.write_text(text)

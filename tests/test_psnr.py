@@ -6,9 +6,10 @@ import errno
 import math
 import os
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
 from vsrcli.batch import is_batch
-from vsrcli.collection import find_clips, natural_key
-from vsrcli.errors import InputError, UsageError
+from vsrcli.collection import _plain_name, find_clips, natural_key
+from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.exif import display_matrix
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
@@ -400,6 +401,41 @@ def write_pictures(folder: Path, clip: Path) -> None:
         for frame in frames:
             picture = np.stack(convert(frame).planes, axis=2)
             Image.fromarray(picture).save(folder / f"{frame.index:04d}.png")
+
+
+def test_a_compressed_archive_that_is_damaged_is_named(tmp_path: Path, references: Path) -> None:
+    archive = tmp_path / "results.tar.xz"
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(references, ".")
+    content = bytearray(archive.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match="results.tar.xz is not a tar archive that can be read: "):
+        psnr(references, archive, protocol=Y)
+
+
+def test_no_place_for_temporary_files_is_told(
+    tmp_path: Path, references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = packed(references, tmp_path / "results.tar")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OutputError, match="none: its folder does not exist"):
+        psnr(references, archive, protocol=Y)
+
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(OutputError, match="set TMPDIR"):
+        psnr(references, archive, protocol=Y)
+
+
+def test_members_of_archives_choose_no_place_on_windows_either() -> None:
+    for member in (r"a/..\..\b.png", "a/C:b.png", "a/b.png:stream", r"\\server\share\b.png"):
+        name = _plain_name(member, windows=True)
+        assert PureWindowsPath(name).name == name
+    assert _plain_name("a/b:c.png") == "b:c.png"
 
 
 def test_tar_of_pictures_scores_as_the_pictures(tmp_path: Path, references: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import os
 import shutil
 import signal
@@ -507,6 +509,20 @@ def test_workers_that_die_again_and_again_end_it(
     job = job_of(clip, tmp_path / "out.mkv", workers=4)
     with pytest.raises(DeviceError, match="use fewer --workers"):
         scripted(monkeypatch, job, [12, None, None, None, 0])
+
+
+def test_processes_that_cannot_share_memory_are_told(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where /dev/shm is read-only or full, which it is in some containers."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/dev/shm/pym-1")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn"), "Value", refuse)
+    with pytest.raises(DeviceError, match=r"share memory .*Read-only.*--workers 1"):
+        do(clip, tmp_path / "out.mkv", workers=2)
+    assert [each.name for each in tmp_path.iterdir()] == [clip.name]
 
 
 def test_what_a_process_finds_is_told_with_its_segment_and_ends_a_strict_job(

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from vsrcli.errors import DeviceError, InputError, ModelError, UsageError
 from vsrcli.machine import Machine, this_machine
 from vsrcli.measuring import Case, JobTime, NetworkTime, apart, time_job, time_network
+from vsrcli.media.scratch import temporary_folder
 from vsrcli.media.synthetic import write_moving_texture
 from vsrcli.networks.card import DEFAULT_MODEL, PRECISIONS, find_model
 from vsrcli.networks.session import CPU, Device, cuda_obstacle, resolve_device
@@ -164,10 +164,10 @@ def bench(
     cases = list(_cases(options, note))
     networks: dict[Case, NetworkTime] = {}
     rows: list[BenchRow] = []
-    with TemporaryDirectory(prefix="vsr-bench-") as folder:
+    with temporary_folder() as folder:
         for done, case in enumerate(cases):
             progress(done, len(cases), case)
-            rows.append(_measure(case, options.seconds, networks, Path(folder)))
+            rows.append(_measure(case, options.seconds, networks, folder))
     if all(row.failure for row in rows):
         raise DeviceError(f"nothing could be measured: {rows[0].failure}")
     return BenchReport(this_machine(), options.model or DEFAULT_MODEL, tuple(rows))
@@ -179,7 +179,7 @@ def earlier_rows(path: Path) -> tuple[BenchRow, ...]:
     Raises InputError if there is no such report in it.
     """
     try:
-        report: Any = json.loads(path.read_text(encoding="utf-8"))
+        report: Any = json.loads(path.read_bytes())  # in UTF-16, if PowerShell wrote it
         known = {each.name for each in fields(BenchRow)}
         rows = tuple(
             BenchRow(**{name: value for name, value in row.items() if name in known})
@@ -190,7 +190,7 @@ def earlier_rows(path: Path) -> tuple[BenchRow, ...]:
         return rows
     except OSError as failure:
         raise InputError(f"{path} cannot be read: {failure.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InputError(f"{path} is not what `vsr bench --json` prints") from None
 
 
@@ -200,8 +200,8 @@ def _is_sound(row: BenchRow) -> bool:
     counts = all(type(value) is int and value > 0 for value in (row.width, row.height, row.frames))
     times = (row.network_seconds, row.job_seconds, row.first_frame_seconds)
     bytes_or_frames = (row.network_memory, row.job_memory, row.job_frames)
-    measured = [row.scale, *row.stages.values(), *filter(None, (*times, *bytes_or_frames))]
-    return named and counts and all(_is_figure(value) for value in measured)
+    measured = [value for value in (*times, *bytes_or_frames) if value is not None]
+    return named and counts and all(map(_is_figure, (row.scale, *row.stages.values(), *measured)))
 
 
 def _is_figure(value: object) -> bool:

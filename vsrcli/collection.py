@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import tarfile
-import tempfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ from itertools import filterfalse, takewhile
 from pathlib import Path, PurePosixPath
 
 from vsrcli.errors import InputError
+from vsrcli.media.containers import unwritable
+from vsrcli.media.scratch import temporary_folder
 from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_source
 
 _ARCHIVE = re.compile(r"\.(tar|tgz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 _HERE = PurePosixPath()
+_NO_NAME_ON_WINDOWS = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,15 @@ class Clip:
 
     @contextmanager
     def opened(self) -> Iterator[Path]:
-        """Yield a path to read the clip from; what an archive holds is unpacked meanwhile."""
+        """Yield a path to read the clip from; what an archive holds is unpacked meanwhile.
+
+        Raises InputError if it cannot be read, OutputError if there is no room to unpack it.
+        """
         if not self.members:
             yield self.path
             return
-        with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
-            yield _unpack(self.path, self.members, Path(folder))
+        with temporary_folder() as folder:
+            yield _unpack(self.path, self.members, folder)
 
 
 @dataclass(frozen=True)
@@ -242,11 +249,27 @@ def _unpack(archive: Path, members: Sequence[str], folder: Path) -> Path:
             source = tar.extractfile(name)
             if source is None:
                 raise InputError(f"{archive} has no file {name}")
-            target = folder / PurePosixPath(name).name
-            with source, target.open("wb") as file:
+            target = folder / _plain_name(name)
+            _append(target, b"")
+            with source:
                 while block := source.read(1 << 20):
-                    file.write(block)
+                    _append(target, block)
     return target if len(members) == 1 and _is_video(name) else folder
+
+
+def _append(target: Path, block: bytes) -> None:
+    """Write on; raises OutputError if there is no room, and not what reading an archive raises."""
+    try:
+        with target.open("ab") as file:
+            file.write(block)
+    except OSError as failure:
+        raise unwritable(target, failure) from None
+
+
+def _plain_name(member: str, *, windows: bool = os.name == "nt") -> str:
+    """What a member of an archive is called here: Windows would take more than "/" for a path."""
+    name = PurePosixPath(member).name
+    return _NO_NAME_ON_WINDOWS.sub("_", name) if windows else name
 
 
 @contextmanager
@@ -254,5 +277,6 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(archive) as tar:
             yield tar
-    except (tarfile.TarError, EOFError) as failure:
-        raise InputError(f"{archive} is not a tar archive that can be read: {failure}") from failure
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as failure:
+        reason = getattr(failure, "strerror", None) or str(failure).splitlines()[0].rstrip(":")
+        raise InputError(f"{archive} is not a tar archive that can be read: {reason}") from failure

@@ -199,12 +199,13 @@ def _problems(
     yield from (f"{model.name}: {model.obstacle}" for model in models if model.obstacle)
     if not models:
         yield "no model came with vsr: install it again"
-    if folder.exists() and not folder.is_dir():
-        yield f"{folder}: is no folder"
-        return
     if free is None:
         yield f"{folder}: cannot be looked at"
-    elif free < _SCARCE:
+        return
+    if not folder.is_dir():
+        yield f"{folder}: is no folder"
+        return
+    if free < _SCARCE:
         yield f"{folder}: only {free >> 20} MiB are free"
-    if free is not None and not os.access(folder, os.W_OK):
+    if not os.access(folder, os.W_OK):
         yield f"{folder}: may not be written"

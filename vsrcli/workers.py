@@ -118,15 +118,21 @@ def _awaited(future: Future[Made], poll: Callable[[], None]) -> Made:
 
 @contextmanager
 def _processes(job: Job) -> Iterator[tuple[Executor, Any]]:
-    """An executor, and the number of frames its processes have finished."""
+    """An executor, and the number of frames its processes have finished. Raises DeviceError."""
     context = multiprocessing.get_context("spawn")  # the libraries' threads do not outlive a fork
-    with _blocked("SIGHUP"):  # for multiprocessing's tracker, which starts here: all are told
-        ticks = context.Value("Q", 0)
-    others = set(multiprocessing.active_children())
     threads = job.options.threads or max(1, usable_cores() // job.options.workers)
-    executor = ProcessPoolExecutor(
-        job.options.workers, context, initializer=_begin, initargs=(job, threads, ticks)
-    )
+    others = set(multiprocessing.active_children())
+    try:
+        with _blocked("SIGHUP"):  # for multiprocessing's tracker, which starts here: all are told
+            ticks = context.Value("Q", 0)
+        executor = ProcessPoolExecutor(
+            job.options.workers, context, initializer=_begin, initargs=(job, threads, ticks)
+        )
+    except OSError as failure:  # /dev/shm is full or read-only, or there are no semaphores
+        reason = failure.strerror or str(failure)
+        raise DeviceError(
+            f"processes cannot share memory on this machine ({reason}); use --workers 1"
+        ) from None
     try:
         yield executor, ticks
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,3 +219,83 @@ def test_ctrl_c_while_the_command_line_is_loaded() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (130, "vsr: error: interrupted\n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_clip: MakeClip) -> Path:
+    """A clip, one that may not be read, and a folder that may not be looked into."""
+    if sys.platform == "win32" or (os.geteuid() == 0 and shutil.which("setpriv") is None):
+        pytest.skip("needs permissions")
+    for place in (make_clip("a.mp4", frames=1), make_clip("secret.mp4", frames=1)):
+        shutil.copy(place, tmp_path / f"{place.stem}.png")
+    (tmp_path / "closed").mkdir()
+    for name in ("secret.mp4", "secret.png", "closed"):
+        (tmp_path / name).chmod(0)
+        if os.geteuid() == 0:
+            os.chown(tmp_path / name, 65534, 65534)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("upscale secret.mp4 o.mp4", 3),
+        ("upscale closed o.mp4", 3),
+        ("upscale closed/a.mp4 o.mp4", 3),
+        ("upscale closed/%04d.png o.mp4", 3),
+        ("upscale a.mp4 closed/o.mp4", 4),
+        ("upscale a.mp4 closed/o.png", 4),
+        ("upscale a.mp4 o.mp4 --compare closed/o.png", 4),
+        ("upscale . closed/o.tar", 4),
+        ("degrade secret.mp4 o.mp4", 3),
+        ("degrade a.mp4 closed/o.mp4", 4),
+        ("psnr a.mp4 secret.mp4", 3),
+        ("psnr closed/a.mp4 a.mp4", 3),
+        ("psnr a.mp4 a.mp4 --baseline secret.mp4", 3),
+        ("psnr a.mp4 a.mp4 --csv closed/o.csv", 4),
+        ("unmakeup secret.png o.png", 3),
+        ("unmakeup closed out", 3),
+        ("unmakeup a.png closed/o.png", 4),
+        ("unmakeup a.png o.png --pair closed/a.png a.png", 3),
+        ("bench --compare secret.mp4", 3),
+        ("doctor closed/x", 1),
+    ],
+)
+def test_what_may_not_be_reached_is_told(folder: Path, arguments: str, status: int) -> None:
+    """As by anybody but root: neither the command line is wrong, nor the program."""
+    command = [sys.executable, "-m", "vsrcli", *arguments.split()]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == status and "unexpected" not in done.stderr
+    assert not list(folder.glob("o.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("upscale a.mp4 {}.mp4", ExitStatus.OUTPUT),
+        ("upscale {}.mp4 o.mp4", ExitStatus.INPUT),
+        ("upscale a.mp4 o.mp4 --compare {}.png", ExitStatus.OUTPUT),
+        ("degrade a.mp4 {}/%04d.png --kind bi", ExitStatus.OUTPUT),
+        ("psnr a.mp4 {}", ExitStatus.INPUT),
+        ("psnr a.mp4 a.mp4 --csv {}", ExitStatus.OUTPUT),
+        ("unmakeup a.png {}.png", ExitStatus.OUTPUT),
+        ("unmakeup nearly.png", ExitStatus.OUTPUT),
+        ("bench --compare {}", ExitStatus.INPUT),
+    ],
+)
+def test_names_that_are_too_long_are_told(
+    arguments: str,
+    status: ExitStatus,
+    tmp_path: Path,
+    make_clip: MakeClip,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(make_clip("a.mp4", frames=1), "a.png")
+    nearly = "n" * 250
+    shutil.copy("a.png", f"{nearly}.png")
+    result = vsr(*(part.format("n" * 300).replace("nearly", nearly) for part in arguments.split()))
+    assert result.exit_code == status and "File name too long" in result.stderr

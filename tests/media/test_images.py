@@ -345,6 +345,24 @@ def test_no_picture_that_is_read_is_written_over_through_a_link(
         check_pictures(tmp_path / source, names, 3, overwrite=True)
 
 
+@pytest.mark.parametrize(("source", "output"), [("in", "out"), ("in/%03d.png", "out/%03d.png")])
+def test_inputs_by_other_names_are_not_overwritten(
+    source: str, output: str, tmp_path: Path
+) -> None:
+    """By links, or on a Mac and on Windows by the same name in capitals."""
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    for number in range(3):
+        picture = tmp_path / "in" / f"{number:03d}.png"
+        Image.new("RGB", (8, 8)).save(picture)
+        (tmp_path / "out" / picture.name).symlink_to(picture)
+    names = picture_names(tmp_path / source, tmp_path / output)
+    assert names is not None
+    for frames in (None, 1, 3):
+        with pytest.raises(UsageError, match=r"000\.png is an input"):
+            check_pictures(tmp_path / source, names, frames, overwrite=True)
+
+
 def test_a_folder_takes_pictures_under_their_names(tmp_path: Path) -> None:
     frames = [make_frame("gbrp", *SIZE, time=i) for i in range(3)]
     for name, frame in zip(("b.png", "a10.PNG", "a9.png"), frames, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +167,19 @@ def test_saving_fails_in_one_sentence_and_leaves_nothing(tmp_path: Path) -> None
     with pytest.raises(OutputError, match=r"a\.png: cannot be written \(too many colours\)"):
         save_safely(tmp_path / "new" / "a.png", write, overwrite=False)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["é", "é" * 124])
+def test_names_outlast_a_locale_without_letters_for_them(name: str, tmp_path: Path) -> None:
+    """Those of temporary files are parts of them, in bytes that the locale does not know."""
+    output = os.fsencode(tmp_path / f"{name}.png")
+    code = (
+        "import os, sys; from pathlib import Path; assert sys.getfilesystemencoding() == 'ascii';"
+        "from vsrcli.media.names import beside; from vsrcli.media.safely import save_safely;"
+        "path = Path(os.fsdecode(bytes.fromhex(sys.argv[1]))); beside(path, '.', '.part').touch();"
+        "save_safely(path, lambda temporary: temporary.write_text('new'), overwrite=False)"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **locale}
+    subprocess.run([sys.executable, "-c", code, output.hex()], env=environment, check=True)
+    assert Path(os.fsdecode(output)).read_text() == "new"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +17,7 @@ from vsrcli.cli.psnr import psnr_command
 from vsrcli.cli.unmakeup import unmakeup_command
 from vsrcli.cli.upscale import upscale_command
 from vsrcli.console import error
-from vsrcli.errors import ExitStatus, UsageError, VsrError
+from vsrcli.errors import ExitStatus, InputError, OutputError, UsageError, VsrError
 
 
 class _Commands(typer.core.TyperGroup):
@@ -42,13 +44,55 @@ class _Commands(typer.core.TyperGroup):
             raise typer.Exit(ExitStatus.FAILURE) from None
 
 
+_PATHS: dict[str, type[VsrError]] = {
+    **dict.fromkeys(("source", "reference", "outputs", "baseline", "pair"), InputError),
+    **dict.fromkeys(("output", "csv", "plot", "components"), OutputError),
+}
+"""Parameters that are paths, and what to raise if it cannot be told whether anything is there."""
+
+
 class _Command(typer.core.TyperCommand):
-    """A command that takes no empty value: as a path, it would be the current folder."""
+    """A command that takes no empty value: as a path, it would be the current folder.
+
+    Nor a path in a folder that may not be looked into.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for parameter in self.params:
+            # What may not be read is no wrong command line, and an output need not be readable.
+            for kind in getattr(parameter.type, "types", (parameter.type,)):
+                if hasattr(kind, "readable"):
+                    kind.readable = False
 
     def invoke(self, ctx: Any) -> Any:
         for parameter in self.params:
-            _check_given(parameter, ctx.params.get(str(parameter.name)))
+            value = ctx.params.get(str(parameter.name))
+            _check_given(parameter, value)
+            if raised := _PATHS.get(str(parameter.name)):
+                _check_reachable(value, raised)
         return super().invoke(ctx)
+
+
+def _check_reachable(value: object, raised: type[VsrError]) -> None:
+    """Raise RAISED if a folder on the way to the path VALUE, or to one of several, is closed.
+
+    Or if no file can be called so.
+    """
+    for path in value if isinstance(value, list | tuple) else (value,):
+        try:
+            if path is not None:
+                Path(path).stat()
+        except PermissionError as failure:
+            raise raised(
+                f"{path}: a folder above it may not be looked into ({failure.strerror}); choose "
+                "another, or change its permissions"
+            ) from None
+        except OSError as failure:
+            if failure.errno == errno.ENAMETOOLONG:
+                raise raised(f"{path}: {failure.strerror}; choose a shorter one") from None
+        except ValueError:  # no name at all, of which the command will say so
+            continue
 
 
 def _check_given(parameter: Any, value: object) -> None:

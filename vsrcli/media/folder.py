@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.names import beside, sync_folder
+from vsrcli.media.names import HOLDS_OPEN_FILES, beside, sync_folder
 from vsrcli.media.scratch import taken
 
 _PLAN, _LOCK, _PUBLISHED = "plan.json", "lock", "published"
@@ -131,7 +131,10 @@ class JobFolder:
         """Remove the folder with all that jobs put into it."""
         with contextlib.suppress(OSError):
             self._clear()
-            # While the lock is held: nobody else can have begun.
+            # While the lock is held: nobody else can have begun. Where it cannot be removed then,
+            # nor can that of somebody who began meanwhile.
+            if HOLDS_OPEN_FILES:
+                self._release()
             (self.path / _LOCK).unlink(missing_ok=True)
         self._release()
         with contextlib.suppress(OSError):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 LONGEST = 255
 """Bytes in a name, on every common file system."""
+HOLDS_OPEN_FILES = os.name == "nt"
+"""Whether what is open, by whomever, can be neither renamed nor removed, as on Windows."""
 
 
 def beside(path: Path, prefix: str, suffix: str) -> Path:
@@ -22,8 +25,16 @@ def beside(path: Path, prefix: str, suffix: str) -> Path:
     own = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
     mark = "~" + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     room = LONGEST - len(os.fsencode(prefix + mark + own + suffix))
-    stem = os.fsencode(path.name)[:room].decode(errors="ignore")
+    stem = decoded(os.fsencode(path.name)[:room])
     return path.with_name(prefix + stem + mark + own + suffix)
+
+
+def decoded(cut: bytes) -> str:
+    """The beginning of a name, without half a character at its end.
+
+    In the system's coding, whatever that is: the name goes back to it.
+    """
+    return cut.decode(sys.getfilesystemencoding(), errors="ignore")
 
 
 def sync_folder(folder: Path) -> None:

@@ -190,14 +190,26 @@ def first_of(pictures: Iterable[Path], names: PictureNames) -> Path | None:
 
 
 def _led_to(read: Sequence[Path], names: PictureNames, frames: int | None) -> Path | None:
-    """The first of the files READ that one that is written is, or leads to, by symbolic links.
+    """The first of the files READ that one that is written is by another name.
 
-    Hard links do no harm: what is written takes the place of the name alone.
+    By a symbolic link, or where upper and lower case are the same. Hard links do no harm: what is
+    written takes the place of the name alone.
     """
     count = max(frames or 1, len(read))
     written = names.kept or [names.of(index, index) for index in range(count)]
-    places = {os.path.realpath(each): each for each in read}
-    return next(filter(None, (places.get(os.path.realpath(each)) for each in written)), None)
+    files = {_file(each): each for each in read}
+    found = (files.get(file) for each in written if (file := _file(each)) is not None)
+    return next(filter(None, found), None)
+
+
+def _file(path: Path) -> str | tuple[int, int] | None:
+    """What tells a file from any other, whatever it is called; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    # Of hard links each is a file of its own.
+    return os.path.realpath(path) if status.st_nlink > 1 else (status.st_dev, status.st_ino)
 
 
 def numbered(pattern: Path, number: int) -> Path:

@@ -12,7 +12,7 @@ import av
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.names import LONGEST, beside, sync_folder
+from vsrcli.media.names import HOLDS_OPEN_FILES, LONGEST, beside, decoded, sync_folder
 from vsrcli.media.scratch import taken
 
 _RANDOM = 10
@@ -20,8 +20,15 @@ _RANDOM = 10
 
 
 def is_one_of(path: Path, read: Iterable[Path]) -> bool:
-    """Whether PATH is there, and is one of the files READ, by whatever name."""
-    return path.exists() and any(each.exists() and each.samefile(path) for each in read)
+    """Whether PATH, which is to be written, is one of the files READ, by whatever name.
+
+    Raises OutputError if its folder may not be looked into, or its name is too long.
+    """
+    try:
+        there = path.exists()
+    except OSError as failure:
+        raise unwritable(path, failure) from None
+    return there and any(each.exists() and each.samefile(path) for each in read)
 
 
 def target_of(output: Path) -> Path:
@@ -101,7 +108,7 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
 def _cut(path: Path) -> str:
     """PATH's stem, as long as there is room in a name for what a temporary file's has besides."""
     room = LONGEST - len(os.fsencode(path.suffix)) - _RANDOM
-    return os.fsencode(path.stem)[: max(0, room)].decode(errors="ignore")
+    return decoded(os.fsencode(path.stem)[: max(0, room)])
 
 
 def failed_check(output: Path, reason: str) -> OutputError:
@@ -127,7 +134,7 @@ def made_beside(
     try:
         with _own(partial, output):
             yield partial
-            with partial.open("rb") as file:
+            with partial.open("r+b") as file:  # Windows syncs only what may be written
                 os.fsync(file.fileno())
             if output.exists() and not overwrite:
                 what = f"{output}: has appeared meanwhile"
@@ -154,7 +161,7 @@ def _own(partial: Path, output: Path) -> Iterator[None]:
             with contextlib.suppress(FileNotFoundError):  # gone before it was locked
                 mine = os.path.samestat(os.fstat(file.fileno()), partial.stat())
         file.truncate(0)
-        if os.name == "nt":  # where what is open cannot be renamed
+        if HOLDS_OPEN_FILES:
             file.close()
         try:
             yield

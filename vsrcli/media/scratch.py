@@ -8,7 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+from vsrcli.errors import OutputError
+from vsrcli.media.containers import unwritable
 
 _SUFFIX = ".part"
 
@@ -36,6 +41,28 @@ def scratch_folder(folder: Path, prefix: str) -> Iterator[Path]:
                 return
 
 
+def temporary_place() -> Path:
+    """The system's folder for temporary files. Raises OutputError if there is none to write to."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        raise OutputError(
+            "temporary files: there is no folder that they can be written to; set TMPDIR to one"
+        ) from None
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder in `temporary_place`, removed at the end. Raises OutputError."""
+    place = temporary_place()
+    try:
+        made = tempfile.TemporaryDirectory(prefix="vsr-", dir=place)
+    except OSError as failure:
+        raise unwritable(place, failure) from None
+    with made as folder:
+        yield Path(folder)
+
+
 def lock(handle: int) -> bool:
     """Lock an open file or folder until it is closed; False if somebody else has it, or there are
     no locks.
@@ -58,14 +85,23 @@ def taken(handle: int) -> bool:
     """
     try:
         import fcntl
-    except ImportError:  # Windows
-        return False
+    except ImportError:
+        return _taken_on_windows(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:  # a file system without locks
         return False
+    return False
+
+
+def _taken_on_windows(handle: int) -> bool:
+    msvcrt: Any = import_module("msvcrt")  # has types on Windows alone
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return True
     return False
 
 

@@ -15,7 +15,8 @@ from typing import IO
 
 from vsrcli.errors import InputError, VsrError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.scratch import lock
+from vsrcli.media.names import HOLDS_OPEN_FILES
+from vsrcli.media.scratch import lock, temporary_place
 from vsrcli.media.sources import PICTURE_SUFFIXES
 
 STANDARD = Path("-")
@@ -81,7 +82,7 @@ def _is_stream(source: Path) -> bool:
 def _folder_for(output: Path) -> Path:
     """Where the copy lies: in the output's folder, or above the one that pictures will make."""
     if output == STANDARD:
-        return Path(tempfile.gettempdir())
+        return temporary_place()
     folder, *above = output.absolute().parents
     if output.suffix.lower() not in PICTURE_SUFFIXES:
         return folder
@@ -103,6 +104,10 @@ def _remove_abandoned(folder: Path) -> None:
     """Remove copies of jobs that were killed: nobody holds their locks any more."""
     with contextlib.suppress(OSError):
         for path in folder.glob(f"{_PREFIX}*{_MARK}"):
+            if HOLDS_OPEN_FILES:  # one that is at work has it open
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                continue
             with contextlib.suppress(OSError), path.open("r+b") as file:
                 if lock(file.fileno()):
                     path.unlink()

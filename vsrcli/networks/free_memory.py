@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
+from typing import Any
 
 from vsrcli.networks import control_groups
 from vsrcli.networks.session import Device
@@ -31,6 +33,24 @@ def _system_memory() -> int | None:
         return 1024 * int(
             next(each for each in lines if each.startswith("MemAvailable")).split()[1]
         )
-    except (OSError, StopIteration):  # no free memory told: half of what is built in
-        memory = built_in_memory()
-        return None if memory is None else memory // 2
+    except (OSError, StopIteration):
+        pass
+    windows: Any = getattr(ctypes, "windll", None)
+    if windows is not None:
+        status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+        told = windows.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return int(status.free) if told else None
+    memory = built_in_memory()  # no free memory told: half of what is built in
+    return None if memory is None else memory // 2
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of Windows."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("built_in", ctypes.c_uint64),
+        ("free", ctypes.c_uint64),
+        ("others", ctypes.c_uint64 * 5),
+    )

@@ -55,9 +55,11 @@ def left_out(folder: Path) -> str | None:
 
 def _files(folder: Path, suffixes: Container[str]) -> list[Path]:
     """Files, and links that lead nowhere: a picture that is missing is to be told as one."""
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in suffixes and is_to_be_read(path)
-    )
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as failure:
+        raise InputError(f"{folder}: cannot be read ({failure.strerror})") from None
+    return [path for path in files if path.suffix.lower() in suffixes and is_to_be_read(path)]
 
 
 def unmakeup_folder(
