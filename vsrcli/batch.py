@@ -13,8 +13,8 @@ import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
-from vsrcli.media.folder import JobFolder
-from vsrcli.media.identity import identity
+from vsrcli.media.folder import FORGOT, JobFolder
+from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_place
 from vsrcli.media.sources import VIDEO_SUFFIXES, is_to_be_read
@@ -166,6 +166,7 @@ def _into_folder(
     found = _Found()
     for video, result in works:
         if _stays(video, result, options, None):
+            JobFolder(result).clear_up()
             found.skip(result, note)
         else:
             found.make((video, result), options, progress, note)
@@ -178,7 +179,9 @@ def _into_tar(
     """All into a folder beside the tar first, where finished ones wait for the others."""
     found, folder = _Found(), JobFolder(output)
     with folder.open(_asked(options), restart=options.restart):
-        # By the name of each: what it was made from. Of others nobody knows.
+        if folder.forgot:
+            note(f"{folder.path}: {FORGOT}")
+        # As of `_waits`; of others nobody knows.
         known = {} if options.restart else folder.decided(_MADE_FROM, {})
         for video, result in works:
             try:
@@ -186,11 +189,13 @@ def _into_tar(
             except InputError as failure:
                 found.fail(video, failure, note)
                 continue
-            if result.exists() and known.get(result.name) == now:
+            if _waits(result, now, known):
                 found.skip(result, note)
                 continue
+            if result.exists() and _belongs(now, known.get(result.name)):
+                note(f"{result}: is damaged, and is made again")
             if found.make((video, result), replace(options, overwrite=True), progress, note):
-                known[result.name] = now
+                known[result.name] = [now, content_hash(result)]
                 folder.decide(_MADE_FROM, known)
         if not found.failed:
             write_tar([result for _, result in works], output, overwrite=options.overwrite)
@@ -205,12 +210,29 @@ def _stays(
 ) -> bool:
     """Whether a result is there already and is not made again.
 
-    KNOWN: by the name of each that waits for a tar, what it was made from; None: there is no tar.
-    Raises InputError if the video cannot be looked at.
+    KNOWN: of each that waits for a tar, as of `_waits`; None: there is no tar. Raises InputError if
+    the video cannot be looked at.
     """
     if known is None:
         return result.exists() and not options.overwrite
-    return result.exists() and known.get(result.name) == identity(video)
+    return _waits(result, identity(video), known)
+
+
+def _waits(result: Path, now: str, known: Mapping[str, object]) -> bool:
+    """Whether a result waits for the tar, as it was made, of the video whose identity is NOW.
+
+    KNOWN: by the name of each, the identity of what it was made from, and the hash of its content.
+    """
+    if not _belongs(now, known.get(result.name)):
+        return False
+    try:
+        return known[result.name] == [now, content_hash(result)]
+    except OSError:
+        return False
+
+
+def _belongs(now: str, known: object) -> bool:
+    return isinstance(known, list) and known[:1] == [now]
 
 
 def _asked(options: UpscaleOptions) -> dict[str, object]:
