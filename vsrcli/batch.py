@@ -17,7 +17,7 @@ from vsrcli.media.folder import FORGOT, JobFolder
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_place
-from vsrcli.media.sources import VIDEO_SUFFIXES, is_to_be_read
+from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_to_be_read
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.options import UpscaleOptions
@@ -34,6 +34,9 @@ _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--thr
 _NAMED = 3
 """So many of the files that are left out are named."""
 _WRITTEN = frozenset({*MUXERS, *KINDS})
+_ARCHIVES = (".7z", ".bz2", ".gz", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
+_FILES = frozenset({*_WRITTEN, *VIDEO_SUFFIXES, *PICTURE_SUFFIXES, *_ARCHIVES})
+"""Names of files, which nobody gives to a folder that is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ def is_batch(source: Path, output: Path) -> bool:
     return source.is_dir() and bool(_works(source, output))
 
 
+def is_tar(output: Path) -> bool:
+    """Whether `output` is an archive of what a folder of videos becomes."""
+    return output.suffix.lower() == ".tar"
+
+
 def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> BatchPlan:
     """What `upscale_folder` is going to do, found out without writing anything.
 
@@ -81,7 +89,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
     """
     works = _checked_works(source, output, note)
     known = None
-    if output.suffix == ".tar":
+    if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
         begun = None if options.restart else JobFolder(output).decision(_asked(options), _MADE_FROM)
         known, options = begun or {}, replace(options, overwrite=True)
@@ -111,7 +119,7 @@ def upscale_folder(
     """
     works = _checked_works(source, output, note)
     started = time.monotonic()
-    if output.suffix == ".tar":
+    if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
         found = _into_tar(works, output, options, progress, note)
     else:
@@ -288,9 +296,11 @@ def _works(source: Path, output: Path) -> list[Work]:
 
 def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
     """Every video and what it becomes: under its own name, if videos of that kind are written."""
-    if output == STANDARD or (output.suffix.lower() in _WRITTEN and not output.is_dir()):
-        raise UsageError(f"{source}: is a folder of videos, and {output} but one; name a folder")
-    folder = JobFolder(output).path if output.suffix == ".tar" else output
+    if output == STANDARD or (output.suffix.lower() in _FILES and not output.is_dir()):
+        raise UsageError(
+            f"{source}: is a folder of videos, and {output} is none; name a folder or a .tar"
+        )
+    folder = JobFolder(output).path if is_tar(output) else output
     works = [
         (video, folder / (video.name if video.suffix.lower() in _WRITTEN else f"{video.stem}.mkv"))
         for video in videos

@@ -361,6 +361,22 @@ def test_what_a_killed_job_left_beside_its_output_goes_with_the_folder(
     assert "1 was there before" in vsr(*call).stderr and not left.exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["out.tar.gz", "out.TGZ", "out.zip", "%04d.png", "out.wmv", "out.mp4"]
+)
+def test_a_folder_of_videos_makes_no_folder_that_is_called_as_a_file(
+    make_clip: MakeClip, tmp_path: Path, name: str
+) -> None:
+    make_clip("clips/a.mp4", frames=1)
+    result = vsr("upscale", tmp_path / "clips", tmp_path / name, "--model", TINY)
+    assert result.exit_code == ExitStatus.USAGE and "name a folder or a .tar" in sentence(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["clips"]
+    (tmp_path / name).mkdir()
+    assert vsr("upscale", tmp_path / "clips", tmp_path / name, "--model", TINY).exit_code == 0
+    assert vsr("upscale", tmp_path / "clips", tmp_path / "o.TAR", "--model", TINY).exit_code == 0
+    assert tarfile.is_tarfile(tmp_path / "o.TAR")
+
+
 def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     make_clip("clips/a.mp4", frames=2)
