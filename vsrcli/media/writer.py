@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +95,8 @@ class SegmentWriter:
         hardware encoder does not open, OutputError when the file cannot be written.
         """
         self._path, self._size, self._layout = path, size, layout
-        self._partial = path.with_name(f".{path.name}.part")
+        # Of a name of its own: a worker that was given up for lost may be at the same segment.
+        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self._base, self._rate = info.time_base, info.nominal_rate
         self._timed = keeps_times(settings.codec)
         if not self._timed:
@@ -159,7 +161,9 @@ class SegmentWriter:
         if form is None:
             raise UsageError(f"{codec}: makes no video that can be stored; choose another codec")
         try:
-            self._partial.unlink(missing_ok=True)
+            for pattern in (f".{self._path.name}.part", f".{self._path.name}.*.part"):
+                for left in self._path.parent.glob(pattern):
+                    left.unlink(missing_ok=True)  # whoever is at it still fails at the end
             self._partial.touch()  # FFmpeg would report a bad folder at the first packet only
             container: Any = av.open(str(self._partial.absolute()), "w", format=form)
             container.flags |= Flags.bitexact.value  # no random identifiers
