@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
@@ -50,6 +51,8 @@ class BatchResult:
     """Source and the sentence that says why."""
     skipped: tuple[str, ...]
     """Outputs that were there already."""
+    damaged: tuple[str, ...]
+    """Sources that are damaged, of those done and of those that were waiting for a tar."""
     seconds: float
 
 
@@ -130,6 +133,7 @@ def upscale_folder(
         done=tuple(found.done),
         failed=tuple(found.failed),
         skipped=tuple(found.skipped),
+        damaged=tuple(found.damaged),
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -141,6 +145,7 @@ class _Found:
     done: list[UpscaleResult] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     def skip(self, result: Path, note: Note) -> None:
         """It is there already."""
@@ -152,10 +157,13 @@ class _Found:
         video, result = work
         try:
             with progress(video.name) as report:
-                self.done.append(upscale(video, result, options, progress=report, note=note))
+                made = upscale(video, result, options, progress=report, note=note)
         except VsrError as failure:
             self.fail(video, failure, note)
             return False
+        self.done.append(made)
+        if made.damaged:
+            self.damaged.append(str(video))
         return True
 
     def fail(self, video: Path, failure: VsrError, note: Note) -> None:
@@ -199,11 +207,14 @@ def _into_tar(
                 continue
             if _waits(result, now, known):
                 found.skip(result, note)
+                if known[result.name][2:] == [True]:
+                    found.damaged.append(str(video))
+                    note(f"{video}: is damaged, as was told when it was enlarged")
                 continue
             if result.exists() and _belongs(now, known.get(result.name)):
                 note(f"{result}: is damaged, and is made again")
             if found.make((video, result), replace(options, overwrite=True), progress, note):
-                known[result.name] = [now, content_hash(result)]
+                known[result.name] = [now, content_hash(result), found.done[-1].damaged]
                 folder.decide(_MADE_FROM, known)
         if not found.failed:
             write_tar([result for _, result in works], output, overwrite=options.overwrite)
@@ -214,7 +225,7 @@ def _into_tar(
 
 
 def _stays(
-    video: Path, result: Path, options: UpscaleOptions, known: Mapping[str, object] | None
+    video: Path, result: Path, options: UpscaleOptions, known: Mapping[str, Any] | None
 ) -> bool:
     """Whether a result is there already and is not made again.
 
@@ -226,15 +237,16 @@ def _stays(
     return _waits(result, identity(video), known)
 
 
-def _waits(result: Path, now: str, known: Mapping[str, object]) -> bool:
+def _waits(result: Path, now: str, known: Mapping[str, Any]) -> bool:
     """Whether a result waits for the tar, as it was made, of the video whose identity is NOW.
 
-    KNOWN: by the name of each, the identity of what it was made from, and the hash of its content.
+    KNOWN: by the name of each, the identity of what it was made from, the hash of its content, and
+    whether what it was made from is damaged.
     """
     if not _belongs(now, known.get(result.name)):
         return False
     try:
-        return known[result.name] == [now, content_hash(result)]
+        return bool(known[result.name][1:2] == [content_hash(result)])
     except OSError:
         return False
 

@@ -211,5 +211,5 @@ def _run_batch(
         tell_failures(why for _, why in result.failed)
         tar = f"; {output} is not written until all succeed" if is_tar(output) else ""
         raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above{tar}")
-    if any(each.damaged for each in result.done):
+    if result.damaged:
         raise typer.Exit(ExitStatus.DAMAGED)
