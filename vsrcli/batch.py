@@ -21,6 +21,8 @@ from vsrcli.media.safely import check_place
 from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_to_be_read
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
+from vsrcli.networks.card import DEFAULT_MODEL, find_model
+from vsrcli.networks.session import ignore, resolve_device
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
 
@@ -87,10 +89,10 @@ def is_tar(output: Path) -> bool:
 def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> BatchPlan:
     """What `upscale_folder` is going to do, found out without writing anything.
 
-    Files it would fail at or skip are noted. Raises UsageError, InputError and OutputError as it
-    does for the whole folder.
+    Files it would fail at or skip are noted. Raises as it does for the whole folder.
     """
     works = _checked_works(source, output, note)
+    _check_network(options)
     known = None
     if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
@@ -118,9 +120,11 @@ def upscale_folder(
 
     One that fails is noted and the others go on; a tar is made only if all succeed. Files whose
     output is there already are skipped, so the same call goes on after an interruption. Raises
-    InputError for a folder that is no batch and OutputError if `output` cannot be written.
+    InputError for a folder that is no batch, OutputError if `output` cannot be written, DeviceError
+    and ModelError.
     """
     works = _checked_works(source, output, note)
+    _check_network(options)
     started = time.monotonic()
     if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
@@ -292,6 +296,12 @@ def _checked_works(source: Path, output: Path, note: Note) -> list[Work]:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         note(f"{source}: left out, as no {_kind(works)}: {', '.join(others[:_NAMED])}{more}")
     return works
+
+
+def _check_network(options: UpscaleOptions) -> None:
+    """Raise DeviceError or ModelError at once, not for every file, where all would fail alike."""
+    device = resolve_device(options.device, ignore)
+    find_model(options.model or DEFAULT_MODEL, options.precision, device)
 
 
 def _kind(works: list[Work]) -> str:

@@ -377,6 +377,17 @@ def test_a_folder_of_videos_makes_no_folder_that_is_called_as_a_file(
     assert tarfile.is_tarfile(tmp_path / "o.TAR")
 
 
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+def test_a_model_that_is_missing_is_told_once_of_a_folder(
+    make_clip: MakeClip, tmp_path: Path, way: tuple[str, ...]
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(f"clips/{name}", frames=1)
+    result = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--model", "nope", *way)
+    assert result.exit_code == ExitStatus.MODEL and "no model 'nope'" in sentence(result)
+    assert result.stderr.count("nope") == 1 and not (tmp_path / "out").exists()
+
+
 def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     make_clip("clips/a.mp4", frames=2)
