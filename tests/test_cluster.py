@@ -7,15 +7,18 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import vsrcli.cluster
 from tests.conftest import MakeClip
 from tests.jobs import SEGMENT, do
+from vsrcli.cluster import _WorkersLeft
 from vsrcli.errors import DeviceError, UsageError
 from vsrcli.job import Job, Note
-from vsrcli.making import SourceFrames
+from vsrcli.making import Notes, SourceFrames
 from vsrcli.media.folder import JobFolder
 
 distributed = pytest.importorskip("distributed")
@@ -50,6 +53,41 @@ def test_a_cluster_makes_the_same_bytes_though_a_worker_is_killed(
     assert result.frames == 60 and seen == sorted(seen) and seen[-1] == 60
     assert len(seen) > 60 // SEGMENT
     assert output.read_bytes() == whole.read_bytes()
+
+
+def test_a_scheduler_lost_midway_is_one_sentence(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, output = make_clip("in.mkv", frames=60), tmp_path / "out.mkv"
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False
+    )
+    finish = vsrcli.cluster._Ticks.finish
+
+    def lose(ticks: Any, number: int, frames: int) -> None:
+        finish(ticks, number, frames)
+        cluster.close()
+
+    monkeypatch.setattr(vsrcli.cluster._Ticks, "finish", lose)
+    with pytest.raises(DeviceError, match="the scheduler was lost; the same command goes on"):
+        do(clip, output, cluster=cluster.scheduler_address)
+    monkeypatch.undo()
+    assert do(clip, output).resumed >= SEGMENT
+
+
+def test_no_worker_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+    workers = {"one": 1}
+    monkeypatch.setattr("vsrcli.cluster._PATIENCE_S", 0)
+    left = _WorkersLeft(
+        SimpleNamespace(nthreads=lambda: workers), "tcp://a:1", Notes(told.append, strict=True)
+    )
+    left.look()
+    assert not told
+    workers.clear()
+    left.look()
+    left.look()
+    assert told == ["--cluster tcp://a:1: has no workers any more; the job waits for new ones"]
 
 
 def test_no_scheduler_is_one_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import shutil
@@ -306,6 +307,21 @@ def test_sound_of_which_nothing_can_be_copied_is_named(make_clip: MakeClip, tmp_
     assert result.exit_code == ExitStatus.OUTPUT
     assert "audio stream 1 cannot be copied (MP4 takes none of its packets)" in result.stderr
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_damage_in_what_waits_for_a_tar_is_told_when_it_is_written(
+    damaged: Path, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    damaged.rename(clips / "a.ts")
+    (clips / "b.mp4").write_text("no video")
+    assert vsr(clips, tmp_path / "out.tar").exit_code == ExitStatus.FAILURE
+    make_clip("clips/b.mp4", frames=2)
+    result = vsr(clips, tmp_path / "out.tar", "--json")
+    assert result.exit_code == ExitStatus.DAMAGED, result.output
+    assert json.loads(result.stdout)["damaged"] == [str(clips / "a.ts")]
+    assert f"{clips / 'a.ts'}: is damaged, as was told when it was enlarged" in result.stderr
 
 
 def test_a_truncated_file_is_told_by_the_exit_status(make_clip: MakeClip, tmp_path: Path) -> None:

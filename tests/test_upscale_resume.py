@@ -308,6 +308,15 @@ def test_what_does_not_concern_the_pictures_may_change(
     assert made[0] == "segment_00001"
 
 
+def test_a_damaged_plan_is_told(clip: Path, whole: bytes, tmp_path: Path) -> None:
+    output, notes = tmp_path / "out.mkv", list[str]()
+    folder = interrupt(clip, output, SEGMENT + 1)
+    (folder.path / "plan.json").write_text("{")
+    assert do(clip, output, note=notes.append).resumed == 0
+    assert notes == [f"{folder.path}: its plan.json is damaged or gone, so the job begins anew"]
+    assert output.read_bytes() == whole
+
+
 def test_another_input_is_refused_and_restart_begins_anew(
     make_clip: MakeClip, clip: Path, whole: bytes, tmp_path: Path, made: list[str]
 ) -> None:

@@ -8,19 +8,22 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
 from vsrcli.job import try_encoder
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
-from vsrcli.media.folder import JobFolder
-from vsrcli.media.identity import identity
+from vsrcli.media.folder import FORGOT, JobFolder
+from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_place
-from vsrcli.media.sources import VIDEO_SUFFIXES, is_to_be_read
+from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_to_be_read
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
+from vsrcli.networks.card import DEFAULT_MODEL, find_model
+from vsrcli.networks.session import ignore, resolve_device
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
 
@@ -35,6 +38,9 @@ _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--thr
 _NAMED = 3
 """So many of the files that are left out are named."""
 _WRITTEN = frozenset({*MUXERS, *KINDS})
+_ARCHIVES = (".7z", ".bz2", ".gz", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
+_FILES = frozenset({*_WRITTEN, *VIDEO_SUFFIXES, *PICTURE_SUFFIXES, *_ARCHIVES})
+"""Names of files, which nobody gives to a folder that is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class BatchResult:
     """Source and the sentence that says why."""
     skipped: tuple[str, ...]
     """Outputs that were there already."""
+    damaged: tuple[str, ...]
+    """Sources that are damaged, of those done and of those that were waiting for a tar."""
     seconds: float
 
 
@@ -74,15 +82,20 @@ def is_batch(source: Path, output: Path) -> bool:
     return source.is_dir() and bool(_works(source, output))
 
 
+def is_tar(output: Path) -> bool:
+    """Whether `output` is an archive of what a folder of videos becomes."""
+    return output.suffix.lower() == ".tar"
+
+
 def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> BatchPlan:
     """What `upscale_folder` is going to do, found out without writing anything.
 
-    Files it would fail at or skip are noted. Raises UsageError, InputError and OutputError as it
-    does for the whole folder.
+    Files it would fail at or skip are noted. Raises as it does for the whole folder.
     """
     works = _checked_works(source, output, note)
+    _check_network(options)
     known = None
-    if output.suffix == ".tar":
+    if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
         begun = None if options.restart else JobFolder(output).decision(_asked(options), _MADE_FROM)
         known, options = begun or {}, replace(options, overwrite=True)
@@ -109,11 +122,13 @@ def upscale_folder(
 
     One that fails is noted and the others go on; a tar is made only if all succeed. Files whose
     output is there already are skipped, so the same call goes on after an interruption. Raises
-    InputError for a folder that is no batch and OutputError if `output` cannot be written.
+    InputError for a folder that is no batch, OutputError if `output` cannot be written, DeviceError
+    and ModelError.
     """
     works = _checked_works(source, output, note)
+    _check_network(options)
     started = time.monotonic()
-    if output.suffix == ".tar":
+    if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
         found = _into_tar(works, output, options, progress, note)
     else:
@@ -124,6 +139,7 @@ def upscale_folder(
         done=tuple(found.done),
         failed=tuple(found.failed),
         skipped=tuple(found.skipped),
+        damaged=tuple(found.damaged),
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -135,6 +151,7 @@ class _Found:
     done: list[UpscaleResult] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     def skip(self, result: Path, note: Note) -> None:
         """It is there already."""
@@ -146,10 +163,13 @@ class _Found:
         video, result = work
         try:
             with progress(video.name) as report:
-                self.done.append(upscale(video, result, options, progress=report, note=note))
+                made = upscale(video, result, options, progress=report, note=note)
         except VsrError as failure:
             self.fail(video, failure, note)
             return False
+        self.done.append(made)
+        if made.damaged:
+            self.damaged.append(str(video))
         return True
 
     def fail(self, video: Path, failure: VsrError, note: Note) -> None:
@@ -168,6 +188,7 @@ def _into_folder(
     found = _Found()
     for video, result in works:
         if _stays(video, result, options, None):
+            JobFolder(result).clear_up()
             found.skip(result, note)
         else:
             found.make((video, result), options, progress, note)
@@ -180,7 +201,9 @@ def _into_tar(
     """All into a folder beside the tar first, where finished ones wait for the others."""
     found, folder = _Found(), JobFolder(output)
     with folder.open(_asked(options), restart=options.restart):
-        # By the name of each: what it was made from. Of others nobody knows.
+        if folder.forgot:
+            note(f"{folder.path}: {FORGOT}")
+        # As of `_waits`; of others nobody knows.
         known = {} if options.restart else folder.decided(_MADE_FROM, {})
         for video, result in works:
             try:
@@ -188,11 +211,16 @@ def _into_tar(
             except InputError as failure:
                 found.fail(video, failure, note)
                 continue
-            if result.exists() and known.get(result.name) == now:
+            if _waits(result, now, known):
                 found.skip(result, note)
+                if known[result.name][2:] == [True]:
+                    found.damaged.append(str(video))
+                    note(f"{video}: is damaged, as was told when it was enlarged")
                 continue
+            if result.exists() and _belongs(now, known.get(result.name)):
+                note(f"{result}: is damaged, and is made again")
             if found.make((video, result), replace(options, overwrite=True), progress, note):
-                known[result.name] = now
+                known[result.name] = [now, content_hash(result), found.done[-1].damaged]
                 folder.decide(_MADE_FROM, known)
         if not found.failed:
             write_tar([result for _, result in works], output, overwrite=options.overwrite)
@@ -203,16 +231,34 @@ def _into_tar(
 
 
 def _stays(
-    video: Path, result: Path, options: UpscaleOptions, known: Mapping[str, object] | None
+    video: Path, result: Path, options: UpscaleOptions, known: Mapping[str, Any] | None
 ) -> bool:
     """Whether a result is there already and is not made again.
 
-    KNOWN: by the name of each that waits for a tar, what it was made from; None: there is no tar.
-    Raises InputError if the video cannot be looked at.
+    KNOWN: of each that waits for a tar, as of `_waits`; None: there is no tar. Raises InputError if
+    the video cannot be looked at.
     """
     if known is None:
         return result.exists() and not options.overwrite
-    return result.exists() and known.get(result.name) == identity(video)
+    return _waits(result, identity(video), known)
+
+
+def _waits(result: Path, now: str, known: Mapping[str, Any]) -> bool:
+    """Whether a result waits for the tar, as it was made, of the video whose identity is NOW.
+
+    KNOWN: by the name of each, the identity of what it was made from, the hash of its content, and
+    whether what it was made from is damaged.
+    """
+    if not _belongs(now, known.get(result.name)):
+        return False
+    try:
+        return bool(known[result.name][1:2] == [content_hash(result)])
+    except OSError:
+        return False
+
+
+def _belongs(now: str, known: object) -> bool:
+    return isinstance(known, list) and known[:1] == [now]
 
 
 def _asked(options: UpscaleOptions) -> dict[str, object]:
@@ -254,6 +300,12 @@ def _checked_works(source: Path, output: Path, note: Note) -> list[Work]:
     return works
 
 
+def _check_network(options: UpscaleOptions) -> None:
+    """Raise DeviceError or ModelError at once, not for every file, where all would fail alike."""
+    device = resolve_device(options.device, ignore)
+    find_model(options.model or DEFAULT_MODEL, options.precision, device)
+
+
 def _kind(works: list[Work]) -> str:
     return "videos" if works[0][0].suffix.lower() in VIDEO_SUFFIXES else "pictures"
 
@@ -268,9 +320,11 @@ def _works(source: Path, output: Path) -> list[Work]:
 
 def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
     """Every video and what it becomes: under its own name, if videos of that kind are written."""
-    if output == STANDARD or (output.suffix.lower() in _WRITTEN and not output.is_dir()):
-        raise UsageError(f"{source}: is a folder of videos, and {output} but one; name a folder")
-    folder = JobFolder(output).path if output.suffix == ".tar" else output
+    if output == STANDARD or (output.suffix.lower() in _FILES and not output.is_dir()):
+        raise UsageError(
+            f"{source}: is a folder of videos, and {output} is none; name a folder or a .tar"
+        )
+    folder = JobFolder(output).path if is_tar(output) else output
     works = [
         (video, folder / (video.name if video.suffix.lower() in _WRITTEN else f"{video.stem}.mkv"))
         for video in videos

@@ -10,7 +10,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from vsrcli.errors import DeviceError, UsageError
+from vsrcli.errors import DeviceError, UsageError, VsrError
 from vsrcli.job import Job
 from vsrcli.making import Made, Notes, Reading, SegmentMaker
 from vsrcli.networks.card import Model
@@ -49,16 +49,27 @@ def make_on_cluster(
             raise DeviceError(f"--cluster {address}: has no workers; start some")
         task = _Task(_absolute(job), f"vsr-{uuid.uuid4().hex}")
         ticks = _Ticks(progress)
+        workers_left = _WorkersLeft(client, address, note)
         client.subscribe_topic(task.name, ticks.take)
         executor = client.get_executor(retries=_RETRIES, pure=False)
+
+        def poll() -> None:
+            ticks.report()
+            workers_left.look()
+
         try:
-            for number, made in enumerate(gather(executor, task, 0, workers + 1, ticks.report)):
+            for number, made in enumerate(gather(executor, task, 0, workers + 1, poll)):
                 for text in made.notes:
                     note.aside(text)
                 ticks.finish(number, made.frames)
                 yield made
         except dask.KilledWorker:
             raise DeviceError(f"--cluster {address}: lost too many workers; run again") from None
+        except Exception as failure:
+            if isinstance(failure, VsrError) or client.status == "running":
+                raise
+            what = "the scheduler was lost; the same command goes on from what is finished"
+            raise DeviceError(f"--cluster {address}: {what}") from None
         finally:
             with suppress(Exception):  # lost workers, or a lost scheduler, need not forget
                 client.unsubscribe_topic(task.name)
@@ -86,6 +97,24 @@ class _Ticks:
     def report(self) -> None:
         """Tell how many frames are done."""
         self._progress(sum({**self._begun, **self._finished}.values()))
+
+
+class _WorkersLeft:
+    """Tells when no worker is left, while Dask waits for new ones."""
+
+    def __init__(self, client: Any, address: str, note: Notes) -> None:
+        self._client, self._note = client, note
+        self._text = f"--cluster {address}: has no workers any more; the job waits for new ones"
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Look now and then; call it often."""
+        if time.monotonic() - self._looked < _PATIENCE_S:
+            return
+        with suppress(Exception):  # a lost scheduler is told by the futures
+            if not self._client.nthreads():
+                self._note.aside(self._text)
+        self._looked = time.monotonic()
 
 
 class _Task:

@@ -28,7 +28,7 @@ from vsrcli.making import (
 )
 from vsrcli.media.animation import animate
 from vsrcli.media.assemble import assemble
-from vsrcli.media.folder import JobFolder
+from vsrcli.media.folder import FORGOT, JobFolder
 from vsrcli.media.identity import check_unchanged
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
@@ -145,6 +145,8 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
     folder = JobFolder(job.output)
     overwrite = may_replace(job.output, options)
     with folder.open(plan, restart=options.restart):
+        if folder.forgot:
+            note.aside(f"{folder.path}: {FORGOT}")
         counter.begin(finished_frames(folder))
         if counter.resumed:
             note.aside(f"{job.output.name}: {counter.resumed} frames were made before")

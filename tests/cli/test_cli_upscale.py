@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import tarfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.networks.tiny import TINY
 from vsrcli.cli import app
 from vsrcli.enlarge import FrameEnlarger
 from vsrcli.errors import ExitStatus
+from vsrcli.media.folder import JobFolder
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
 
@@ -355,6 +357,67 @@ def test_a_tar_is_made_of_one_kind_of_results(make_clip: MakeClip, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "out.tar"]
 
 
+def test_a_result_damaged_while_it_waits_for_the_tar_is_made_again(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    good, bad = make_clip("clips/a.mp4", frames=2), tmp_path / "clips" / "b.mp4"
+    bad.write_text("no video")
+    call = ("upscale", tmp_path / "clips", tmp_path / "out.tar", "--model", TINY, "--scale", "2")
+    assert vsr(*call).exit_code == ExitStatus.FAILURE
+    waiting = tmp_path / "out.tar.vsr" / "a.mp4"
+    whole, status = waiting.read_bytes(), waiting.stat()
+    waiting.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(waiting, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert len(json.loads(vsr(*call, "--dry-run", "--json").stdout)) == 1
+    bad.write_bytes(good.read_bytes())
+    done = vsr(*call)
+    assert done.exit_code == ExitStatus.SUCCESS, done.output
+    assert f"{waiting}: is damaged, and is made again" in done.stderr
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        assert [tar.extractfile(name).read() for name in tar.getnames()] == [whole, whole]  # type: ignore[union-attr]
+
+
+def test_what_a_killed_job_left_beside_its_output_goes_with_the_folder(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when the output had its name already, which a folder's next run passes over."""
+    make_clip("clips/a.mp4", frames=2)
+    call = ("upscale", tmp_path / "clips", tmp_path / "out", "--model", TINY, "--scale", "2")
+    monkeypatch.setattr(JobFolder, "remove", lambda self: None)
+    assert vsr(*call).exit_code == ExitStatus.SUCCESS
+    monkeypatch.undo()
+    left = tmp_path / "out" / "a.mp4.vsr"
+    assert list(left.glob("segment_*"))
+    assert "1 was there before" in vsr(*call).stderr and not left.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["out.tar.gz", "out.TGZ", "out.zip", "%04d.png", "out.wmv", "out.mp4"]
+)
+def test_a_folder_of_videos_makes_no_folder_that_is_called_as_a_file(
+    make_clip: MakeClip, tmp_path: Path, name: str
+) -> None:
+    make_clip("clips/a.mp4", frames=1)
+    result = vsr("upscale", tmp_path / "clips", tmp_path / name, "--model", TINY)
+    assert result.exit_code == ExitStatus.USAGE and "name a folder or a .tar" in sentence(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["clips"]
+    (tmp_path / name).mkdir()
+    assert vsr("upscale", tmp_path / "clips", tmp_path / name, "--model", TINY).exit_code == 0
+    assert vsr("upscale", tmp_path / "clips", tmp_path / "o.TAR", "--model", TINY).exit_code == 0
+    assert tarfile.is_tarfile(tmp_path / "o.TAR")
+
+
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+def test_a_model_that_is_missing_is_told_once_of_a_folder(
+    make_clip: MakeClip, tmp_path: Path, way: tuple[str, ...]
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(f"clips/{name}", frames=1)
+    result = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--model", "nope", *way)
+    assert result.exit_code == ExitStatus.MODEL and "no model 'nope'" in sentence(result)
+    assert result.stderr.count("nope") == 1 and not (tmp_path / "out").exists()
+
+
 def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     make_clip("clips/a.mp4", frames=2)
@@ -364,6 +427,9 @@ def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:
     failed = vsr(*call, "--scale", "2")
     assert failed.exit_code == ExitStatus.FAILURE and "0 of 2 files done" in failed.stderr
     assert ", 1 was there before" in failed.stderr and "until all succeed" in sentence(failed)
+    (tmp_path / "out.tar.vsr" / "plan.json").write_text("{")
+    forgotten = vsr(*call, "--scale", "2")
+    assert "1 of 2 files done" in forgotten.stderr and "so the job begins anew" in forgotten.stderr
     (tmp_path / "clips" / "b.mp4").unlink()
     found = json.loads(vsr(*call, "--scale", "3", "--restart", "--json").stdout)
     assert [each["size"] for each in found["done"]] == [[192, 144]]

@@ -57,7 +57,9 @@ def test_a_damaged_plan_begins_anew(tmp_path: Path, content: bytes) -> None:
     folder = begun(tmp_path / "out.mp4")
     (folder.path / "plan.json").write_bytes(content)
     with folder.open(PLAN):
-        assert folder.finished() == []
+        assert folder.finished() == [] and folder.forgot
+    with folder.open(PLAN):
+        assert not folder.forgot
 
 
 def test_what_others_put_there_stays(tmp_path: Path) -> None:

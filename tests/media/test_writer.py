@@ -543,6 +543,24 @@ def test_a_missing_folder_is_one_sentence(tmp_path: Path, info: MediaInfo) -> No
         write_segment(tmp_path / "no" / "a", info, frames, settings("ffv1"))
 
 
+def test_two_that_write_one_segment_do_not_share_a_file(tmp_path: Path, info: MediaInfo) -> None:
+    """A worker that was given up for lost may go on; only the later one is to succeed."""
+    first, second = frames_at([0, 1], BASE, "gray", (64, 64))
+    path, coding = tmp_path / "a", settings("ffv1")
+    alone = write_segment(tmp_path / "alone", info, [first, second], coding).read_bytes()
+    lost = SegmentWriter(path, info, (64, 64), coding, first.layout)
+    lost.write(first)
+    with SegmentWriter(path, info, (64, 64), coding, first.layout) as writer:
+        writer.write(first)
+        lost.write(second)
+        with pytest.raises(OutputError):
+            lost.__exit__(None)
+        assert not path.exists()
+        writer.write(second)
+    assert path.read_bytes() == alone
+    assert sorted(file.name for file in tmp_path.glob("*a*")) == ["a", "alone"]
+
+
 def test_leftovers_are_replaced_and_half_segments_refused(tmp_path: Path, info: MediaInfo) -> None:
     (tmp_path / ".a.part").write_bytes(b"half")
     path = write_segment(

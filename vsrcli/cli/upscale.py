@@ -193,7 +193,7 @@ def resumable(goes_on: bool) -> Iterator[None]:
 def _run_batch(
     source: Path, output: Path, options: UpscaleOptions, *, dry_run: bool, json: bool
 ) -> None:
-    from vsrcli.batch import plan_batch, upscale_folder
+    from vsrcli.batch import is_tar, plan_batch, upscale_folder
 
     if dry_run:
         planned = plan_batch(source, output, options, note=note)
@@ -213,7 +213,7 @@ def _run_batch(
     print_json(asdict(result)) if json else note(batch_text(result))
     if result.failed:
         tell_failures(why for _, why in result.failed)
-        tar = f"; {output} is not written until all succeed" if output.suffix == ".tar" else ""
+        tar = f"; {output} is not written until all succeed" if is_tar(output) else ""
         raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above{tar}")
-    if any(each.damaged for each in result.done):
+    if result.damaged:
         raise typer.Exit(ExitStatus.DAMAGED)

@@ -17,6 +17,7 @@ from vsrcli.media.scratch import taken
 _PLAN, _LOCK, _PUBLISHED = "plan.json", "lock", "published"
 _OWN = (_PLAN, "plan.tmp", _PUBLISHED, "segment_*.seg", ".segment_*.part")
 """All that is ever put into the folder, beside the lock. Nothing else is ever removed from it."""
+FORGOT = "its plan.json is damaged or gone, so the job begins anew"
 _DECIDED = "decided"
 """Part of a plan that is made on the way rather than asked for: not compared, but kept to."""
 _OPAQUE = {"input": "the input has changed", "model": "the model is another"}
@@ -32,6 +33,8 @@ class JobFolder:
 
     def __init__(self, output: Path) -> None:
         self.path = beside(output, "", ".vsr")
+        self.forgot = False
+        """Whether there was something finished, but nobody knows any more of which plan."""
         self._output = output
         self._lock: IO[str] | None = None
 
@@ -127,6 +130,11 @@ class JobFolder:
         except OSError:
             return False
 
+    def clear_up(self) -> None:
+        """Remove what a job left that was killed after its output got its name."""
+        if self.was_published():
+            self.remove()
+
     def remove(self) -> None:
         """Remove the folder with all that jobs put into it."""
         with contextlib.suppress(OSError):
@@ -159,6 +167,8 @@ class JobFolder:
         if begun is not None:
             self._refuse_another(begun, plan)
             return
+        had_plan = (self.path / _PLAN).exists() or bool(self.finished())
+        self.forgot = had_plan and self._holds_work()
         self._clear()
         self._write_plan(plan)
 

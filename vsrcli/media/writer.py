@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,8 @@ class SegmentWriter:
         hardware encoder does not open, OutputError when the file cannot be written.
         """
         self._path, self._size, self._layout = path, size, layout
-        self._partial = path.with_name(f".{path.name}.part")
+        # Of a name of its own: a worker that was given up for lost may be at the same segment.
+        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self._base, self._timed = info.time_base, keeps_times(settings.codec)
         coding = Coding.of(info, size, settings, layout, note)
         self._rate, self._clock = coding.rate, coding.clock
@@ -146,7 +148,9 @@ class SegmentWriter:
     def _create(self, codec: str) -> Any:
         form = form_of(codec)
         try:
-            self._partial.unlink(missing_ok=True)
+            for pattern in (f".{self._path.name}.part", f".{self._path.name}.*.part"):
+                for left in self._path.parent.glob(pattern):
+                    left.unlink(missing_ok=True)  # whoever is at it still fails at the end
             self._partial.touch()  # FFmpeg would report a bad folder at the first packet only
             container: Any = av.open(str(self._partial.absolute()), "w", format=form)
             container.flags |= Flags.bitexact.value  # no random identifiers
