@@ -474,6 +474,22 @@ def test_damaged_archives_are_refused(tmp_path: Path, references: Path) -> None:
         only(references, tmp_path / "empty.tar")
 
 
+def test_pipes_and_other_archives_are_called_what_they_are(
+    tmp_path: Path, make_clip: MakeClip
+) -> None:
+    clip = make_clip()
+    packed, pipe = tmp_path / "results.zip", tmp_path / "pipe"
+    packed.write_bytes(b"PK")
+    cases = [(packed, r"only .tar"), (Path("-"), "is a pipe")]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+        cases.append((pipe, "is a pipe"))
+    for path, told in cases:
+        for arguments in ((clip, path), (path, clip)):
+            with pytest.raises(InputError, match=told):
+                psnr(*arguments)
+
+
 def test_missing_files_are_refused(tmp_path: Path, make_clip: MakeClip) -> None:
     with pytest.raises(InputError, match="none.mp4"):
         psnr(make_clip(), tmp_path / "none.mp4")
