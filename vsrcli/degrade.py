@@ -22,6 +22,7 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import chroma_location
+from vsrcli.media.rgb import RgbFrames
 from vsrcli.media.safely import check_free
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.spool import naming, readable_again
@@ -136,9 +137,13 @@ def _degrade(
     else:
         check_output(source, output, overwrite=options.overwrite)
     target = None if names else taken_layout(info, output, options, note)
+    # What a benchmark reduces to pictures is RGB: chroma of 4:2:0 would come out coarser.
+    coloured = names is not None and info.layout.kind == "yuv"
+    size = info.width, info.height
+    converted = RgbFrames(info.layout, info.tags, size) if coloured else None
     reduction = Degradation(
-        info.layout,
-        (info.width, info.height),
+        converted.layout if converted else info.layout,
+        size,
         scale=options.scale,
         kind=options.kind,
         noise=options.noise,
@@ -147,7 +152,7 @@ def _degrade(
         target=target,
     )
     _note_size(info, reduction, options.scale, note)
-    work = _Work(info, output, options, reduction, progress, note)
+    work = _Work(info, output, options, converted, reduction, progress, note)
     return _into_video(work) if names is None else _into_pictures(work, names)
 
 
@@ -194,6 +199,8 @@ class _Work:
     """Of the source."""
     output: Path
     options: DegradeOptions
+    converted: RgbFrames | None
+    """What to do to frames before they are reduced."""
     reduction: Degradation
     progress: Progress
     note: Note
@@ -205,7 +212,7 @@ class _Work:
             expected = min(expected, limit)
         done = 0
         with Reader(self.info.path, info=self.info, max_frames=limit, note=self.note) as reader:
-            for frame in reader:
+            for frame in map(self.converted, reader) if self.converted else reader:
                 planes = self.reduction(frame.planes, frame.index)
                 write(replace(frame, planes=planes, layout=self.reduction.layout))
                 done += 1
@@ -299,7 +306,7 @@ def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOption
 
 
 def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
-    info, layout = _keep_shape(work.info, work.reduction.size), work.info.layout
+    info, layout = _keep_shape(work.info, work.reduction.size), work.reduction.layout
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)
