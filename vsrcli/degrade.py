@@ -22,7 +22,7 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import chroma_location
-from vsrcli.media.rgb import RgbFrames
+from vsrcli.media.rgb import RgbFrames, wrong_colours
 from vsrcli.media.safely import check_free
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.spool import naming, readable_again
@@ -141,6 +141,9 @@ def _degrade(
     coloured = names is not None and info.layout.kind == "yuv"
     size = info.width, info.height
     converted = RgbFrames(info.layout, info.tags, size) if coloured else None
+    if converted:
+        for line in wrong_colours(info.layout, info.tags):
+            note(line)
     reduction = Degradation(
         converted.layout if converted else info.layout,
         size,

@@ -21,7 +21,7 @@ from vsrcli.media.picture_tags import PictureTags, of_size, read_tags, with_tags
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import RGB, SMPTE170M, Repacker
-from vsrcli.media.rgb import known_tags
+from vsrcli.media.rgb import known_tags, wrong_colours
 from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
@@ -165,7 +165,10 @@ def picture_losses(
     codec: str, layout: PixelLayout, tags: ColourTags, sar: Fraction | None
 ) -> list[str]:
     """What pictures of a CODEC cannot keep of frames of `layout`, `tags` and an aspect ratio."""
-    found, kind = [], {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec)
+    found, kind = (
+        wrong_colours(layout, tags),
+        {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec),
+    )
     if kind and tags.unlike_srgb:
         found.append(f"{kind} cannot say that its colours are {tags.unlike_srgb}; choose .png")
     if codec in ("mjpeg", "libwebp") and layout.depth > 8:

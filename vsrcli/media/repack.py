@@ -27,6 +27,8 @@ RGB, BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020, BT2020_CL = 0, 1, 4, 5, 
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _SWSCALE = {BT709: 1, FCC: 4, BT470BG: 5, SMPTE170M: 5, SMPTE240M: 7, BT2020: 9, BT2020_CL: 9}
 """From AVCOL_SPC_* to swscale's SWS_CS_*."""
+CONVERTIBLE = frozenset(_SWSCALE)
+"""Matrices that samples can be converted from."""
 
 
 def assumed_matrix(size: tuple[int, int]) -> int:

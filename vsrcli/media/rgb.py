@@ -14,7 +14,7 @@ from vsrcli.media.planes import (
     Frame,
     from_video_frame,
 )
-from vsrcli.media.repack import RGB, Repacker, assumed_matrix
+from vsrcli.media.repack import CONVERTIBLE, RGB, Repacker, assumed_matrix
 from vsrcli.media.swscale import white_of_rgb
 
 
@@ -47,3 +47,13 @@ def known_tags(tags: ColourTags, size: tuple[int, int]) -> ColourTags:
     if tags.matrix not in (UNSPECIFIED, RGB):
         return tags
     return ColourTags(assumed_matrix(size), tags.primaries, tags.transfer, tags.range)
+
+
+def wrong_colours(layout: PixelLayout, tags: ColourTags) -> list[str]:
+    """What to say of frames whose matrix is one that swscale does not know, as YCgCo (8)."""
+    if layout.kind != "yuv" or tags.matrix in (UNSPECIFIED, RGB, *CONVERTIBLE):
+        return []
+    return [
+        f"the colour matrix {tags.matrix} cannot be converted and is taken as BT.601: the colours "
+        "of the pictures are wrong"
+    ]
