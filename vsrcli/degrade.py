@@ -113,7 +113,8 @@ def degrade(
     """Reduce the video `source` into `output`, with its sound and everything else it holds.
 
     The output appears under its name only when it is complete and verified; pictures of a folder
-    that differ in size, turning or pixel format one by one. `source` "-" is standard input. Raises
+    that differ in size, turning or pixel format one by one. Video that becomes pictures is reduced
+    in RGB, as benchmarks do. `source` "-" is standard input. Raises
     UsageError, InputError and OutputError.
     """
     source, output = Path(source), Path(output)
