@@ -34,6 +34,7 @@ from vsrcli.media.planes import ColourTags, Frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import gaussian_matrix, resample
+from vsrcli.media.swscale import RgbConverter
 from vsrcli.psnr import psnr
 from vsrcli.scores import Protocol
 from vsrcli.turning import turning_of
@@ -475,6 +476,24 @@ def test_pictures_hold_what_a_lossless_video_holds(
             np.testing.assert_array_equal(one, other)
     single = degrade(files[0], tmp_path / "one.tif", options)
     assert (single.frames, single.size) == (1, (16, 12))
+
+
+@pytest.mark.parametrize("kind", ["bi", "bd"])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+def test_pictures_of_video_are_its_rgb_reduced(
+    make_clip: MakeClip, tmp_path: Path, pix_fmt: str, kind: Kind
+) -> None:
+    clip = make_clip(codec="ffv1", name="in.mkv", pix_fmt=pix_fmt, size=(66, 50), frames=1)
+    degrade(clip, tmp_path / "lr.png", DegradeOptions(kind=kind))
+    (frame,), (made,) = Reader(clip), Reader(tmp_path / "lr.png")
+    picture = RgbConverter(made.layout.depth)(frame)
+    red, green, blue = (np.minimum(plane, picture.peak) for plane in picture.planes)
+    planes = degrade_planes([green, blue, red], layout_of("gbrp16le"), kind=kind)
+    assert made.planes[0].shape == (12, 16)
+    peak = (1 << made.layout.depth) - 1
+    for ours, theirs in zip(made.planes, planes, strict=True):
+        expected = np.minimum(1, theirs / picture.peak) * peak
+        assert np.abs(ours - expected).max() < max(1, 4 * peak / 65280)
 
 
 def test_pictures_of_turned_video_are_upright(make_clip: MakeClip, tmp_path: Path) -> None:

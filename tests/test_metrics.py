@@ -298,6 +298,16 @@ def test_rgb_needs_no_matrix_and_nothing_is_said_of_one() -> None:
     assert "one clip is RGB" in note
 
 
+def test_what_matrix_large_untagged_video_is_taken_to_have_is_told_beside_rgb() -> None:
+    def told(width: int, tags: ColourTags | None = None) -> list[str]:
+        picture, video = make_frame("gbrp", width, 48), make_frame("yuv420p", width, 48, tags=tags)
+        return FrameComparer(video, picture, ssim=False).notes[1:]
+
+    (note,) = told(1280, ColourTags())
+    assert "taken as BT.601" in note and "BT.709" in note
+    assert not told(1278, ColourTags()) and not told(1280, BT709)
+
+
 def test_a_matrix_that_cannot_be_converted_cannot_be_compared_with_rgb() -> None:
     video = make_frame("yuv444p", 48, 32, tags=ColourTags(matrix=14))
     with pytest.raises(InputError, match="matrix 14"):

@@ -7,7 +7,7 @@ import math
 import os
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -453,6 +453,34 @@ def test_tar_of_pictures_scores_as_the_pictures(tmp_path: Path, references: Path
     assert single.pooled("rgb") == packed.clips[0].pooled("rgb")
 
 
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_links_in_an_archive_are_followed(
+    tmp_path: Path, link: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "1"
+    write_pictures(folder, write_frames(tmp_path / "1.mkv", noised(frames_of(4))))
+    repeated = folder / "0003.png"
+    repeated.unlink()
+    monkeypatch.chdir(folder)  # a link may say it from here
+    link("0002.png", repeated)
+    archive = tmp_path / "results.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(folder, "results/1")
+    packed = only(folder, archive)
+    assert packed.frames == 4 and packed.identical
+
+
+@pytest.mark.parametrize("target", ["0009.png", "0001.png"])
+def test_links_that_lead_out_of_an_archive_are_refused(tmp_path: Path, target: str) -> None:
+    archive = tmp_path / "results.tar"
+    link = tarfile.TarInfo("1/0001.png")
+    link.type, link.linkname = tarfile.SYMTYPE, target
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(link)
+    with pytest.raises(InputError, match=rf"1/0001.png is a link to {target}"):
+        psnr(archive, archive)
+
+
 def test_members_with_hostile_names_stay_inside(tmp_path: Path, references: Path) -> None:
     clip = write_frames(tmp_path / "clip.mkv", frames_of(2))
     archive = tmp_path / "deep" / "results.tar"
@@ -480,6 +508,22 @@ def test_damaged_archives_are_refused(tmp_path: Path, references: Path) -> None:
         pass
     with pytest.raises(InputError, match="holds no videos"):
         only(references, tmp_path / "empty.tar")
+
+
+def test_pipes_and_other_archives_are_called_what_they_are(
+    tmp_path: Path, make_clip: MakeClip
+) -> None:
+    clip = make_clip()
+    packed, pipe = tmp_path / "results.zip", tmp_path / "pipe"
+    packed.write_bytes(b"PK")
+    cases = [(packed, r"only .tar"), (Path("-"), "is a pipe")]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+        cases.append((pipe, "is a pipe"))
+    for path, told in cases:
+        for arguments in ((clip, path), (path, clip)):
+            with pytest.raises(InputError, match=told):
+                psnr(*arguments)
 
 
 def test_missing_files_are_refused(tmp_path: Path, make_clip: MakeClip) -> None:

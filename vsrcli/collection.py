@@ -163,7 +163,11 @@ def _in_folder(folder: Path) -> Collection:
 
 def _in_archive(archive: Path) -> Collection:
     with _opened(archive) as tar:
-        members = {PurePosixPath(each.name): each.name for each in tar if each.isfile()}
+        members = {
+            PurePosixPath(each.name): each.name
+            for each in tar.getmembers()
+            if each.isfile() or _leads_to_file(archive, tar, each)
+        }
     folders = defaultdict(list)
     for path in filterfalse(_is_hidden, members):
         folders[path.parent].append(path.name)
@@ -174,6 +178,24 @@ def _in_archive(archive: Path) -> Collection:
         names = sorted((members[file] for file in files), key=natural_key)
         clips.append(Clip(_place(path) or own, archive, tuple(names)))
     return Collection(tuple(clips), beside)
+
+
+def _leads_to_file(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
+    """Whether MEMBER is a link to a file of the archive, as tar keeps the second name of a file.
+
+    Raises InputError if it is called as a picture or video is and leads nowhere.
+    """
+    if not (member.islnk() or member.issym()):
+        return False
+    try:
+        return tar.extractfile(member) is not None
+    except (KeyError, RecursionError):  # none of that name, or links in a ring
+        if _is_media(member.name) and not _is_hidden(PurePosixPath(member.name)):
+            raise InputError(
+                f"{archive}: {member.name} is a link to {member.linkname}, "
+                "which is no file of the archive"
+            ) from None
+        return False
 
 
 def _grouped(

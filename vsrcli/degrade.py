@@ -23,6 +23,7 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import chroma_location
+from vsrcli.media.rgb import RgbFrames, wrong_colours
 from vsrcli.media.safely import check_free
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.spool import naming, readable_again
@@ -113,7 +114,8 @@ def degrade(
     """Reduce the video `source` into `output`, with its sound and everything else it holds.
 
     The output appears under its name only when it is complete and verified; pictures of a folder
-    that differ in size, turning or pixel format one by one. `source` "-" is standard input. Raises
+    that differ in size, turning or pixel format one by one. Video that becomes pictures is reduced
+    in RGB, as benchmarks do. `source` "-" is standard input. Raises
     UsageError, InputError and OutputError.
     """
     source, output = Path(source), Path(output)
@@ -137,9 +139,16 @@ def _degrade(
     else:
         check_output(source, output, overwrite=options.overwrite)
     target = None if names else taken_layout(info, output, options, note)
+    # What a benchmark reduces to pictures is RGB: chroma of 4:2:0 would come out coarser.
+    coloured = names is not None and info.layout.kind == "yuv"
+    size = info.width, info.height
+    converted = RgbFrames(info.layout, info.tags, size) if coloured else None
+    if converted:
+        for line in wrong_colours(info.layout, info.tags):
+            note(line)
     reduction = Degradation(
-        info.layout,
-        (info.width, info.height),
+        converted.layout if converted else info.layout,
+        size,
         scale=options.scale,
         kind=options.kind,
         noise=options.noise,
@@ -148,7 +157,7 @@ def _degrade(
         target=target,
     )
     _note_size(info, reduction, options.scale, note)
-    work = _Work(info, output, options, reduction, progress, note)
+    work = _Work(info, output, options, converted, reduction, progress, note)
     return _into_video(work) if names is None else _into_pictures(work, names)
 
 
@@ -195,6 +204,8 @@ class _Work:
     """Of the source."""
     output: Path
     options: DegradeOptions
+    converted: RgbFrames | None
+    """What to do to frames before they are reduced."""
     reduction: Degradation
     progress: Progress
     note: Note
@@ -206,7 +217,7 @@ class _Work:
             expected = min(expected, limit)
         done = 0
         with Reader(self.info.path, info=self.info, max_frames=limit, note=self.note) as reader:
-            for frame in reader:
+            for frame in map(self.converted, reader) if self.converted else reader:
                 planes = self.reduction(frame.planes, frame.index)
                 write(replace(frame, planes=planes, layout=self.reduction.layout))
                 done += 1
@@ -306,7 +317,7 @@ def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOption
 
 
 def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
-    info, layout = _keep_shape(work.info, work.reduction.size), work.info.layout
+    info, layout = _keep_shape(work.info, work.reduction.size), work.reduction.layout
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)

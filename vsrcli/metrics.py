@@ -16,6 +16,7 @@ from skimage.metrics import structural_similarity
 
 from vsrcli.errors import InputError
 from vsrcli.media.planes import HIGH_RANGE, UNSPECIFIED, ColourTags, Frame, is_full
+from vsrcli.media.repack import assumed_matrix
 from vsrcli.media.swscale import RgbConverter, RgbPicture
 
 Channel = Literal["rgb", "y", "yuv"]
@@ -225,6 +226,7 @@ class FrameComparer:
                 f"one clip is RGB and the other {other}: both are compared as RGB, "
                 "and Y is the BT.601 luma of that"
             )
+            self._tell_assumed(reference, output)
             return False
         matrices = _matrix_name(reference.tags), _matrix_name(output.tags)
         frames = reference, output
@@ -236,6 +238,19 @@ class FrameComparer:
             f"{ranges[1]} range: both are compared as RGB, and Y is the BT.601 luma of that"
         )
         return False
+
+    def _tell_assumed(self, *frames: Frame) -> None:
+        """FFmpeg takes untagged video of any size as BT.601; players and pictures of vsr do not."""
+        for frame in frames:
+            assumed = ColourTags(matrix=assumed_matrix((frame.width, frame.height)))
+            taken, shown = _matrix_name(frame.tags), _matrix_name(assumed)
+            untagged = frame.layout.kind == "yuv" and frame.tags.matrix == UNSPECIFIED
+            if untagged and taken != shown:
+                self.notes.append(
+                    f"the Y'CbCr clip does not name its colour matrix: taken as {taken}, as FFmpeg "
+                    f"does; players take video of this size as {shown}, and so does vsr where it "
+                    "makes pictures of it: tag it if it is"
+                )
 
     def _shares_chroma(self, reference: Frame, output: Frame) -> bool:
         if "gray" in (reference.layout.kind, output.layout.kind):

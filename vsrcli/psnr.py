@@ -10,10 +10,12 @@ from vsrcli.errors import InputError, UsageError
 from vsrcli.media.probe import probe
 from vsrcli.media.resample import Kernel
 from vsrcli.media.sources import find_source
+from vsrcli.media.spool import is_stream
 from vsrcli.pairing import pair_clips
 from vsrcli.scores import OutputScore, Protocol, PsnrReport
 from vsrcli.scoring import Counter, Progress, score_clip
 
+_OTHER_ARCHIVES = (".zip", ".7z", ".rar", ".zst")
 BASELINES: tuple[Kernel, ...] = ("bicubic", "lanczos")
 
 
@@ -42,10 +44,22 @@ def psnr(
     if not rows:
         raise UsageError("there is nothing to score: give an output or a baseline")
     reference, protocol = Path(reference), protocol or Protocol()
+    for path in dict.fromkeys([reference, *(path for _, path, _ in rows)]):
+        _check_kind(path)
     references = find_collection(reference)
     counter = Counter(progress, _expected(references.clips, len(rows), protocol))
     scored = tuple(_score_row(reference, references, *row, protocol, counter) for row in rows)
     return PsnrReport(protocol, str(reference), scored)
+
+
+def _check_kind(path: Path) -> None:
+    """Raise InputError for what others take for a clip or clips, and is none here."""
+    if is_stream(path):
+        raise InputError(f"{path} is a pipe, and what is scored is read twice: write it to a file")
+    if path.is_file() and path.suffix.lower() in _OTHER_ARCHIVES:
+        raise InputError(
+            f"{path}: of archives only .tar, .tar.gz, .tar.bz2 and .tar.xz are read: unpack it"
+        )
 
 
 def _score_row(

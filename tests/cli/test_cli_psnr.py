@@ -250,6 +250,12 @@ def test_failures_have_their_exit_status(
     assert message in " ".join(result.stderr.split())
 
 
+def test_table_states_that_the_longer_clip_was_cut(tmp_path: Path, reference: Path) -> None:
+    text = " ".join(vsr(reference, write(tmp_path / "short.mkv", 3), "--shortest").stdout.split())
+    assert "(3 frames compared)" in text
+    assert "of RGB, all frames up to the end of the shorter clip, no crop" in text
+
+
 def test_notes_go_to_stderr(tmp_path: Path, reference: Path) -> None:
     small = write_frames(tmp_path / "small.mkv", [make_frame("yuv420p", 24, 16)] * 4)
     result = vsr(reference, small, "--resize", "--json")

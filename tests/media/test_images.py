@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.clips import make_frame
+from tests.lossless import write_frames
+from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames, check_pictures, numbered, picture_names
@@ -67,6 +69,19 @@ def test_pictures_that_cannot_say_so_are_told(tmp_path: Path, suffix: str, told:
     write(tmp_path / f"a{suffix}", [frame], note=notes.append)
     assert [note.partition(" cannot ")[0] for note in notes] == told
     assert not told or "its colours are BT.2020, PQ" in notes[0]
+
+
+@pytest.mark.parametrize(("matrix", "wrong"), [(8, True), (14, True), (1, False), (2, False)])
+def test_a_matrix_that_cannot_be_converted_is_told(
+    tmp_path: Path, matrix: int, wrong: bool
+) -> None:
+    notes: list[str] = []
+    frame = make_frame("yuv444p", *SIZE, tags=ColourTags(matrix))
+    write(tmp_path / "a.png", [frame], note=notes.append)
+    assert any("colours of the pictures are wrong" in line for line in notes) == wrong
+    clip, notes = write_frames(tmp_path / "a.mkv", [frame]), []
+    degrade(clip, tmp_path / "b.png", DegradeOptions("bi", scale=2), note=notes.append)
+    assert any("colours of the pictures are wrong" in line for line in notes) == wrong
 
 
 def test_two_jobs_write_into_one_folder(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ def describe(protocol: Protocol) -> str:
     frames = "all frames"
     if protocol.max_frames is not None:
         frames = f"first {protocol.max_frames} frames"
+    if protocol.shortest:
+        frames += " up to the end of the shorter clip"
     if protocol.skip_ends:
         frames += f" but {protocol.skip_ends} at either end"
     if protocol.offset:

@@ -18,9 +18,10 @@ from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, of_size, read_tags, with_tags, without_room
-from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, Frame
+from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.repack import RGB, SMPTE170M, Repacker, assumed_matrix
+from vsrcli.media.repack import RGB, SMPTE170M, Repacker
+from vsrcli.media.rgb import known_tags, wrong_colours
 from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
@@ -83,7 +84,7 @@ class ImageWriter:
         self._sar = 1 / sar if sar and self._turning.transposed else sar
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
         target = _picture_tags(codec, tags)
-        self._repack = Repacker(_known(tags, source_size), self._pix_fmt, target)
+        self._repack = Repacker(known_tags(tags, source_size), self._pix_fmt, target)
         self._white = white_of_rgb(layout.depth, 16, full=tags.range == FULL_RANGE)
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
@@ -164,7 +165,10 @@ def picture_losses(
     codec: str, layout: PixelLayout, tags: ColourTags, sar: Fraction | None
 ) -> list[str]:
     """What pictures of a CODEC cannot keep of frames of `layout`, `tags` and an aspect ratio."""
-    found, kind = [], {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec)
+    found, kind = (
+        wrong_colours(layout, tags),
+        {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec),
+    )
     if kind and tags.unlike_srgb:
         found.append(f"{kind} cannot say that its colours are {tags.unlike_srgb}; choose .png")
     if codec in ("mjpeg", "libwebp") and layout.depth > 8:
@@ -222,12 +226,6 @@ def picture_format(codec: str, layout: PixelLayout) -> str:
     if layout.alpha:
         return f"rgba64{big}" if deep else "rgba"
     return f"rgb48{big}" if deep else "rgb24"
-
-
-def _known(tags: ColourTags, size: tuple[int, int]) -> ColourTags:
-    if tags.matrix not in (UNSPECIFIED, RGB):
-        return tags
-    return ColourTags(assumed_matrix(size), tags.primaries, tags.transfer, tags.range)
 
 
 def _picture_tags(codec: str, tags: ColourTags) -> ColourTags:

@@ -32,7 +32,7 @@ def readable_again(source: Path, output: Path) -> Iterator[Path]:
     same folder if this process is killed. Raises InputError if nothing comes, OutputError if it
     cannot be kept.
     """
-    if not _is_stream(source):
+    if not is_stream(source):
         yield source
         return
     folder = _folder_for(output)
@@ -70,7 +70,8 @@ def is_spooled(path: Path) -> bool:
     return path.name.endswith(_MARK)
 
 
-def _is_stream(source: Path) -> bool:
+def is_stream(source: Path) -> bool:
+    """Whether `source` is "-" or a pipe."""
     if source == STANDARD:
         return True
     try:

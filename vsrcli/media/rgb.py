@@ -1,0 +1,59 @@
+"""Y'CbCr video as the RGB that pictures of it hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.planes import (
+    FULL_RANGE,
+    UNSPECIFIED,
+    ColourTags,
+    Frame,
+    from_video_frame,
+)
+from vsrcli.media.repack import CONVERTIBLE, RGB, Repacker, assumed_matrix
+from vsrcli.media.swscale import white_of_rgb
+
+
+class RgbFrames:
+    """Converts the frames of one Y'CbCr stream to planes of 8 or 16 bits, alpha as it is."""
+
+    def __init__(self, layout: PixelLayout, tags: ColourTags, size: tuple[int, int]) -> None:
+        """`layout` and `tags` are those of the frames; `size` (width, height) tells the matrix of
+        untagged ones.
+        """
+        name = "gbrap" if layout.alpha else "gbrp"
+        self.layout = layout_of(name if layout.depth == 8 else f"{name}16le")
+        """Of the frames made."""
+        self._tags = replace(tags, matrix=RGB, range=FULL_RANGE, chroma_location=0)
+        self._repack = Repacker(known_tags(tags, size), self.layout.pix_fmt, self._tags)
+        self._white = white_of_rgb(layout.depth, self.layout.depth, full=tags.range == FULL_RANGE)
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Return `frame` in RGB, with its times and index."""
+        planes = from_video_frame(self._repack(frame)).planes
+        if self.layout.depth == 16:
+            gain = 65535 / self._white
+            colours = (np.minimum(65535, plane * gain + 0.5) for plane in planes[:3])
+            planes = (*(plane.astype(np.uint16) for plane in colours), *planes[3:])
+        return replace(frame, planes=planes, layout=self.layout, tags=self._tags)
+
+
+def known_tags(tags: ColourTags, size: tuple[int, int]) -> ColourTags:
+    """`tags` with the matrix that players assume of untagged video of `size` (width, height)."""
+    if tags.matrix not in (UNSPECIFIED, RGB):
+        return tags
+    return ColourTags(assumed_matrix(size), tags.primaries, tags.transfer, tags.range)
+
+
+def wrong_colours(layout: PixelLayout, tags: ColourTags) -> list[str]:
+    """What to say of frames whose matrix is one that swscale does not know, as YCgCo (8)."""
+    if layout.kind != "yuv" or tags.matrix in (UNSPECIFIED, RGB, *CONVERTIBLE):
+        return []
+    return [
+        f"the colour matrix {tags.matrix} cannot be converted and is taken as BT.601: the colours "
+        "of the pictures are wrong"
+    ]
