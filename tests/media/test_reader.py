@@ -656,3 +656,54 @@ def test_another_size_of_the_same_shape_is_not_told_to_be_distorted(tmp_path: Pa
     assert len(frames) == 50
     assert any("the picture changes on the way" in note for note in notes)
     assert not any("aspect ratio" in note for note in notes)
+
+
+# -- H.264 in AVI ----------------------------------------------------------------------------------
+
+
+def flashing(path: Path, bframes: int) -> Path:
+    """Frame 13 of 25 turns white at 0.52 s, a tone begins at 0.5 s."""
+    rate = 48000
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264", rate=25, options={"bf": str(bframes), "qp": "10"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = output.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for number in range(25):
+            pixels = np.full((48, 64, 3), 16 if number < 13 else 235, np.uint8)
+            pixels[number : number + 8, number : number + 8] = (200, 40, 90)
+            frame = av.VideoFrame.from_ndarray(pixels)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(video.encode(frame))
+        samples = np.where(np.arange(rate) < rate // 2, 0, 20000).astype(np.int16)
+        heard = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = rate, 0, Fraction(1, rate)
+        output.mux(sound.encode(heard))
+        for stream in (video, sound):
+            output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_h264_in_avi_has_its_frames_in_order_and_time(tmp_path: Path, bframes: int) -> None:
+    path = flashing(tmp_path / "a.avi", bframes)
+    frames, reader, notes = read(path)
+    assert (notes, reader.damaged, reader.info.start_pts) == ([], False, 0)
+    assert [frame.pts for frame in frames] == list(range(25))
+    assert [frame.duration for frame in frames] == [1] * 25
+    assert [frame.planes[0].mean() > 128 for frame in frames] == [False] * 13 + [True] * 12
+    for number, frame in enumerate(frames):  # the square has moved so far
+        place = (number + 4) // 2
+        red = frame.planes[2].astype(int)
+        assert red[place, place] - red[-1, 0] > 10 > abs(red[place + 4, place + 4] - red[-1, 0])
+
+
+def test_damage_in_h264_in_avi_keeps_the_number_of_frames(tmp_path: Path) -> None:
+    path = flashing(tmp_path / "a.avi", 2)
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        broken = [bytes(packet) for packet in container.demux(video=0)][9]
+    path.write_bytes(data.replace(broken, broken[:4] + b"\xff" * (len(broken) - 4)))
+    frames, reader, notes = read(path)
+    assert [frame.pts for frame in frames] == list(range(25))
+    assert (reader.damaged, reader.concealed) == (True, 1)
+    assert notes == ["a.avi: 1 damaged frame was replaced by the frame before"]

@@ -18,7 +18,7 @@ from .clock import Clock, Jump
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
-from .sources import decoder_of
+from .sources import decoder_of, is_counted
 from .timeline import Timed
 
 OnError = Literal["stop", "skip", "conceal"]
@@ -118,10 +118,12 @@ class Decoder:
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
+        self._counted = is_counted(container, stream)
+        self._reordered = self._counted and self._context.has_b_frames
         codec = self._context.codec
         self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
-        self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
+        self._dts: list[int] = []  # of packets whose PTS is unknown, for pictures in their order
         self._damaged = owed is not None
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
@@ -172,6 +174,8 @@ class Decoder:
         self.ends_early |= self._cut or self._length.falls_short() or self._holes.at_end()
         if self.ends_early and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
+        if self._reordered:  # where damage took them from among the others, nobody knows
+            self._expected = self._dts
         if not self.truncated:
             yield from self._lost(last, None)
 
@@ -228,7 +232,7 @@ class Decoder:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
                     self._compare_shape(frame)
-                    yield frame, frame.pts
+                    yield frame, None if self._reordered else frame.pts
         except EOFError:  # flushed before
             return
         except av.FFmpegError:
@@ -268,6 +272,8 @@ class Decoder:
                     self._notice()
                 if packet.stream_index == self._stream.index:
                     self._packets += 1
+                    if self._counted:
+                        packet.pts = packet.dts
                     yield packet
         except av.FFmpegError:
             self.ends_early = self._container.format.name not in _ENDS_IN_AN_ERROR
@@ -278,7 +284,7 @@ class Decoder:
             self._notice()
         if packet.is_discard:
             return
-        if packet.pts is not None:
+        if packet.pts is not None and not self._reordered:
             if packet.is_keyframe and self._first_key is None:
                 self._first_key = packet.pts
             heapq.heappush(self._expected, packet.pts)

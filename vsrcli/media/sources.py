@@ -180,6 +180,15 @@ def has_alpha_beside(stream: VideoStream) -> bool:
     return any(key.lower() == "alpha_mode" and v == "1" for key, v in stream.metadata.items())
 
 
+def is_counted(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the pictures of a stream are shown one after the other at its decoding times.
+
+    AVI has no others. Those of H.264 that FFmpeg makes up are a frame late, and where there are
+    B-frames in the order of decoding.
+    """
+    return container.format.name == "avi" and stream.codec_context.name == "h264"
+
+
 def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
     """Return the decoder for a stream, not yet open; `threads` 0 lets FFmpeg choose.
 
