@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames, write_clip
@@ -707,3 +708,30 @@ def test_damage_in_h264_in_avi_keeps_the_number_of_frames(tmp_path: Path) -> Non
     assert [frame.pts for frame in frames] == list(range(25))
     assert (reader.damaged, reader.concealed) == (True, 1)
     assert notes == ["a.avi: 1 damaged frame was replaced by the frame before"]
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "edges"), [("yuv420p", (4, 2, 6, 2)), ("yuv444p", (3, 2, 5, 1))]
+)
+def test_what_the_stream_itself_cuts_off_is_left_out_at_all_edges(
+    tmp_path: Path, pix_fmt: str, edges: tuple[int, int, int, int]
+) -> None:
+    left, right, top, bottom = edges
+    spec = ClipSpec(size=(64, 48), frames=3, pix_fmt=pix_fmt, options={"qp": "0"}, codec="libx264")
+    whole = write_clip(tmp_path / "whole.h264", spec)
+    names = ("left", "right", "top", "bottom")
+    crop = ":".join(f"crop_{name}={count}" for name, count in zip(names, edges, strict=True))
+    path = tmp_path / "cut.h264"
+    with av.open(str(whole)) as source:
+        cutting = BitStreamFilterContext(f"h264_metadata={crop}", source.streams.video[0])
+        packets = [made for packet in source.demux() for made in cutting.filter(packet)]
+        path.write_bytes(b"".join(map(bytes, packets)))
+    found, reader, _ = read(path)
+    assert (reader.info.width, reader.info.height) == (64 - left - right, 48 - top - bottom)
+    for frame, wanted in zip(found, read(whole)[0], strict=True):
+        across, down = frame.layout.log2_chroma
+        for plane, samples in zip(frame.planes, wanted.planes, strict=True):
+            chroma = plane.shape != frame.planes[0].shape
+            x, y = (left >> across, top >> down) if chroma else (left, top)
+            height, width = plane.shape
+            np.testing.assert_array_equal(plane, samples[y : y + height, x : x + width])

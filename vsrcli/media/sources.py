@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -199,4 +200,5 @@ def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
     if alpha in av.codecs_available and has_alpha_beside(stream):
         context = av.CodecContext.create(alpha, "r")
     context.thread_type, context.thread_count = "AUTO", threads
+    context.flags |= Flags.unaligned  # else what is cut off at the left is rounded down
     return cast(VideoCodecContext, context)
