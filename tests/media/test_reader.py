@@ -735,3 +735,53 @@ def test_what_the_stream_itself_cuts_off_is_left_out_at_all_edges(
             x, y = (left >> across, top >> down) if chroma else (left, top)
             height, width = plane.shape
             np.testing.assert_array_equal(plane, samples[y : y + height, x : x + width])
+
+
+# -- MPEG-4 in AVI ---------------------------------------------------------------------------------
+
+
+def placeholder(packet: bytes) -> bytes:
+    """A P-VOP (ISO/IEC 14496-2), of 25 pictures a second, that is not coded."""
+    start = packet.index(b"\0\0\1\xb6")
+    bits = f"{int.from_bytes(packet[start + 4 : start + 6], 'big'):016b}"
+    assert bits[:4] == "0101"  # P, in the same second as the one before, and a marker
+    made = bits[:10] + "00" + "1111"  # up to the second marker; not coded; filling
+    return packet[: start + 4] + int(made, 2).to_bytes(2, "big")
+
+
+def write_packed(path: Path) -> Path:
+    """25 frames of which two B-frames come after each P, as Xvid and DivX pack them into AVI.
+
+    The first of them lies in the packet of the P, and something empty where the second was.
+    """
+    spec = ClipSpec(size=(64, 48), frames=25, codec="mpeg4", options={"bf": "2", "g": "99"})
+    whole = write_clip(path.with_suffix(".m4v"), spec)
+    with av.open(str(whole)) as source:
+        coded = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+        head, vop, rest = coded[0].partition(b"\0\0\1\xb6")
+        chunks = [head + b"\0\0\1\xb2DivX503b1393p" + vop + rest]  # user data: p for packed
+        for p, b, c in zip(coded[1::3], coded[2::3], coded[3::3], strict=True):
+            chunks += [p + b, c, placeholder(p)]
+        with av.open(str(path), "w") as output:
+            video = output.add_stream_from_template(source.streams.video[0])
+            for number, chunk in enumerate(chunks):
+                packet = av.Packet(chunk)
+                packet.pts = packet.dts = number
+                packet.time_base, packet.stream = Fraction(1, 25), video
+                packet.is_keyframe = number == 0
+                output.mux(packet)
+    return path
+
+
+def test_packed_mpeg4_in_avi_has_even_times(tmp_path: Path) -> None:
+    path = write_packed(tmp_path / "x.avi")
+    with av.open(str(path)) as container:  # what FFmpeg makes up is wrong
+        times = [frame.pts for frame in container.decode(video=0)]
+    assert times != sorted(times)
+    frames, reader, notes = read(path)
+    whole, _, _ = read(path.with_suffix(".m4v"))
+    assert (notes, reader.damaged) == ([], False)
+    tick = frames[0].pts
+    assert [frame.pts for frame in frames] == [tick * number for number in range(1, 26)]
+    for frame, wanted in zip(frames, whole, strict=True):
+        np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])

@@ -120,6 +120,12 @@ class Decoder:
         self._context = decoder_of(stream, threads)
         self._counted = is_counted(container, stream)
         self._reordered = self._counted and self._context.has_b_frames
+        # What FFmpeg makes up for MPEG-4 in AVI is right for some encoders only. Where it is, it is
+        # the decoding time of the packet that a frame comes out with; the last comes without, and
+        # with damage others do.
+        mpeg4_in_avi = (container.format.name, self._context.name) == ("avi", "mpeg4")
+        self._guessed = mpeg4_in_avi and self._context.has_b_frames
+        self._misguessed = False
         codec = self._context.codec
         self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
@@ -232,7 +238,7 @@ class Decoder:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
                     self._compare_shape(frame)
-                    yield frame, None if self._reordered else frame.pts
+                    yield frame, self._time_of(frame)
         except EOFError:  # flushed before
             return
         except av.FFmpegError:
@@ -241,6 +247,16 @@ class Decoder:
             self._notice()
             if self._begun:
                 self._stop_at(packet.pts if packet is not None else None)
+
+    def _time_of(self, frame: av.VideoFrame) -> int | None:
+        """The PTS of a frame; None where only the order of all tells it."""
+        if self._reordered:
+            return None
+        if not self._guessed:
+            return frame.pts
+        if not self._damaged:
+            self._misguessed |= frame.dts not in (frame.pts, None)
+        return frame.pts if self._damaged and not self._misguessed else frame.dts
 
     def _compare_shape(self, frame: av.VideoFrame) -> None:
         sar = Fraction(self._context.sample_aspect_ratio or 1)
