@@ -30,6 +30,9 @@ _ONE_IN_ONE_OUT = frozenset(
 """Codecs of which every packet shows a picture, so that one missing is one lost; and all those of
 which every picture stands alone."""
 
+_REORDERS = ("h264", "hevc")
+"""Codecs of which it is known from the first frame on whether their pictures change places."""
+
 _FRESH = 100
 """Packets after damage in which a gap between the frames is its doing, not the film's."""
 
@@ -120,6 +123,8 @@ class Decoder:
         self._context = decoder_of(stream, threads)
         self._counted = is_counted(container, stream)
         self._reordered = self._counted and self._context.has_b_frames
+        self._undecided = wanted is None and self._context.name in _REORDERS
+        self._coincide = True  # whether all PTS so far were the DTS
         # What FFmpeg makes up for MPEG-4 in AVI is right for some encoders only. Where it is, it is
         # the decoding time of the packet that a frame comes out with; the last comes without, and
         # with damage others do.
@@ -237,6 +242,7 @@ class Decoder:
         try:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
+                    self._decide()
                     self._compare_shape(frame)
                     yield frame, self._time_of(frame)
         except EOFError:  # flushed before
@@ -247,6 +253,19 @@ class Decoder:
             self._notice()
             if self._begun:
                 self._stop_at(packet.pts if packet is not None else None)
+
+    def _decide(self) -> None:
+        """Tell, at the first frame, PTS that are but the times of decoding.
+
+        What was copied from an AVI has them. Where there are B-frames the packets until then
+        include one that is shown later than it is decoded.
+        """
+        if self._undecided and self._coincide and self._context.has_b_frames:
+            self._reordered |= len(self._expected) > 1
+            if self._reordered:
+                self._expected, self._dts = [], self._expected + self._dts
+                heapq.heapify(self._dts)
+        self._undecided = False
 
     def _time_of(self, frame: av.VideoFrame) -> int | None:
         """The PTS of a frame; None where only the order of all tells it."""
@@ -300,6 +319,7 @@ class Decoder:
             self._notice()
         if packet.is_discard:
             return
+        self._coincide &= packet.pts == packet.dts
         if packet.pts is not None and not self._reordered:
             if packet.is_keyframe and self._first_key is None:
                 self._first_key = packet.pts
