@@ -27,9 +27,11 @@ PICTURE_SUFFIXES = (
 )
 """Files that hold one picture."""
 VIDEO_SUFFIXES = (
-    *(".264", ".265", ".3gp", ".apng", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc"),
-    *(".ivf", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
-    *(".nut", ".obu", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+    *(".264", ".265", ".266", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v"),
+    *(".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v"),
+    *(".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu"),
+    *(".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".vvc", ".webm", ".wmv", ".wtv"),
+    ".y4m",
 )
 """Files in a folder or an archive that are taken for videos."""
 
