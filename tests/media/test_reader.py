@@ -17,6 +17,7 @@ from vsrcli.errors import InputError
 from vsrcli.media.planes import ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
+from vsrcli.media.sources import find_source
 
 AWKWARD = Path(__file__).parents[2].parent / "shared" / "data" / "awkward"
 
@@ -808,3 +809,21 @@ def test_times_of_decoding_in_place_of_those_of_showing(
     assert [frame.pts - frames[0].pts for frame in frames] == [tick * n for n in range(25)]
     for frame, wanted in zip(frames, read(whole)[0], strict=True):
         np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("f%d.png", ["f1.png", "f2.png", "f10.png"]),
+        ("f%02d.png", ["f01.png", "f02.png", "f10.png"]),
+        ("f%1d.png", ["f1.png", "f2.png", "f10.png"]),
+    ],
+)
+def test_a_number_is_that_of_the_name_the_pattern_makes(
+    tmp_path: Path, pattern: str, names: list[str]
+) -> None:
+    for name in ("f02.png", "f1.png", "f002.png", "f2.png", "f001.png", "f01.png", "f10.png"):
+        (tmp_path / name).touch()
+    source = find_source(tmp_path / pattern)
+    assert [picture.name for picture in source.pictures] == names
+    assert source.numbers == (1, 2, 10)

@@ -119,13 +119,17 @@ def _numbered(source: Source) -> Source:
     match = _NUMBER.search(source.path.name)
     assert match is not None
     before, after = source.path.name[: match.start()], source.path.name[match.end() :]
-    digits = rf"\d{{{int(match[1] or 1)},}}"
+    width = int(match[1] or 1)
+    digits = rf"\d{{{width},}}"
     wanted = re.compile(re.escape(before) + f"({digits})" + re.escape(after))
     found: dict[int, Path] = {}
     if source.path.parent.is_dir():
-        for file in source.path.parent.iterdir():
-            if number := wanted.fullmatch(file.name):
-                found[int(number[1])] = file
+        for file in sorted(source.path.parent.iterdir()):
+            if name := wanted.fullmatch(file.name):
+                number = int(name[1])
+                # Of f1.png and f01.png, f%d.png is the former.
+                if number not in found or name[1] == f"{number:0{width}d}":
+                    found[number] = file
     if not found:
         raise InputError(f"no file matches {source.name}; check the folder and the digits")
     numbers = tuple(sorted(found))
