@@ -670,6 +670,12 @@ def test_names_with_odd_digits_are_sorted() -> None:
     assert sorted(["10", "2²", "2"], key=natural_key) == ["2", "2²", "10"]
 
 
+def test_videos_are_also_called_so() -> None:
+    """By camcorders (tape, AVCHD, phones) and by players of their time."""
+    tape, phones, players = (".dv", ".m2t"), (".3g2", ".qt", ".f4v"), (".rm", ".rmvb", ".divx")
+    assert {*tape, *phones, *players, ".m1v", ".mpe", ".ogm", ".mk3d"} <= {*VIDEO_SUFFIXES}
+
+
 @pytest.mark.parametrize("suffix", [*VIDEO_SUFFIXES, ".MP4"])
 def test_a_folder_of_videos_is_one_whoever_reads_it(tmp_path: Path, suffix: str) -> None:
     folder = tmp_path / "clips"

@@ -179,7 +179,7 @@ def test_sound_that_begins_just_before_leaves_no_gap_in_avi(
 
 @pytest.mark.parametrize("rate", [15, 25])
 def test_avi_made_of_an_avi_is_no_later(make_clip: MakeClip, tmp_path: Path, rate: int) -> None:
-    """FFmpeg reads H.264 in it a frame late, and but counts the packets of MP3."""
+    """FFmpeg has H.264 in it a frame late, and but counts the packets of MP3."""
     clip = make_clip("in.mp4", frames=25, rate=rate, audio=("mp3",))
     first = remake(probe(clip), tmp_path / "1.avi", settings("libx264", bf="0"))
     assert packets(first, "video")[0][0] == 1 and packets(first, "audio")[0][0] == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames, write_clip
@@ -16,6 +17,7 @@ from vsrcli.errors import InputError
 from vsrcli.media.planes import ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
+from vsrcli.media.sources import find_source
 
 AWKWARD = Path(__file__).parents[2].parent / "shared" / "data" / "awkward"
 
@@ -656,3 +658,172 @@ def test_another_size_of_the_same_shape_is_not_told_to_be_distorted(tmp_path: Pa
     assert len(frames) == 50
     assert any("the picture changes on the way" in note for note in notes)
     assert not any("aspect ratio" in note for note in notes)
+
+
+# -- H.264 in AVI ----------------------------------------------------------------------------------
+
+
+def flashing(path: Path, bframes: int) -> Path:
+    """Frame 13 of 25 turns white at 0.52 s, a tone begins at 0.5 s."""
+    rate = 48000
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264", rate=25, options={"bf": str(bframes), "qp": "10"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = output.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for number in range(25):
+            pixels = np.full((48, 64, 3), 16 if number < 13 else 235, np.uint8)
+            pixels[number : number + 8, number : number + 8] = (200, 40, 90)
+            frame = av.VideoFrame.from_ndarray(pixels)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(video.encode(frame))
+        samples = np.where(np.arange(rate) < rate // 2, 0, 20000).astype(np.int16)
+        heard = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = rate, 0, Fraction(1, rate)
+        output.mux(sound.encode(heard))
+        for stream in (video, sound):
+            output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_h264_in_avi_has_its_frames_in_order_and_time(tmp_path: Path, bframes: int) -> None:
+    path = flashing(tmp_path / "a.avi", bframes)
+    frames, reader, notes = read(path)
+    assert (notes, reader.damaged, reader.info.start_pts) == ([], False, 0)
+    assert [frame.pts for frame in frames] == list(range(25))
+    assert [frame.duration for frame in frames] == [1] * 25
+    assert [frame.planes[0].mean() > 128 for frame in frames] == [False] * 13 + [True] * 12
+    for number, frame in enumerate(frames):  # the square has moved so far
+        place = (number + 4) // 2
+        red = frame.planes[2].astype(int)
+        assert red[place, place] - red[-1, 0] > 10 > abs(red[place + 4, place + 4] - red[-1, 0])
+
+
+def test_damage_in_h264_in_avi_keeps_the_number_of_frames(tmp_path: Path) -> None:
+    path = flashing(tmp_path / "a.avi", 2)
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        broken = [bytes(packet) for packet in container.demux(video=0)][9]
+    path.write_bytes(data.replace(broken, broken[:4] + b"\xff" * (len(broken) - 4)))
+    frames, reader, notes = read(path)
+    assert [frame.pts for frame in frames] == list(range(25))
+    assert (reader.damaged, reader.concealed) == (True, 1)
+    assert notes == ["a.avi: 1 damaged frame was replaced by the frame before"]
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "edges"), [("yuv420p", (4, 2, 6, 2)), ("yuv444p", (3, 2, 5, 1))]
+)
+def test_what_the_stream_itself_cuts_off_is_left_out_at_all_edges(
+    tmp_path: Path, pix_fmt: str, edges: tuple[int, int, int, int]
+) -> None:
+    left, right, top, bottom = edges
+    spec = ClipSpec(size=(64, 48), frames=3, pix_fmt=pix_fmt, options={"qp": "0"}, codec="libx264")
+    whole = write_clip(tmp_path / "whole.h264", spec)
+    names = ("left", "right", "top", "bottom")
+    crop = ":".join(f"crop_{name}={count}" for name, count in zip(names, edges, strict=True))
+    path = tmp_path / "cut.h264"
+    with av.open(str(whole)) as source:
+        cutting = BitStreamFilterContext(f"h264_metadata={crop}", source.streams.video[0])
+        packets = [made for packet in source.demux() for made in cutting.filter(packet)]
+        path.write_bytes(b"".join(map(bytes, packets)))
+    found, reader, _ = read(path)
+    assert (reader.info.width, reader.info.height) == (64 - left - right, 48 - top - bottom)
+    for frame, wanted in zip(found, read(whole)[0], strict=True):
+        across, down = frame.layout.log2_chroma
+        for plane, samples in zip(frame.planes, wanted.planes, strict=True):
+            chroma = plane.shape != frame.planes[0].shape
+            x, y = (left >> across, top >> down) if chroma else (left, top)
+            height, width = plane.shape
+            np.testing.assert_array_equal(plane, samples[y : y + height, x : x + width])
+
+
+# -- MPEG-4 in AVI ---------------------------------------------------------------------------------
+
+
+def placeholder(packet: bytes) -> bytes:
+    """A P-VOP (ISO/IEC 14496-2), of 25 pictures a second, that is not coded."""
+    start = packet.index(b"\0\0\1\xb6")
+    bits = f"{int.from_bytes(packet[start + 4 : start + 6], 'big'):016b}"
+    assert bits[:4] == "0101"  # P, in the same second as the one before, and a marker
+    made = bits[:10] + "00" + "1111"  # up to the second marker; not coded; filling
+    return packet[: start + 4] + int(made, 2).to_bytes(2, "big")
+
+
+def write_packed(path: Path) -> Path:
+    """25 frames of which two B-frames come after each P, as Xvid and DivX pack them into AVI.
+
+    The first of them lies in the packet of the P, and something empty where the second was.
+    """
+    spec = ClipSpec(size=(64, 48), frames=25, codec="mpeg4", options={"bf": "2", "g": "99"})
+    whole = write_clip(path.with_suffix(".m4v"), spec)
+    with av.open(str(whole)) as source:
+        coded = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+        head, vop, rest = coded[0].partition(b"\0\0\1\xb6")
+        chunks = [head + b"\0\0\1\xb2DivX503b1393p" + vop + rest]  # user data: p for packed
+        for p, b, c in zip(coded[1::3], coded[2::3], coded[3::3], strict=True):
+            chunks += [p + b, c, placeholder(p)]
+        with av.open(str(path), "w") as output:
+            video = output.add_stream_from_template(source.streams.video[0])
+            for number, chunk in enumerate(chunks):
+                packet = av.Packet(chunk)
+                packet.pts = packet.dts = number
+                packet.time_base, packet.stream = Fraction(1, 25), video
+                packet.is_keyframe = number == 0
+                output.mux(packet)
+    return path
+
+
+def test_packed_mpeg4_in_avi_has_even_times(tmp_path: Path) -> None:
+    path = write_packed(tmp_path / "x.avi")
+    with av.open(str(path)) as container:  # what FFmpeg makes up is wrong
+        times = [frame.pts for frame in container.decode(video=0)]
+    assert times != sorted(times)
+    frames, reader, notes = read(path)
+    whole, _, _ = read(path.with_suffix(".m4v"))
+    assert (notes, reader.damaged) == ([], False)
+    tick = frames[0].pts
+    assert [frame.pts for frame in frames] == [tick * number for number in range(1, 26)]
+    for frame, wanted in zip(frames, whole, strict=True):
+        np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_times_of_decoding_in_place_of_those_of_showing(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    """As an AVI that is copied into another container has them."""
+    options = {"x265-params": "bframes=2:log-level=none"} if codec == "libx265" else {"bf": "2"}
+    spec = ClipSpec(size=(64, 48), frames=25, codec=codec, options=options)
+    whole, path = write_clip(tmp_path / "whole.mkv", spec), tmp_path / name
+    with av.open(str(whole)) as source, av.open(str(path), "w") as output:
+        video = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 25), video
+            output.mux(packet)
+    frames, reader, notes = read(path)
+    assert (notes, reader.damaged) == ([], False)
+    tick = Fraction(1, 25) / frames[0].time_base
+    assert [frame.pts - frames[0].pts for frame in frames] == [tick * n for n in range(25)]
+    for frame, wanted in zip(frames, read(whole)[0], strict=True):
+        np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("f%d.png", ["f1.png", "f2.png", "f10.png"]),
+        ("f%02d.png", ["f01.png", "f02.png", "f10.png"]),
+        ("f%1d.png", ["f1.png", "f2.png", "f10.png"]),
+    ],
+)
+def test_a_number_is_that_of_the_name_the_pattern_makes(
+    tmp_path: Path, pattern: str, names: list[str]
+) -> None:
+    for name in ("f02.png", "f1.png", "f002.png", "f2.png", "f001.png", "f01.png", "f10.png"):
+        (tmp_path / name).touch()
+    source = find_source(tmp_path / pattern)
+    assert [picture.name for picture in source.pictures] == names
+    assert source.numbers == (1, 2, 10)

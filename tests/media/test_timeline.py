@@ -34,6 +34,13 @@ def test_the_last_duration_is_believed_if_the_others_are_true(
     assert settled([0, 100, 130], declared)[0] == [(0, 100), (100, 30), (130, last)]
 
 
+@pytest.mark.parametrize("count", [4, 5])
+def test_durations_that_are_made_up_are_never_believed(count: int) -> None:
+    """As FFmpeg has them for AVI, of one tick."""
+    shown, _ = settled([24 * n for n in range(count)], [1] * count)
+    assert [duration for _, duration in shown] == [24] * count
+
+
 def test_one_frame_takes_its_own_duration_or_the_nominal_one() -> None:
     assert settled([5], [11]) == ([(5, 11)], 0)
     assert settled([5]) == ([(5, 40)], 0)

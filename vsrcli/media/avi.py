@@ -16,9 +16,9 @@ _UNNOTICED = Fraction(1, 20)
 def lead(info: MediaInfo) -> Fraction:
     """How much, in seconds, sound that begins before the pictures may begin late.
 
-    A frame, at least: FFmpeg reads H.264 in AVI so much late. To keep it in time, pictures would
-    have to begin at a later place. FFmpeg's muxer leaves no place empty before the first frame, but
-    behind it, as if that were shown for so long.
+    A frame, at least: to keep it in time, pictures would have to begin at a later place. FFmpeg's
+    muxer leaves no place empty before the first frame, but behind it, as if that were shown for so
+    long.
     """
     return max(1 / info.nominal_rate, _UNNOTICED)
 

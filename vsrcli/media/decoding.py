@@ -18,7 +18,7 @@ from .clock import Clock, Jump
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
-from .sources import decoder_of
+from .sources import decoder_of, is_counted
 from .timeline import Timed
 
 OnError = Literal["stop", "skip", "conceal"]
@@ -29,6 +29,9 @@ _ONE_IN_ONE_OUT = frozenset(
 )
 """Codecs of which every packet shows a picture, so that one missing is one lost; and all those of
 which every picture stands alone."""
+
+_REORDERS = ("h264", "hevc")
+"""Codecs of which it is known from the first frame on whether their pictures change places."""
 
 _FRESH = 100
 """Packets after damage in which a gap between the frames is its doing, not the film's."""
@@ -118,10 +121,20 @@ class Decoder:
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
+        self._counted = is_counted(container, stream)
+        self._reordered = self._counted and self._context.has_b_frames
+        self._undecided = wanted is None and self._context.name in _REORDERS
+        self._coincide = True  # whether all PTS so far were the DTS
+        # What FFmpeg makes up for MPEG-4 in AVI is right for some encoders only. Where it is, it is
+        # the decoding time of the packet that a frame comes out with; the last comes without, and
+        # with damage others do.
+        mpeg4_in_avi = (container.format.name, self._context.name) == ("avi", "mpeg4")
+        self._guessed = mpeg4_in_avi and self._context.has_b_frames
+        self._misguessed = False
         codec = self._context.codec
         self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
-        self._dts: list[int] = []  # of packets without PTS, for the pictures in their order
+        self._dts: list[int] = []  # of packets whose PTS is unknown, for pictures in their order
         self._damaged = owed is not None
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
@@ -172,6 +185,8 @@ class Decoder:
         self.ends_early |= self._cut or self._length.falls_short() or self._holes.at_end()
         if self.ends_early and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
+        if self._reordered:  # where damage took them from among the others, nobody knows
+            self._expected = self._dts
         if not self.truncated:
             yield from self._lost(last, None)
 
@@ -227,8 +242,9 @@ class Decoder:
         try:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
+                    self._decide()
                     self._compare_shape(frame)
-                    yield frame, frame.pts
+                    yield frame, self._time_of(frame)
         except EOFError:  # flushed before
             return
         except av.FFmpegError:
@@ -237,6 +253,29 @@ class Decoder:
             self._notice()
             if self._begun:
                 self._stop_at(packet.pts if packet is not None else None)
+
+    def _decide(self) -> None:
+        """Tell, at the first frame, PTS that are but the times of decoding.
+
+        What was copied from an AVI has them. Where there are B-frames the packets until then
+        include one that is shown later than it is decoded.
+        """
+        if self._undecided and self._coincide and self._context.has_b_frames:
+            self._reordered |= len(self._expected) > 1
+            if self._reordered:
+                self._expected, self._dts = [], self._expected + self._dts
+                heapq.heapify(self._dts)
+        self._undecided = False
+
+    def _time_of(self, frame: av.VideoFrame) -> int | None:
+        """The PTS of a frame; None where only the order of all tells it."""
+        if self._reordered:
+            return None
+        if not self._guessed:
+            return frame.pts
+        if not self._damaged:
+            self._misguessed |= frame.dts not in (frame.pts, None)
+        return frame.pts if self._damaged and not self._misguessed else frame.dts
 
     def _compare_shape(self, frame: av.VideoFrame) -> None:
         sar = Fraction(self._context.sample_aspect_ratio or 1)
@@ -268,6 +307,8 @@ class Decoder:
                     self._notice()
                 if packet.stream_index == self._stream.index:
                     self._packets += 1
+                    if self._counted:
+                        packet.pts = packet.dts
                     yield packet
         except av.FFmpegError:
             self.ends_early = self._container.format.name not in _ENDS_IN_AN_ERROR
@@ -278,7 +319,8 @@ class Decoder:
             self._notice()
         if packet.is_discard:
             return
-        if packet.pts is not None:
+        self._coincide &= packet.pts == packet.dts
+        if packet.pts is not None and not self._reordered:
             if packet.is_keyframe and self._first_key is None:
                 self._first_key = packet.pts
             heapq.heappush(self._expected, packet.pts)

@@ -231,7 +231,8 @@ def picture_format(codec: str, layout: PixelLayout) -> str:
 def _picture_tags(codec: str, tags: ColourTags) -> ColourTags:
     """JPEG is BT.601 at full range (JFIF); the others are RGB.
 
-    A PNG says so (cICP) if its video, of these `tags`, is of high dynamic range or wide gamut.
+    A PNG says so (cICP) if its video, of these `tags`, is of high dynamic range, wide gamut or
+    linear light.
     """
     made = ColourTags(SMPTE170M if codec == "mjpeg" else RGB, range=FULL_RANGE)
     if codec == "png" and tags.unlike_srgb:

@@ -49,6 +49,7 @@ FULL_RANGE = 2
 """AVCOL_RANGE_JPEG."""
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 HIGH_RANGE = {16: "PQ", 18: "HLG"}
+_CURVES = {8: "linear light", **HIGH_RANGE}
 """ITU-T H.273: primaries and transfers that are not near those of sRGB."""
 
 
@@ -67,7 +68,7 @@ class ColourTags:
     @property
     def unlike_srgb(self) -> str | None:
         """What shows in wrong colours where no tags are, as "BT.2020, PQ"; None if nothing does."""
-        found = (_WIDE.get(self.primaries), HIGH_RANGE.get(self.transfer))
+        found = (_WIDE.get(self.primaries), _CURVES.get(self.transfer))
         return ", ".join(filter(None, found)) or None
 
 
@@ -146,6 +147,21 @@ def from_video_frame(
         tags=tags_of(frame, chroma_location),
         index=index,
     )
+
+
+def exceeds_unit(frame: av.VideoFrame) -> bool:
+    """Whether a picture of floating point has samples that 16 bits have no place for.
+
+    That is below 0 or above 1, by more than half of their step.
+    """
+    size = FLOAT.fullmatch(frame.format.name)
+    if size is None:
+        return False
+    stored = np.dtype(f"f{int(size[2]) // 8}").newbyteorder(">" if size[3] == "be" else "<")
+    shapes = layout_of(frame.format.name).shapes(frame.width, frame.height)
+    planes = (_samples(frame, i, shape, stored) for i, shape in enumerate(shapes))
+    half = 0.5 / 65535
+    return any(bool(((plane < -half) | (plane > 1 + half)).any()) for plane in planes)
 
 
 def to_video_frame(frame: Frame) -> av.VideoFrame:

@@ -22,7 +22,7 @@ from .decoding import Decoder, OnError, Wanted
 from .endings import is_cut
 from .integrity import is_whole
 from .passing import NotCleanError, can_pass_over
-from .planes import Frame, from_video_frame
+from .planes import Frame, exceeds_unit, from_video_frame
 from .probe import MediaInfo, probe
 from .recode import recoloured
 from .sources import Source, find_source, main_video, opened
@@ -205,6 +205,8 @@ class Reader:
     def _frame(
         self, item: Shown[av.VideoFrame], index: int, reformatter: VideoReformatter
     ) -> Frame:
+        if exceeds_unit(item.payload):
+            self._once("float", "its floating-point samples below 0 or above 1 are cut off")
         frame = from_video_frame(
             item.payload,
             pts=item.pts,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -26,10 +27,11 @@ PICTURE_SUFFIXES = (
 )
 """Files that hold one picture."""
 VIDEO_SUFFIXES = (
-    *(".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".dv", ".f4v", ".flv", ".gif"),
-    *(".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
-    *(".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu", ".ogv", ".ts", ".vob", ".webm"),
-    *(".wmv", ".y4m"),
+    *(".264", ".265", ".266", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v"),
+    *(".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v"),
+    *(".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu"),
+    *(".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".vvc", ".webm", ".wmv", ".wtv"),
+    ".y4m",
 )
 """Files in a folder or an archive that are taken for videos."""
 
@@ -131,13 +133,17 @@ def _numbered(source: Source) -> Source:
     match = _NUMBER.search(source.path.name)
     assert match is not None
     before, after = source.path.name[: match.start()], source.path.name[match.end() :]
-    digits = rf"\d{{{int(match[1] or 1)},}}"
+    width = int(match[1] or 1)
+    digits = rf"\d{{{width},}}"
     wanted = re.compile(re.escape(before) + f"({digits})" + re.escape(after))
     found: dict[int, Path] = {}
     if source.path.parent.is_dir():
-        for file in source.path.parent.iterdir():
-            if number := wanted.fullmatch(file.name):
-                found[int(number[1])] = file
+        for file in sorted(source.path.parent.iterdir()):
+            if name := wanted.fullmatch(file.name):
+                number = int(name[1])
+                # Of f1.png and f01.png, f%d.png is the former.
+                if number not in found or name[1] == f"{number:0{width}d}":
+                    found[number] = file
     if not found:
         raise InputError(f"no file matches {source.name}; check the folder and the digits")
     numbers = tuple(sorted(found))
@@ -197,6 +203,15 @@ def has_alpha_beside(stream: VideoStream) -> bool:
     return any(key.lower() == "alpha_mode" and v == "1" for key, v in stream.metadata.items())
 
 
+def is_counted(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the pictures of a stream are shown one after the other at its decoding times.
+
+    AVI has no others. Those of H.264 that FFmpeg makes up are a frame late, and where there are
+    B-frames in the order of decoding.
+    """
+    return container.format.name == "avi" and stream.codec_context.name == "h264"
+
+
 def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
     """Return the decoder for a stream, not yet open; `threads` 0 lets FFmpeg choose.
 
@@ -207,4 +222,5 @@ def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
     if alpha in av.codecs_available and has_alpha_beside(stream):
         context = av.CodecContext.create(alpha, "r")
     context.thread_type, context.thread_count = "AUTO", threads
+    context.flags |= Flags.unaligned  # else what is cut off at the left is rounded down
     return cast(VideoCodecContext, context)

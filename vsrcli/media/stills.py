@@ -18,7 +18,7 @@ from .decoding import OnError
 from .endings import is_cut
 from .exif import display_matrix, orientation_of
 from .planes import from_video_frame, to_video_frame
-from .sources import decoder_of, main_video, opened
+from .sources import decoder_of, is_counted, main_video, opened
 from .timeline import Timed
 from .turned import turned
 
@@ -100,11 +100,13 @@ def first_frame(
     container: InputContainer, stream: VideoStream, name: str, *, strict: bool = False
 ) -> av.VideoFrame:
     """Decode the first frame of a stream; InputError if there is none, STRICT no whole one."""
-    decoder = decoder_of(stream, threads=1)
+    decoder, counted = decoder_of(stream, threads=1), is_counted(container, stream)
     if strict:
         decoder.options = {"err_detect": "explode"}
     with suppress(av.FFmpegError):
         for number, packet in enumerate(container.demux(stream)):
+            if counted:
+                packet.pts = packet.dts
             with suppress(av.FFmpegError):
                 for frame in decoder.decode(packet if packet.size else None):
                     return frame

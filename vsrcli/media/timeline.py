@@ -36,19 +36,21 @@ def settle(
 
     A missing PTS follows from the durations before it. One that does not increase is moved between
     its neighbours, or `nominal` ticks on when the next one is no help; `repaired` is called each
-    time. A picture lasts until the next one. The last keeps its declared duration if the one before
+    time. A picture lasts until the next one. The last keeps its declared duration if those before
     told the truth (Matroska and FLV make them up), else repeats it. Holds two items back.
     """
     before: Shown[Payload] | None = None  # waits for its duration
     honest = True  # whether declared durations agree with the times
+    declared = 0  # duration of the one before
     for item, following in _pairs(items):
         pts = _place(before, item, following, nominal, repaired)
         duration = item.duration or nominal
         if before:
             gap = pts - before.pts
-            honest = abs(gap - before.duration) <= 1
+            honest = honest and abs(gap - declared) <= 1
             yield Shown(before.payload, before.pts, gap)
             duration = item.duration if item.duration and honest else gap
+        declared = item.duration or nominal
         before = Shown(item.payload, pts, duration)
     if before:
         yield before
