@@ -327,7 +327,7 @@ def main() -> None:
     work = partial(keep, given.portraits, given.cache, given.versions, given.apps)
     with ProcessPoolExecutor(given.processes) as pool:
         done = [name for name in pool.map(work, rows, chunksize=4) if name]
-    print(f"{len(done)} of {len(rows)} portraits; no face was found in the others")
+    print(f"{len(done)} of {len(rows)} portraits; the others could not be read or show no face")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,10 @@ def psnr_y(truth: Truth, index: int, frame: Frame) -> float:
 def details(truth: Truth, enlarge: Enlarger, windows: Sequence[int] = WINDOWS) -> list[Record]:
     """PSNR-Y with N consecutive frames and with N copies of the reference, on the same frames.
 
-    What is better with consecutive frames was seen in them; what is as good with copies is made up
-    or was in the reference (section 4.2 of the SPMC paper). Clips shorter than N are left out.
+    Either way the N are a clip of their own, of which the middle one counts: in the whole clip the
+    recurrent states would bring what frames outside of the window have shown. What is better with
+    consecutive frames was seen in them; what is as good with copies is made up or was in the
+    reference (section 4.2 of the SPMC paper). Clips shorter than N are left out.
     """
     truth = truth.cropped(SCALE)
     low = make_low(truth, "bi", SCALE)
@@ -71,9 +73,9 @@ def details(truth: Truth, enlarge: Enlarger, windows: Sequence[int] = WINDOWS) -
         if first > last:
             continue
         chosen = sorted({round(at) for at in np.linspace(first, last, SAMPLES)})
-        consecutive = enumerate(enlarge(low, vsr(count), truth.size))
-        seen = [psnr_y(truth, index, frame) for index, frame in consecutive if index in chosen]
-        copied = [_from_copies(truth, low, index, count, enlarge) for index in chosen]
+        parts = {at: low[at - count // 2 : at - count // 2 + count] for at in chosen}
+        seen = [_of_middle(truth, at, frames, enlarge) for at, frames in parts.items()]
+        copied = [_of_middle(truth, at, [low[at]] * count, enlarge) for at in chosen]
         records.append(
             {
                 "clip": truth.name,
@@ -85,12 +87,10 @@ def details(truth: Truth, enlarge: Enlarger, windows: Sequence[int] = WINDOWS) -
     return records
 
 
-def _from_copies(
-    truth: Truth, low: Sequence[Frame], index: int, count: int, enlarge: Enlarger
-) -> float:
-    """PSNR-Y of the last of COUNT copies of one frame, enlarged as a clip of its own."""
-    *_, last = enlarge([low[index]] * count, vsr(count), truth.size)
-    return psnr_y(truth, index, last)
+def _of_middle(truth: Truth, index: int, window: Sequence[Frame], enlarge: Enlarger) -> float:
+    """PSNR-Y of the middle one of WINDOW, enlarged as a clip of its own, as frame INDEX."""
+    enlarged = list(enlarge(window, vsr(len(window)), truth.size))
+    return psnr_y(truth, index, enlarged[len(window) // 2])
 
 
 # --- motion ---------------------------------------------------------------------------------------

@@ -136,6 +136,19 @@ def test_the_network_beats_bicubic_and_gains_by_real_frames(shipped: Enlarger) -
     assert float(three["consecutive"]) > float(three["identical"])
 
 
+def test_of_a_window_no_other_frame_is_seen() -> None:
+    """Nor any that the state would carry into it: "N consecutive frames" are N frames."""
+    seen: list[list[int]] = []
+
+    def enlarge(frames: list[Any], method: Any, size: tuple[int, int]) -> Any:
+        seen.append([frame.index for frame in frames])
+        return inputs.interpolated(frames, "bicubic", size)
+
+    (three,) = analysis.details(panning(5), enlarge, [3])  # type: ignore[arg-type]
+    assert seen == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [1] * 3, [2] * 3, [3] * 3]
+    assert three["consecutive"] == three["identical"], "bicubic sees the middle one alone"
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("shift", [1, 4, 16])
 def test_a_shifted_pair_is_shifted_by_quarters(axis: int, shift: int) -> None:
