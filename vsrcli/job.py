@@ -22,6 +22,7 @@ from vsrcli.media.encoders import (
     spare_memory,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format
 from vsrcli.media.opening import check_encoder
@@ -138,6 +139,8 @@ def prepare(
         if options.strict:
             raise CheckError(loss.refusal)
         tell(loss.text)
+    if goal.form != "video":
+        info = replace(info, hdr=HdrMetadata())  # which is told above, not by a segment's encoder
     plan = _plan(info, output, options, layout, size, device, model, goal)
     if goal.turning is not None:
         plan = replace(plan, size_out=goal.turning.size(size))
