@@ -22,6 +22,7 @@ from vsrcli.media.encoders import (
     spare_memory,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format
 from vsrcli.media.opening import check_encoder
@@ -127,6 +128,8 @@ def prepare(
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
     check_tile(options.tile, model.fusion)
     _tell_losses(info, output, options, size, goal, tell)
+    if goal.form != "video":
+        info = replace(info, hdr=HdrMetadata())  # which is told above, not by a segment's encoder
     plan = _plan(info, output, options, size, device, model, goal)
     if goal.form == "video":
         _check_pixels(output, options, plan, tell)

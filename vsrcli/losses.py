@@ -86,6 +86,8 @@ def lost_in_frames(
         lines += encoding_losses(info, size, settings, layout)
         lines += alpha_losses(output, settings, layout)
         lines += _late_begin(info, output, options)
+    if info.hdr and (kind is not None or output == STANDARD or names is not None):
+        lines.append("the HDR mastering and light level metadata cannot be kept")
     for line in lines:
         yield Loss(line, f"{output}: {line}; leave out --strict to accept that")
 

@@ -230,6 +230,19 @@ def test_what_is_lost_with_the_frames_is_told(
     assert vsr(*call).stderr.count(f"{words} cannot be kept") == 1
 
 
+def test_hdr_that_pictures_cannot_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
+    options = {"x265-params": "log-level=none:max-cll=1000,400"}
+    clip = make_clip(
+        frames=2, codec="libx265", pix_fmt="yuv420p10le", size=(64, 64), options=options
+    )
+    line = "the HDR mastering and light level metadata cannot be kept"
+    for name in ("o.apng", "%d.png"):
+        call = ("upscale", clip, "--model", TINY, tmp_path / name)
+        planned, made = vsr(*call, "--dry-run"), vsr(*call)
+        assert made.exit_code == 0 and "ffv1" not in made.stderr
+        assert planned.stderr.count(line) == made.stderr.count(line) == 1
+
+
 def test_what_a_container_does_not_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
     views = {"stereo_mode": "left_right"}
     clip = make_clip("in.mkv", frames=2, video_metadata=views)
