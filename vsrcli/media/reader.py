@@ -19,7 +19,7 @@ from .clock import Jump
 from .conform import Conform, deinterlaced
 from .cropping import cropped
 from .decoding import Decoder, OnError, Wanted
-from .integrity import is_whole
+from .integrity import is_whole, lists_packets
 from .passing import NotCleanError, can_pass_over
 from .planes import Frame, from_video_frame
 from .probe import MediaInfo, probe
@@ -178,6 +178,7 @@ class Reader:
             self._on_error,
             owed=None if whole else self.info.duration or Fraction(0),
             wanted=wanted if whole else None,
+            listed=whole and lists_packets(self._source.path, self.info.format),
         )
 
     def _nominal(self) -> int:
