@@ -14,6 +14,7 @@ from tests.clips import ClipSpec, make_frame, source_frames, write_clip
 from tests.conftest import MakeClip
 from tests.lossless import write_frames
 from vsrcli.errors import InputError
+from vsrcli.media.decoding import OnError
 from vsrcli.media.planes import ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
@@ -252,6 +253,29 @@ def test_lost_pictures_repeat_the_last_good_one(
     np.testing.assert_array_equal(frames[10].planes[0], frames[8].planes[0])
     assert psnr(frames[23], source_frames(ClipSpec(pix_fmt=pix_fmt, frames=24))[23]) > 25
     assert notes == [f"w.mov: {reader.concealed} damaged frames were replaced by the frame before"]
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.avi"])
+@pytest.mark.parametrize("policy", ["conceal", "skip"])
+def test_the_gaps_of_a_film_near_damage_are_no_lost_pictures(
+    make_clip: MakeClip, name: str, policy: OnError
+) -> None:
+    """Of a variable frame rate, in containers that give every packet, damaged or not."""
+    steps = [*[1] * 12, 4] * 3
+    pts = [sum(steps[:place]) for place in range(len(steps))]
+    path = make_clip(name, frames=len(pts), pts=pts, options={"bf": "0", "g": "99"})
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(container.streams.video[0]) if p.size]
+    noise = np.random.default_rng(1).bytes(len(packets[10]))
+    path.write_bytes(path.read_bytes().replace(packets[10], noise))
+    with Reader(path, on_error=policy) as reader:
+        shown = [frame.pts * reader.info.time_base for frame in reader]
+    conceal = policy == "conceal"
+    assert (reader.concealed, reader.left_out) == ((1, 0) if conceal else (0, 1))
+    assert not reader.truncated
+    with Reader(make_clip(name, frames=len(pts), pts=pts, options={"bf": "0", "g": "99"})) as whole:
+        times = [frame.pts * whole.info.time_base for frame in whole]
+    assert shown == [time for place, time in enumerate(times) if conceal or place != 10]
 
 
 def test_a_jump_of_the_clock_at_damage_is_not_called_the_end(make_clip: MakeClip) -> None:

@@ -98,13 +98,15 @@ class Decoder:
         owed: Fraction | None = None,
         cut: bool = False,
         wanted: Wanted | None = None,
+        listed: bool = False,
     ) -> None:
         """`owed`: seconds of video that were there before the container's structure was damaged.
 
         0 if nobody knows, None if it is whole. `cut`: whether the file ends before its end. With
         `wanted`, the first frame stands in for pictures before that which need not be decoded;
         iterating raises NotCleanError if that turns out to be impossible, before any frame that is
-        wanted.
+        wanted. `listed`: damage takes no packet, so that a gap of seconds between the times of two
+        is not its doing.
         """
         self.concealed = 0
         self.left_out = 0
@@ -112,6 +114,7 @@ class Decoder:
         self.leap = Fraction(0)
         self._whole = owed is None
         self._cut = cut
+        self._listed = listed
         self._container = container
         self._stream = stream
         self._base = Fraction(stream.time_base or 0)
@@ -364,6 +367,8 @@ class Decoder:
         if (pts - shown) * self._base > _LONGEST_GAP_S:
             self._stop_at(pts)
             self.leap = max(self.leap, (pts - shown) * self._base)
+            return range(0)
+        if self._listed:
             return range(0)
         return range(shown + step, pts + 1 + -step * 3 // 4, step)
 

@@ -69,6 +69,37 @@ def is_whole(path: Path, form: str) -> bool:
     return True
 
 
+def lists_packets(path: Path, form: str) -> bool:
+    """Whether a file that `is_whole` gives all its packets, damaged ones too, at their times.
+
+    Others are looked for in what there is, and those not found leave no trace.
+    """
+    size = path.stat().st_size
+    if form.startswith("mov,"):
+        with path.open("rb") as file:
+            return _has_one_index(file, size)
+    walked = "matroska" in form or form in ("flv", "avi")
+    return walked and size <= _LARGEST
+
+
+def _has_one_index(file: IO[bytes], size: int) -> bool:
+    """Whether an MP4 or MOV of SIZE bytes is whole boxes with no fragments, which have their own.
+
+    Boxes: ISO/IEC 14496-12, 4.2.
+    """
+    kinds, place = set(), 0
+    while place + 8 <= size:
+        file.seek(place)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if length == 1:
+            length = int.from_bytes(file.read(8), "big")
+        kinds.add(kind)
+        place = place + length if length else size  # 0: up to the end
+        if 0 < length < 8:
+            return False
+    return place == size and b"moov" in kinds and b"moof" not in kinds
+
+
 def _matroska(file: IO[bytes], size: int) -> bool:
     header = _element(file)
     if header is None or header[0] != _EBML or header[1] is None:

@@ -20,7 +20,7 @@ from .conform import Conform, deinterlaced
 from .cropping import cropped
 from .decoding import Decoder, OnError, Wanted
 from .endings import is_cut
-from .integrity import is_whole
+from .integrity import is_whole, lists_packets
 from .passing import NotCleanError, can_pass_over
 from .planes import Frame, exceeds_unit, from_video_frame
 from .probe import MediaInfo, probe
@@ -179,6 +179,7 @@ class Reader:
             owed=None if whole else self.info.duration or Fraction(0),
             cut=is_cut(self._source.path),
             wanted=wanted if whole else None,
+            listed=whole and lists_packets(self._source.path, self.info.format),
         )
 
     def _nominal(self) -> int:
