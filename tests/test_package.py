@@ -66,6 +66,7 @@ def test_an_installed_wheel_upscales(wheel: Path, tmp_path: Path) -> None:
         ("win32", "AMD64", "onnxruntime-gpu"),
         ("win32", "ARM64", "onnxruntime"),
         ("darwin", "arm64", "onnxruntime"),
+        ("darwin", "x86_64", "onnxruntime"),
     ],
 )
 def test_every_system_gets_the_one_onnxruntime_there_is(
