@@ -207,3 +207,25 @@ def test_counts_that_are_none_are_refused(
     views = ("--views", tmp_path / "views.npz") if name == "train_tone" else ()
     assert run(name, "--cache", tmp_path, *views, *wrong) == "2"
     assert not any(tmp_path.iterdir())
+
+
+def test_the_curve_to_beat_is_the_best_on_what_is_measured(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole canvases: fitted on crops of skin it was worse there, and so easier to beat."""
+    from models.crn.canvas import CANVAS
+    from models.crn.data import Draw, Faces
+    from models.crn.evaluate import fitted
+
+    face(tmp_path / "a.npz")
+    faces = Faces(tmp_path, 128, kinds={"both": 1.0})
+    grey = np.full((*CANVAS, 3), 120 / 255, np.float32)
+    around = grey.copy()
+    around[200:700, 200:600] += 0.2  # the skin alone was darkened
+
+    def cut(drawn: Draw, rows: slice, columns: slice) -> Any:
+        return around[rows, columns], grey[rows, columns]
+
+    monkeypatch.setattr(faces, "cut", cut)
+    found = fitted(faces, 12)(grey)
+    assert found.mean() == pytest.approx(around.mean(), abs=1e-4)
