@@ -88,7 +88,7 @@ def test_a_job_goes_on_with_the_tiles_it_was_begun_with(
     memory(monkeypatch, None)
     notes: list[str] = []
     do(clip, tmp_path / "out.mkv", note=notes.append)
-    assert tiles == [edge] * 3 and notes == []
+    assert tiles == [edge] * 3 and notes == ["out.mkv: 12 frames were made before"]
     assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
@@ -102,7 +102,8 @@ def test_less_memory_than_before_is_noted(
     do(clip, tmp_path / "out.mkv", note=notes.append, strict=True)  # nothing is lost by it
     assert tiles == ["off", "off"]
     assert notes == [
-        "there is less memory than when this job was begun, with whole frames; --restart adapts"
+        "out.mkv: 12 frames were made before",
+        "there is less memory than when this job was begun, with whole frames; --restart adapts",
     ]
     interrupt(clip, tmp_path / "anew.mkv", restart=True)
     assert isinstance(tiles[-1], int)

@@ -523,7 +523,7 @@ def test_nothing_of_a_folder_is_passed_over_in_silence(make_clip: MakeClip, tmp_
     make_clip("clips/good.mp4", frames=1)
     clips = tmp_path / "clips"
     (clips / "gone.mkv").symlink_to("nowhere.mkv")
-    for name in ("1.srt", "2.nfo", "3.jpg", "4.rm", ".hidden"):
+    for name in ("1.srt", "2.nfo", "3.jpg", "4.txt", ".hidden"):
         (clips / name).write_text("something else")
     (clips / "deeper.mp4").mkdir()
     for way in ((), ("--dry-run",)):

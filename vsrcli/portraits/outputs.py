@@ -38,7 +38,7 @@ def check_outputs(
     components: Path | None = None,
 ) -> None:
     """Find out before the work what cannot be written after it."""
-    if not output.is_dir():
+    if not _is_folder(output):
         format_of(output)
     if is_one_of(output, [source]):
         raise UsageError(f"{output}: is the input itself; the original is what you will want back")
@@ -48,7 +48,7 @@ def check_outputs(
             continue
         if is_one_of(path, read):
             raise UsageError(f"{path}: is read for this; choose another name")
-        if path.is_dir():
+        if _is_folder(path):
             raise OutputError(f"{path}: is a folder; name a file in it, such as face.png")
         check_free(path, overwrite=options.overwrite)
         _check_folder(path)
@@ -60,6 +60,10 @@ def check_outputs(
         _check_folder(components)
     if components is not None and components.exists():
         _check_components(components, read, overwrite=options.overwrite)
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path's fails at names that are too long
 
 
 def _check_folder(path: Path) -> None:
