@@ -58,6 +58,13 @@ def test_whole_ones_are_and_all_that_are_shorter_are_not(tmp_path: Path, name: s
         assert is_cut(path)
 
 
+@pytest.mark.parametrize("name", [*PICTURES, *ANIMATIONS])
+def test_what_follows_the_end_does_no_harm(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name)
+    path.write_bytes(path.read_bytes() + b"\r\nmore")
+    assert not is_cut(path)
+
+
 def test_a_gif_may_lack_the_mark_of_its_end(tmp_path: Path) -> None:
     path = write(tmp_path / "a.gif")
     path.write_bytes(path.read_bytes().removesuffix(b";"))

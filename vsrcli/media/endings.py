@@ -13,8 +13,9 @@ from typing import IO
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _QOI_END = b"\0\0\0\0\0\0\0\1"
+"""No pixels have so many zeros: a second one for the same colour would be a run."""
 _LAST = 4096
-"""Bytes, the end among them: files are filled up here and there."""
+"""Bytes, the end among them: files are filled up here and there, or something follows."""
 _COLOURS, _TRAILER, _EXTENSION, _IMAGE = 0x80, 0x3B, 0x21, 0x2C
 _OTHER_EXR = 0x02 | 0x08 | 0x10
 """Flags of an OpenEXR in tiles, deep, or of several parts."""
@@ -37,7 +38,7 @@ def is_cut(path: Path) -> bool:
                 return _png(file, size)
             if head.startswith(b"qoif"):
                 file.seek(max(0, size - _LAST))
-                return not file.read().rstrip(b"\0").endswith(_QOI_END)
+                return _QOI_END not in file.read()
             if head.startswith(b"\x76\x2f\x31\x01"):
                 return _exr(file, size)
         except (EOFError, struct.error):
