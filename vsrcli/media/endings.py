@@ -11,7 +11,8 @@ import struct
 from pathlib import Path
 from typing import IO
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+from .picture_text import PNG_SIGNATURE
+
 _QOI_END = b"\0\0\0\0\0\0\0\1"
 """No pixels have so many zeros: a second one for the same colour would be a run."""
 _LAST = 4096
@@ -34,7 +35,7 @@ def is_cut(path: Path) -> bool:
         try:
             if head.startswith(b"GIF8"):
                 return _gif(file)
-            if head == _PNG:
+            if head == PNG_SIGNATURE:
                 return _png(file, size)
             if head.startswith(b"qoif"):
                 file.seek(max(0, size - _LAST))
@@ -76,7 +77,7 @@ def _skip_colours(file: IO[bytes], flags: int) -> None:
 
 
 def _png(file: IO[bytes], size: int) -> bool:
-    at: int = len(_PNG)
+    at: int = len(PNG_SIGNATURE)
     while at < size:
         file.seek(at)
         length, kind = struct.unpack(">I4s", _read(file, 8))
