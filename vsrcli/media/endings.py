@@ -105,6 +105,8 @@ def _exr(file: IO[bytes], size: int) -> bool:
         return True
     places = struct.unpack(f"<{count}Q", _read(file, count * 8))
     if places and all(places):
+        if max(places) > size:  # by far, where they are damaged: further than a file can go
+            return True
         file.seek(max(places) + 4)
         (length,) = struct.unpack("<I", _read(file, 4))
         return file.tell() + length > size
