@@ -58,18 +58,43 @@ def test_whole_ones_are_and_all_that_are_shorter_are_not(tmp_path: Path, name: s
         assert is_cut(path)
 
 
+@pytest.mark.parametrize("name", [*PICTURES, *ANIMATIONS])
+def test_what_follows_the_end_does_no_harm(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name)
+    path.write_bytes(path.read_bytes() + b"\r\nmore")
+    assert not is_cut(path)
+
+
 def test_a_gif_may_lack_the_mark_of_its_end(tmp_path: Path) -> None:
     path = write(tmp_path / "a.gif")
     path.write_bytes(path.read_bytes().removesuffix(b";"))
     assert not is_cut(path)
 
 
+def places_in(data: bytearray) -> slice:
+    """Where the places of the 48 scan lines stand in an OpenEXR."""
+    length = 48 * 8
+    at = next(n for n in range(400) if data[n : n + 8] == (n + length).to_bytes(8, "little"))
+    return slice(at, at + length)
+
+
+@pytest.mark.parametrize("place", [1 << 62, (1 << 64) - 1])
+def test_an_exr_with_a_damaged_place_is_told(tmp_path: Path, place: int) -> None:
+    path = write(tmp_path / "zip1.exr")
+    data = bytearray(path.read_bytes())
+    at = places_in(data).start
+    data[at : at + 8] = place.to_bytes(8, "little")
+    path.write_bytes(data)
+    with Reader(path) as reader:
+        assert len(list(reader)) == 1
+    assert reader.damaged
+
+
 def test_an_exr_whose_places_were_never_filled_in(tmp_path: Path) -> None:
     path = write(tmp_path / "zip1.exr")
     data = bytearray(path.read_bytes())
-    length = 48 * 8
-    places = next(n for n in range(400) if data[n : n + 8] == (n + length).to_bytes(8, "little"))
-    data[places : places + length] = bytes(length)
+    places = places_in(data)
+    data[places] = bytes(places.stop - places.start)
     path.write_bytes(data)
     assert not is_cut(path)
     path.write_bytes(data[:-100])

@@ -8,6 +8,7 @@ import av
 import pytest
 from av.stream import Disposition
 
+from tests.clips import ClipSpec, write_clip
 from tests.conftest import MakeClip
 from tests.segments import remake, settings
 from vsrcli.media.probe import probe
@@ -76,3 +77,19 @@ def test_words_that_are_lost_are_told(
 def test_a_language_that_mp4_has_no_room_for_is_known_before(labelled: Path) -> None:
     line = 'MP4 cannot keep the language of audio stream 1 (aac, fr-CA, "Ton")'
     assert line in plan_streams(probe(labelled), Path("out.mp4")).notes
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"), [("in.avi", "software"), ("in.mxf", "operational_pattern_ul")]
+)
+@pytest.mark.parametrize("suffix", ["avi", "ts"])
+def test_what_a_container_says_of_itself_is_not_missed(
+    tmp_path: Path, name: str, tag: str, suffix: str
+) -> None:
+    clip = ClipSpec(size=(64, 48), frames=5, codec="mpeg2video")
+    info = probe(write_clip(tmp_path / name, clip))
+    assert tag in info.metadata
+    notes: list[str] = []
+    remake(info, tmp_path / f"out.{suffix}", settings("libx264"), note=notes.append)
+    told = [*notes, *plan_streams(info, Path(f"out.{suffix}")).notes]
+    assert not [note for note in told if "uid" in note or tag in note]

@@ -178,8 +178,10 @@ def test_bad_inputs_are_named_in_one_sentence(tmp_path: Path) -> None:
     write_clip(tmp_path / "whole.mp4", ClipSpec())
     whole = (tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "no_index.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "list.ffconcat").write_text("ffconcat version 1.0\nfile gone.mp4\n")
     cases = {
         "missing.mp4": "does not exist",
+        "list.ffconcat": "incomplete",
         "empty.mp4": "is empty",
         "text.mp4": "not a video",
         "folder": "without videos or pictures",

@@ -812,26 +812,46 @@ def test_packed_mpeg4_in_avi_has_even_times(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
-@pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_times_of_decoding_in_place_of_those_of_showing(
-    tmp_path: Path, name: str, codec: str
-) -> None:
-    """As an AVI that is copied into another container has them."""
+def decoding_times(folder: Path, name: str, codec: str, *, frames: int) -> Path:
+    """As an AVI that is copied into another container has them; beside it, `whole.mkv`."""
     options = {"x265-params": "bframes=2:log-level=none"} if codec == "libx265" else {"bf": "2"}
-    spec = ClipSpec(size=(64, 48), frames=25, codec=codec, options=options)
-    whole, path = write_clip(tmp_path / "whole.mkv", spec), tmp_path / name
+    options["g"] = "25"
+    spec = ClipSpec(size=(64, 48), frames=frames, codec=codec, options=options)
+    whole, path = write_clip(folder / "whole.mkv", spec), folder / name
     with av.open(str(whole)) as source, av.open(str(path), "w") as output:
         video = output.add_stream_from_template(source.streams.video[0])
         for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
             packet.pts = packet.dts = number
             packet.time_base, packet.stream = Fraction(1, 25), video
             output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_times_of_decoding_in_place_of_those_of_showing(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    path = decoding_times(tmp_path, name, codec, frames=25)
+    whole = tmp_path / "whole.mkv"
     frames, reader, notes = read(path)
     assert (notes, reader.damaged) == ([], False)
     tick = Fraction(1, 25) / frames[0].time_base
     assert [frame.pts - frames[0].pts for frame in frames] == [tick * n for n in range(25)]
     for frame, wanted in zip(frames, read(whole)[0], strict=True):
+        np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+def test_a_part_of_a_file_that_has_times_of_decoding(tmp_path: Path, name: str) -> None:
+    path = decoding_times(tmp_path, name, "libx264", frames=100)
+    whole, _, _ = read(path)
+    notes: list[str] = []
+    with Reader(path, start=Fraction(2), note=notes.append) as reader:
+        part = list(reader)
+    assert (notes, reader.damaged) == ([], False)
+    assert [frame.pts for frame in part] == [frame.pts for frame in whole[50:]]
+    for frame, wanted in zip(part, whole[50:], strict=True):
         np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
 
 

@@ -100,3 +100,19 @@ def test_profile_and_exif_in_the_container_are_told_to_be_lost(tmp_path: Path) -
     upscale(path, tmp_path / "large.png", options, note=notes.append)
     for line in ("the colour profile (ICC) cannot be kept", "EXIF cannot be kept"):
         assert line in notes
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_transparency_in_a_picture_apart_is_told_to_be_lost(tmp_path: Path, moving: bool) -> None:
+    path, opaque = tmp_path / "photo.avif", picture()
+    clear = opaque.copy()
+    clear.putalpha(Image.new("L", TILE, 90))
+    further = {"save_all": True, "append_images": [clear]} if moving else {}
+    clear.save(path, **further)
+    opaque.save(tmp_path / "plain.avif")
+    assert probe(tmp_path / "plain.avif").extras == ()
+    notes: list[str] = []
+    options = UpscaleOptions(device="cpu", scale=2)
+    upscale(path, tmp_path / "%d.png", options, note=notes.append)
+    line = "the transparency, which is a picture apart (HEIC, AVIF), cannot be kept"
+    assert line in notes

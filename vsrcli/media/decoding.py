@@ -126,7 +126,7 @@ class Decoder:
         self._context = decoder_of(stream, threads)
         self._counted = is_counted(container, stream)
         self._reordered = self._counted and self._context.has_b_frames
-        self._undecided = wanted is None and self._context.name in _REORDERS
+        self._undecided = self._context.name in _REORDERS
         self._coincide = True  # whether all PTS so far were the DTS
         # What FFmpeg makes up for MPEG-4 in AVI is right for some encoders only. Where it is, it is
         # the decoding time of the packet that a frame comes out with; the last comes without, and
@@ -266,6 +266,8 @@ class Decoder:
         if self._undecided and self._coincide and self._context.has_b_frames:
             self._reordered |= len(self._expected) > 1
             if self._reordered:
+                if self._wanted is not None:  # which of them can be passed over, nobody knows
+                    raise NotCleanError
                 self._expected, self._dts = [], self._expected + self._dts
                 heapq.heapify(self._dts)
         self._undecided = False

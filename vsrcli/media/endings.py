@@ -11,10 +11,12 @@ import struct
 from pathlib import Path
 from typing import IO
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+from .picture_text import PNG_SIGNATURE
+
 _QOI_END = b"\0\0\0\0\0\0\0\1"
+"""No pixels have so many zeros: a second one for the same colour would be a run."""
 _LAST = 4096
-"""Bytes, the end among them: files are filled up here and there."""
+"""Bytes, the end among them: files are filled up here and there, or something follows."""
 _COLOURS, _TRAILER, _EXTENSION, _IMAGE = 0x80, 0x3B, 0x21, 0x2C
 _OTHER_EXR = 0x02 | 0x08 | 0x10
 """Flags of an OpenEXR in tiles, deep, or of several parts."""
@@ -33,11 +35,11 @@ def is_cut(path: Path) -> bool:
         try:
             if head.startswith(b"GIF8"):
                 return _gif(file)
-            if head == _PNG:
+            if head == PNG_SIGNATURE:
                 return _png(file, size)
             if head.startswith(b"qoif"):
                 file.seek(max(0, size - _LAST))
-                return not file.read().rstrip(b"\0").endswith(_QOI_END)
+                return _QOI_END not in file.read()
             if head.startswith(b"\x76\x2f\x31\x01"):
                 return _exr(file, size)
         except (EOFError, struct.error):
@@ -75,7 +77,7 @@ def _skip_colours(file: IO[bytes], flags: int) -> None:
 
 
 def _png(file: IO[bytes], size: int) -> bool:
-    at: int = len(_PNG)
+    at: int = len(PNG_SIGNATURE)
     while at < size:
         file.seek(at)
         length, kind = struct.unpack(">I4s", _read(file, 8))
@@ -103,6 +105,8 @@ def _exr(file: IO[bytes], size: int) -> bool:
         return True
     places = struct.unpack(f"<{count}Q", _read(file, count * 8))
     if places and all(places):
+        if max(places) > size:  # by far, where they are damaged: further than a file can go
+            return True
         file.seek(max(places) + 4)
         (length,) = struct.unpack("<I", _read(file, 4))
         return file.tell() + length > size

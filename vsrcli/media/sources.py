@@ -168,9 +168,10 @@ def opened(file: Path) -> Iterator[InputContainer]:
             container = av.open(handle or str(file.absolute()), "r", **METADATA)
         except PermissionError:
             raise InputError(f"{name} cannot be read: permission denied") from None
-        except FileNotFoundError:
-            raise _missing(file, name) from None
-        except (av.FFmpegError, OSError, ValueError):
+        except (av.FFmpegError, OSError, ValueError) as failure:
+            # What is not there may be a file that this one names: a playlist does.
+            if isinstance(failure, FileNotFoundError) and not file.exists():
+                raise _missing(file, name) from None
             message = f"{name} is not a video FFmpeg can open, or is damaged or incomplete"
             raise InputError(message) from None
         yield stack.enter_context(container)

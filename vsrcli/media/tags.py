@@ -11,6 +11,16 @@ from vsrcli.media.containers import QUICKTIME
 
 _REWRITTEN = frozenset({"encoder", "duration"})
 """Tags every muxer writes anew."""
+_OF_THE_OLD = frozenset(
+    {
+        *("software", "isvbr", "wmfsdkneeded", "wmfsdkversion", "deviceconformancetemplate"),
+        *("operational_pattern_ul", "uid", "generation_uid", "material_package_umid"),
+        *("company_name", "product_name", "product_uid", "product_version"),
+        *("product_version_num", "toolkit_version_num", "application_platform"),
+    }
+)
+"""What AVI, ASF and MXF say of themselves and of the program that wrote them: true of them alone,
+so that nobody misses it."""
 _STATISTICS = ("bps", "number_of_", "_statistics_")
 """mkvmerge's counts of a track, with or without a language suffix."""
 _ALPHA = "alpha_mode"
@@ -41,7 +51,7 @@ def lost_tags(tags: Mapping[str, str], kept: Mapping[str, str], name: str) -> st
     One that goes by another name there, as the album does in AVI, is kept.
     """
     keys, values = {key.lower() for key in kept}, set(kept.values())
-    keys |= _BRANDS  # a Matroska made of an MP4 may still have them
+    keys |= _BRANDS | _OF_THE_OLD  # a Matroska made of another may still have them
     wanted = container_tags(tags).items()
     lost = [key for key, value in wanted if key.lower() not in keys and value not in values]
     return f"{name} cannot keep the tags {', '.join(lost)}" if lost else None
