@@ -76,3 +76,20 @@ def test_words_that_are_lost_are_told(
 def test_a_language_that_mp4_has_no_room_for_is_known_before(labelled: Path) -> None:
     line = 'MP4 cannot keep the language of audio stream 1 (aac, fr-CA, "Ton")'
     assert line in plan_streams(probe(labelled), Path("out.mp4")).notes
+
+
+def test_tags_of_avi_stay_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
+    """Those too that FFmpeg calls otherwise where it reads them; most files have the last one."""
+    clip, source = make_clip("plain.avi", frames=3, codec="mpeg4"), tmp_path / "in.avi"
+    tags = {"INAM": "Name", "IPRD": "Album", "ISBJ": "Subject", "ISFT": "VirtualDub"}
+    with av.open(str(clip)) as plain, av.open(str(source), "w") as made:
+        made.metadata.update(tags)
+        copy = made.add_stream_from_template(plain.streams.video[0], opaque=True)
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                made.mux(packet)
+    notes: list[str] = []
+    output = remake(probe(source), tmp_path / "out.avi", settings("mpeg4"), note=notes.append)
+    assert not [note for note in notes if "cannot keep" in note]
+    assert sorted(probe(output).metadata.values()) == sorted(tags.values())
