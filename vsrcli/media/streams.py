@@ -104,8 +104,7 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
 
 def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[str]:
     name = NAMES[muxer]
-    unusual = unusual_tags(info.metadata)
-    if muxer == "mp4" and unusual and any(stream.attached_picture for stream in kept):
+    if unusual := beside_cover(muxer, info, kept):
         yield f"the tags {', '.join(unusual)}: dropped, {name} cannot hold them beside cover art"
     if muxer == "mpegts" and (line := lost_tags(info.metadata, {}, name)):
         yield line
@@ -113,6 +112,12 @@ def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[s
         yield f"{info.chapters} chapters: dropped, {name} has none"
     if info.display_matrix and muxer not in TURNING:
         yield f"the rotation by {info.rotation} degrees: dropped, {name} has none"
+
+
+def beside_cover(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> list[str]:
+    """Return the tags that the container could hold if there were no cover art among `kept`."""
+    cover = any(stream.attached_picture for stream in kept)
+    return unusual_tags(info.metadata) if muxer == "mp4" and cover else []
 
 
 def _lost_languages(muxer: str, streams: Iterable[StreamInfo]) -> Iterator[str]:

@@ -34,7 +34,8 @@ _LARGEST_TIMESCALE = 10_000_000
 
 def container_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of the file without the ones that describe the old container."""
-    return {k: v for k, v in tags.items() if k.lower() not in _REWRITTEN and k not in _BRANDS}
+    # A Matroska made of an MP4 may still have its brands, in capitals.
+    return {k: v for k, v in tags.items() if k.lower() not in _REWRITTEN | _BRANDS}
 
 
 def named_for(muxer: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -50,7 +51,6 @@ def lost_tags(tags: Mapping[str, str], kept: Mapping[str, str], name: str) -> st
     One that goes by another name there, as the album does in AVI, is kept.
     """
     keys, values = {key.lower() for key in kept}, set(kept.values())
-    keys |= _BRANDS  # a Matroska made of an MP4 may still have them
     wanted = container_tags(tags).items()
     lost = [key for key, value in wanted if key.lower() not in keys and value not in values]
     return f"{name} cannot keep the tags {', '.join(lost)}" if lost else None
