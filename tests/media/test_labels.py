@@ -105,3 +105,24 @@ def test_tags_that_cover_art_leaves_no_room_for_are_told_once(
     remake(probe(clip), tmp_path / "out.mp4", settings("libx264"), note=notes.append)
     found = [note for note in notes if "the tags" in note]
     assert found == ["the tags MYKEY: dropped, MP4 cannot hold them beside cover art"]
+
+
+@pytest.mark.parametrize("flag", [Disposition.visual_impaired, Disposition.hearing_impaired])
+def test_one_flag_that_is_read_as_two_is_not_told(
+    make_clip: MakeClip, tmp_path: Path, flag: Disposition
+) -> None:
+    """As of films with audio description, which Matroska has one flag for."""
+    clip, source = make_clip("plain.mp4", frames=3, audio=("aac",)), tmp_path / "in.mp4"
+    with av.open(str(clip)) as plain, av.open(str(source), "w") as made:
+        for stream in plain.streams:
+            made.add_stream_from_template(stream, opaque=True)
+        made.streams.audio[0].disposition = flag
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = made.streams[packet.stream_index]
+                made.mux(packet)
+    info, notes = probe(source), list[str]()
+    assert len(info.streams[1].flags) == 2
+    output = remake(info, tmp_path / "out.mkv", settings("libx264"), note=notes.append)
+    assert not [note for note in notes if "flag" in note]
+    assert probe(output).streams[1].flags == (flag.name,)

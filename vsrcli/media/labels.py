@@ -9,6 +9,9 @@ from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.streams import StreamPlan, beside_cover, lost_of
 from vsrcli.media.tags import lost_tags
 
+_SAID_BY = {"descriptions": "visual_impaired", "captions": "hearing_impaired"}
+"""Flags that FFmpeg reads from MP4 and MPEG-TS along with others, which say the same of sound."""
+
 
 def lost_labels(info: MediaInfo, made: MediaInfo, plan: StreamPlan, muxer: str) -> Iterator[str]:
     """Give a line on the tags, and one on each stream whose title, language or flags are lost.
@@ -27,10 +30,17 @@ def lost_labels(info: MediaInfo, made: MediaInfo, plan: StreamPlan, muxer: str) 
             lost.append("title")
         if before.language not in (None, "und", after.language):
             lost += [] if lost_of(before, ["language"], name) in plan.lost else ["language"]
-        if flags := [flag.replace("_", " ") for flag in before.flags if flag not in after.flags]:
+        if flags := [flag.replace("_", " ") for flag in _lost_flags(before, after)]:
             lost.append(f"flag{'s' * (len(flags) > 1)} {', '.join(flags)}")
         if lost:
             yield lost_of(before, lost, name)
+
+
+def _lost_flags(before: StreamInfo, after: StreamInfo) -> Iterator[str]:
+    for flag in before.flags:
+        other = _SAID_BY.get(flag) if before.type == "audio" else None
+        if not {flag, other} & {*after.flags}:
+            yield flag
 
 
 def _pairs(
