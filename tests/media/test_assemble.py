@@ -759,10 +759,15 @@ def test_the_check_looks_at_the_video_that_was_made(
 def with_noise(
     clip: Path, output: Path, codec: str, form: str, layout: str = "stereo"
 ) -> NDArray[Any]:
-    """Add sound of 24 or 16 bits (`form`) to a clip; return its samples, [1, channels * n]."""
+    """Add sound of 24 or 16 bits or floats (`form`) to a clip; return its samples.
+
+    They are [1, channels * n], floats beyond 1.
+    """
     kind, low = (np.int32, 256) if form.startswith("s32") else (np.int16, 1)
     most = np.iinfo(kind).max // low
     noise = (np.random.default_rng(0).integers(-most, most, (1, 40_000)) * low).astype(kind)
+    if form.startswith("flt"):
+        noise = noise.astype(np.float32) / 8192
     frame = av.AudioFrame.from_ndarray(noise, form.rstrip("p"), layout)
     frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
     with av.open(str(clip)) as source, av.open(str(output), "w") as made:
@@ -785,6 +790,7 @@ def with_noise(
         ("wavpack", "s32p", "stereo", "o.mp4", "flac"),
         ("wavpack", "s16p", "stereo", "o.mp4", "flac"),
         ("wavpack", "s32p", "3.1", "o.mp4", "pcm_s24le"),  # FLAC would make it quad
+        ("wavpack", "fltp", "stereo", "o.mp4", "pcm_f32le"),
         ("alac", "s32p", "stereo", "o.avi", "pcm_s24le"),
     ],
 )

@@ -167,6 +167,8 @@ def _audio_encoder(muxer: str, context: Any) -> str:
     lossless = lossless and context.codec.canonical_name != "dts"  # which mostly is not
     if not lossless or muxer not in _LOSSLESS:
         return _AUDIO_ENCODER.get(muxer, "aac")
+    if context.format.name.startswith("flt"):
+        return "pcm_f32le"  # which may go beyond what whole numbers reach
     if muxer == "mp4" and context.layout.name in _FLAC_LAYOUTS:
         return "flac"
     return "pcm_s24le" if context.format.bytes > 2 else "pcm_s16le"
