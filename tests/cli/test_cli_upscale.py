@@ -231,7 +231,7 @@ def test_what_is_lost_with_the_frames_is_told(
 
 
 def test_hdr_that_pictures_cannot_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
-    options = {"x265-params": "log-level=none:max-cll=1000,400"}
+    options = {"x265-params": "log-level=none:bframes=0:max-cll=1000,400"}
     clip = make_clip(
         frames=2, codec="libx265", pix_fmt="yuv420p10le", size=(64, 64), options=options
     )
@@ -523,7 +523,7 @@ def test_nothing_of_a_folder_is_passed_over_in_silence(make_clip: MakeClip, tmp_
     make_clip("clips/good.mp4", frames=1)
     clips = tmp_path / "clips"
     (clips / "gone.mkv").symlink_to("nowhere.mkv")
-    for name in ("1.srt", "2.nfo", "3.jpg", "4.rm", ".hidden"):
+    for name in ("1.srt", "2.nfo", "3.jpg", "4.txt", ".hidden"):
         (clips / name).write_text("something else")
     (clips / "deeper.mp4").mkdir()
     for way in ((), ("--dry-run",)):
