@@ -231,7 +231,7 @@ def test_what_is_lost_with_the_frames_is_told(
 
 
 def test_hdr_that_pictures_cannot_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
-    options = {"x265-params": "log-level=none:max-cll=1000,400"}
+    options = {"x265-params": "log-level=none:bframes=0:max-cll=1000,400"}
     clip = make_clip(
         frames=2, codec="libx265", pix_fmt="yuv420p10le", size=(64, 64), options=options
     )

@@ -756,16 +756,23 @@ def test_the_check_looks_at_the_video_that_was_made(
         assert [stream.frames for stream in container.streams.video] == [4, 6][:: 1 - 2 * index]
 
 
-def with_noise(clip: Path, output: Path, codec: str, form: str) -> NDArray[Any]:
-    """Add stereo of 24 or 16 bits (`form`) to a clip; return its samples, [1, 2 n]."""
+def with_noise(
+    clip: Path, output: Path, codec: str, form: str, layout: str = "stereo"
+) -> NDArray[Any]:
+    """Add sound of 24 or 16 bits or floats (`form`) to a clip; return its samples.
+
+    They are [1, channels * n], floats beyond 1.
+    """
     kind, low = (np.int32, 256) if form.startswith("s32") else (np.int16, 1)
     most = np.iinfo(kind).max // low
     noise = (np.random.default_rng(0).integers(-most, most, (1, 40_000)) * low).astype(kind)
-    frame = av.AudioFrame.from_ndarray(noise, form.rstrip("p"), "stereo")
+    if form.startswith("flt"):
+        noise = noise.astype(np.float32) / 8192
+    frame = av.AudioFrame.from_ndarray(noise, form.rstrip("p"), layout)
     frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
     with av.open(str(clip)) as source, av.open(str(output), "w") as made:
         video = made.add_stream_from_template(source.streams.video[0], opaque=True)
-        sound = made.add_stream(codec, rate=48_000, layout="stereo")
+        sound = made.add_stream(codec, rate=48_000, layout=layout)
         sound.codec_context.format = form
         for packet in source.demux(video=0):
             if packet.size:
@@ -776,26 +783,29 @@ def with_noise(clip: Path, output: Path, codec: str, form: str) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize(
-    ("codec", "form", "name", "encoder"),
+    ("codec", "form", "layout", "name", "encoder"),
     [
-        ("flac", "s32", "o.mov", "pcm_s24le"),
-        ("flac", "s16", "o.mov", "pcm_s16le"),
-        ("wavpack", "s32p", "o.mp4", "flac"),
-        ("wavpack", "s16p", "o.mp4", "flac"),
-        ("alac", "s32p", "o.avi", "pcm_s24le"),
+        ("flac", "s32", "stereo", "o.mov", "pcm_s24le"),
+        ("flac", "s16", "stereo", "o.mov", "pcm_s16le"),
+        ("wavpack", "s32p", "stereo", "o.mp4", "flac"),
+        ("wavpack", "s16p", "stereo", "o.mp4", "flac"),
+        ("wavpack", "s32p", "3.1", "o.mp4", "pcm_s24le"),  # FLAC would make it quad
+        ("wavpack", "fltp", "stereo", "o.mp4", "pcm_f32le"),
+        ("alac", "s32p", "stereo", "o.avi", "pcm_s24le"),
     ],
 )
 def test_sound_without_loss_stays_so(
-    make_clip: MakeClip, tmp_path: Path, codec: str, form: str, name: str, encoder: str
+    make_clip: MakeClip, tmp_path: Path, codec: str, form: str, layout: str, name: str, encoder: str
 ) -> None:
     """Where the container cannot hold its coding but another such one."""
-    noise = with_noise(make_clip(frames=12), tmp_path / "in.mkv", codec, form)
+    noise = with_noise(make_clip(frames=12), tmp_path / "in.mkv", codec, form, layout)
     notes: list[str] = []
     output = remake(
         probe(tmp_path / "in.mkv"), tmp_path / name, settings("mpeg4"), note=notes.append
     )
     assert notes[0] == f"audio stream 1 ({codec}): converted to {encoder}"
     with av.open(str(output)) as made:
+        assert made.streams.audio[0].layout.name == layout
         sound = [frame.to_ndarray() for frame in made.decode(audio=0)]
     assert np.array_equal(np.concatenate(sound, 1), noise)
 

@@ -71,7 +71,7 @@ def test_words_that_are_lost_are_told(
     notes: list[str] = []
     remake(probe(labelled), tmp_path / f"out.{suffix}", settings("libx264"), note=notes.append)
     found = [note.split("cannot keep the ")[1] for note in notes if "cannot keep the " in note]
-    assert list(dict.fromkeys(found)) == lines
+    assert found == lines
 
 
 def test_a_language_that_mp4_has_no_room_for_is_known_before(labelled: Path) -> None:
@@ -93,3 +93,53 @@ def test_what_a_container_says_of_itself_is_not_missed(
     remake(info, tmp_path / f"out.{suffix}", settings("libx264"), note=notes.append)
     told = [*notes, *plan_streams(info, Path(f"out.{suffix}")).notes]
     assert not [note for note in told if "uid" in note or tag in note]
+
+
+def test_tags_of_avi_stay_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
+    """Those too that FFmpeg calls otherwise where it reads them; most files have the last one."""
+    clip, source = make_clip("plain.avi", frames=3, codec="mpeg4"), tmp_path / "in.avi"
+    tags = {"INAM": "Name", "IPRD": "Album", "ISBJ": "Subject", "ISFT": "VirtualDub"}
+    with av.open(str(clip)) as plain, av.open(str(source), "w") as made:
+        made.metadata.update(tags)
+        copy = made.add_stream_from_template(plain.streams.video[0], opaque=True)
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                made.mux(packet)
+    notes: list[str] = []
+    output = remake(probe(source), tmp_path / "out.avi", settings("mpeg4"), note=notes.append)
+    assert not [note for note in notes if "cannot keep" in note]
+    assert sorted(probe(output).metadata.values()) == sorted(tags.values())
+
+
+def test_tags_that_cover_art_leaves_no_room_for_are_told_once(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """Without the brands of the MP4 that a Matroska was made of, which are nobody's loss."""
+    words = {"title": "T", "mykey": "v", "MAJOR_BRAND": "isom", "COMPATIBLE_BRANDS": "isomiso2"}
+    clip = make_clip("in.mkv", frames=3, cover=True, metadata=words)
+    notes: list[str] = []
+    remake(probe(clip), tmp_path / "out.mp4", settings("libx264"), note=notes.append)
+    found = [note for note in notes if "the tags" in note]
+    assert found == ["the tags MYKEY: dropped, MP4 cannot hold them beside cover art"]
+
+
+@pytest.mark.parametrize("flag", [Disposition.visual_impaired, Disposition.hearing_impaired])
+def test_one_flag_that_is_read_as_two_is_not_told(
+    make_clip: MakeClip, tmp_path: Path, flag: Disposition
+) -> None:
+    """As of films with audio description, which Matroska has one flag for."""
+    clip, source = make_clip("plain.mp4", frames=3, audio=("aac",)), tmp_path / "in.mp4"
+    with av.open(str(clip)) as plain, av.open(str(source), "w") as made:
+        for stream in plain.streams:
+            made.add_stream_from_template(stream, opaque=True)
+        made.streams.audio[0].disposition = flag
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = made.streams[packet.stream_index]
+                made.mux(packet)
+    info, notes = probe(source), list[str]()
+    assert len(info.streams[1].flags) == 2
+    output = remake(info, tmp_path / "out.mkv", settings("libx264"), note=notes.append)
+    assert not [note for note in notes if "flag" in note]
+    assert probe(output).streams[1].flags == (flag.name,)

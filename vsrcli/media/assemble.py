@@ -25,7 +25,7 @@ from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan
-from vsrcli.media.tags import container_tags, quicktime_options
+from vsrcli.media.tags import container_tags, named_for, quicktime_options
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack, Track, describe
 from vsrcli.media.verify import verify
@@ -154,7 +154,7 @@ def _write(partial: Path, job: _Job) -> tuple[list[tuple[str, int]], int]:
             )
         )
         output.flags |= Flags.bitexact.value  # no random identifiers: the same job, the same bytes
-        output.metadata.update(tags)
+        output.metadata.update(named_for(job.muxer, tags))
         output.set_chapters(chapters)
         video, tracks, covers = _declare(output, first.streams.video[0], source, job)
         output.start_encoding()

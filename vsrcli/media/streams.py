@@ -29,12 +29,15 @@ from vsrcli.media.tags import lost_tags, unusual_tags
 TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 _TEXT_ENCODER = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
 _AUDIO_ENCODER = {"webm": "libopus"}
-_LOSSLESS_ENCODERS = {
-    "mp4": ("flac", "flac"),
-    "mov": ("pcm_s16le", "pcm_s24le"),
-    "avi": ("pcm_s16le", "pcm_s24le"),
-}
-"""For what comes without loss, up to 16 bits and above."""
+_LOSSLESS = ("mp4", "mov", "avi")
+"""Containers in which what comes without loss stays so."""
+_FLAC_LAYOUTS = frozenset(
+    {
+        *("mono", "stereo", "3.0", "quad", "5.0", "5.0(side)", "5.1", "5.1(side)", "6.1", "7.1"),
+        *(f"{channels} channels" for channels in range(1, 9)),
+    }
+)
+"""Loudspeakers that FLAC knows (RFC 9639, 9.1.3); what is meant for others it gives to these."""
 _COVER_CODECS: dict[str, tuple[str, ...]] = {
     "mp4": ("mjpeg", "png", "bmp"),
     "matroska": ("mjpeg", "png"),
@@ -101,8 +104,7 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
 
 def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[str]:
     name = NAMES[muxer]
-    unusual = unusual_tags(info.metadata)
-    if muxer == "mp4" and unusual and any(stream.attached_picture for stream in kept):
+    if unusual := beside_cover(muxer, info, kept):
         yield f"the tags {', '.join(unusual)}: dropped, {name} cannot hold them beside cover art"
     if muxer == "mpegts" and (line := lost_tags(info.metadata, {}, name)):
         yield line
@@ -110,6 +112,12 @@ def _lost(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> Iterator[s
         yield f"{info.chapters} chapters: dropped, {name} has none"
     if info.display_matrix and muxer not in TURNING:
         yield f"the rotation by {info.rotation} degrees: dropped, {name} has none"
+
+
+def beside_cover(muxer: str, info: MediaInfo, kept: Iterable[StreamInfo]) -> list[str]:
+    """Return the tags that the container could hold if there were no cover art among `kept`."""
+    cover = any(stream.attached_picture for stream in kept)
+    return unusual_tags(info.metadata) if muxer == "mp4" and cover else []
 
 
 def _lost_languages(muxer: str, streams: Iterable[StreamInfo]) -> Iterator[str]:
@@ -157,9 +165,13 @@ def _audio_encoder(muxer: str, context: Any) -> str:
     """Return the encoder of sound that the container cannot hold: without loss if it came so."""
     lossless = bool(context.codec.properties & Properties.LOSSLESS.value)
     lossless = lossless and context.codec.canonical_name != "dts"  # which mostly is not
-    if not lossless or muxer not in _LOSSLESS_ENCODERS:
+    if not lossless or muxer not in _LOSSLESS:
         return _AUDIO_ENCODER.get(muxer, "aac")
-    return _LOSSLESS_ENCODERS[muxer][context.format.bytes > 2]
+    if context.format.name.startswith("flt"):
+        return "pcm_f32le"  # which may go beyond what whole numbers reach
+    if muxer == "mp4" and context.layout.name in _FLAC_LAYOUTS:
+        return "flac"
+    return "pcm_s24le" if context.format.bytes > 2 else "pcm_s16le"
 
 
 def _fits(muxer: str, streams: Iterable[Any]) -> bool:

@@ -37,12 +37,22 @@ _ITUNES = frozenset(
     }
 )
 """Tags MP4 stores in the form that other players read too."""
+_RIFF = {"product": "IPRD", "subject": "ISBJ", "software": "ISFT"}
+"""Tags that FFmpeg reads from AVI under names by which it does not write them there."""
 _LARGEST_TIMESCALE = 10_000_000
 
 
 def container_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of the file without the ones that describe the old container."""
-    return {k: v for k, v in tags.items() if k.lower() not in _REWRITTEN and k not in _BRANDS}
+    # A Matroska made of an MP4 may still have its brands, in capitals.
+    return {k: v for k, v in tags.items() if k.lower() not in _REWRITTEN | _BRANDS}
+
+
+def named_for(muxer: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a file under the names by which FFmpeg writes them into a container."""
+    if muxer != "avi":
+        return dict(tags)
+    return {_RIFF.get(key.lower(), key): value for key, value in tags.items()}
 
 
 def lost_tags(tags: Mapping[str, str], kept: Mapping[str, str], name: str) -> str | None:
@@ -51,7 +61,7 @@ def lost_tags(tags: Mapping[str, str], kept: Mapping[str, str], name: str) -> st
     One that goes by another name there, as the album does in AVI, is kept.
     """
     keys, values = {key.lower() for key in kept}, set(kept.values())
-    keys |= _BRANDS | _OF_THE_OLD  # a Matroska made of another may still have them
+    keys |= _OF_THE_OLD  # which a Matroska made of another may still have
     wanted = container_tags(tags).items()
     lost = [key for key, value in wanted if key.lower() not in keys and value not in values]
     return f"{name} cannot keep the tags {', '.join(lost)}" if lost else None

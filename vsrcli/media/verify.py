@@ -73,7 +73,7 @@ def verify(
         _check_streams(found, counts, plan, output)
         made = probe(partial, number=number)
         _check_properties(made, info, tags, output, note)
-        for line in lost_labels(info, made, plan, NAMES[muxer_of(output)]):
+        for line in lost_labels(info, made, plan, muxer_of(output)):
             note(line)
     except (InputError, av.FFmpegError) as failure:
         reason = getattr(failure, "strerror", "") or "it cannot be read"
