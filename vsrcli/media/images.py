@@ -25,7 +25,7 @@ from vsrcli.media.rgb import known_tags, wrong_colours
 from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
-from vsrcli.media.swscale import white_of_rgb
+from vsrcli.media.swscale import stretched, white_of_rgb
 from vsrcli.media.turned import turned, turned_layout
 from vsrcli.turning import Turning
 
@@ -86,6 +86,7 @@ class ImageWriter:
         target = _picture_tags(codec, tags)
         self._repack = Repacker(known_tags(tags, source_size), self._pix_fmt, target)
         self._white = white_of_rgb(layout.depth, 16, full=tags.range == FULL_RANGE)
+        self._opaque = white_of_rgb(layout.depth, 16, full=True)
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
         for line in picture_losses(codec, layout, tags, sar):
@@ -144,7 +145,10 @@ class ImageWriter:
         if frame.layout.kind == "yuv" and self._pix_fmt.startswith(("rgb48", "rgba64")):
             order = ">u2" if picture.format.is_big_endian else "<u2"
             samples = np.frombuffer(memoryview(picture.planes[0]), order)
-            samples[...] = np.minimum(65535, samples * (65535 / self._white) + 0.5)
+            alpha = samples[3::4].copy()
+            samples[...] = stretched(samples, self._white)
+            if frame.layout.alpha:
+                samples[3::4] = stretched(alpha, self._opaque)
         return picture
 
     def _publish(self) -> None:
