@@ -470,6 +470,20 @@ def test_links_in_an_archive_are_followed(
     assert packed.frames == 4 and packed.identical
 
 
+def test_links_to_folders_of_an_archive_are_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    write_pictures(folder / "1", write_frames(tmp_path / "1.mkv", noised(frames_of(2))))
+    for name, target in (("2", "1"), ("3", "../results/2"), ("1/back", ".."), ("4", "none")):
+        (folder / name).symlink_to(target)
+    archive = tmp_path / "results.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(folder, "results")
+    for found in (find_clips(folder), find_clips(archive)):
+        assert [clip.name for clip in found] == ["1", "2", "3"]
+    (row,) = psnr(folder, archive, protocol=Y).outputs
+    assert row.frames == 6 and row.identical
+
+
 @pytest.mark.parametrize("target", ["0009.png", "0001.png"])
 def test_links_that_lead_out_of_an_archive_are_refused(tmp_path: Path, target: str) -> None:
     archive = tmp_path / "results.tar"
