@@ -158,6 +158,19 @@ def test_other_sizes_are_refused_or_resized(tmp_path: Path) -> None:
     assert result.clips[0].notes == (f"{output}: resized by bicubic from 24x16",)
 
 
+@pytest.mark.parametrize("large", ["reference", "output"])
+def test_the_matrix_of_untagged_video_is_told_by_its_own_size(tmp_path: Path, large: str) -> None:
+    """Not by that which it is resized to."""
+    sizes = {"reference": (1280, 48), "output": (320, 12)}
+    if large == "output":
+        sizes = {"reference": (320, 12), "output": (1280, 48)}
+    write_frames(tmp_path / "lr.mkv", [make_frame("yuv420p", *sizes["output"])])
+    write_frames(tmp_path / "hr.mkv", [make_frame("gbrp16le", *sizes["reference"])])
+    (row,) = psnr(tmp_path / "hr.mkv", tmp_path / "lr.mkv", protocol=Protocol(resize=True)).outputs
+    told = any("does not name its colour matrix" in note for note in row.clips[0].notes)
+    assert told == (large == "output")
+
+
 def test_baseline_adds_bicubic_and_lanczos(tmp_path: Path) -> None:
     frames = frames_of(2)
     layout, small = frames[0].layout, (12, 8)
