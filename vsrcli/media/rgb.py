@@ -13,7 +13,6 @@ from vsrcli.media.planes import (
     from_video_frame,
 )
 from vsrcli.media.repack import CONVERTIBLE, RGB, Repacker, assumed_matrix
-from vsrcli.media.swscale import stretched, white_of_rgb
 
 
 class RgbFrames:
@@ -28,14 +27,10 @@ class RgbFrames:
         """Of the frames made."""
         self._tags = replace(tags, matrix=RGB, range=FULL_RANGE, chroma_location=0)
         self._repack = Repacker(known_tags(tags, size), self.layout.pix_fmt, self._tags)
-        spans = *[tags.range == FULL_RANGE] * 3, True  # alpha has no other range than the full one
-        self._whites = [white_of_rgb(layout.depth, self.layout.depth, full=full) for full in spans]
 
     def __call__(self, frame: Frame) -> Frame:
         """Return `frame` in RGB, with its times and index."""
         planes = from_video_frame(self._repack(frame)).planes
-        if self.layout.depth == 16:
-            planes = tuple(map(stretched, planes, self._whites))
         return replace(frame, planes=planes, layout=self.layout, tags=self._tags)
 
 

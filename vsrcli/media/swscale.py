@@ -120,9 +120,11 @@ def white_of_rgb(depth: int, to: int, *, full: bool) -> int:
     return ((1 << bits) - 1) << (to - bits)
 
 
-def stretched(samples: Plane, white: int) -> Plane:
-    """SAMPLES of 16 bits with 65535 in the place of WHITE, rounded; what is above becomes that."""
-    return np.minimum(65535, samples * (65535 / white) + 0.5).astype(np.uint16)
+def stretched(samples: Plane, white: int, depth: int) -> Plane:
+    """SAMPLES, 16 bits each, in DEPTH bits: all ones for WHITE, and for what is above it."""
+    peak = (1 << depth) - 1
+    found: Plane = np.minimum(peak, samples * (peak / white) + 0.5).astype(samples.dtype)
+    return found
 
 
 def _coloured(frame: Frame) -> Frame:
