@@ -158,6 +158,19 @@ def test_other_sizes_are_refused_or_resized(tmp_path: Path) -> None:
     assert result.clips[0].notes == (f"{output}: resized by bicubic from 24x16",)
 
 
+@pytest.mark.parametrize("large", ["reference", "output"])
+def test_the_matrix_of_untagged_video_is_told_by_its_own_size(tmp_path: Path, large: str) -> None:
+    """Not by that which it is resized to."""
+    sizes = {"reference": (1280, 48), "output": (320, 12)}
+    if large == "output":
+        sizes = {"reference": (320, 12), "output": (1280, 48)}
+    write_frames(tmp_path / "lr.mkv", [make_frame("yuv420p", *sizes["output"])])
+    write_frames(tmp_path / "hr.mkv", [make_frame("gbrp16le", *sizes["reference"])])
+    (row,) = psnr(tmp_path / "hr.mkv", tmp_path / "lr.mkv", protocol=Protocol(resize=True)).outputs
+    told = any("does not name its colour matrix" in note for note in row.clips[0].notes)
+    assert told == (large == "output")
+
+
 def test_baseline_adds_bicubic_and_lanczos(tmp_path: Path) -> None:
     frames = frames_of(2)
     layout, small = frames[0].layout, (12, 8)
@@ -468,6 +481,20 @@ def test_links_in_an_archive_are_followed(
         tar.add(folder, "results/1")
     packed = only(folder, archive)
     assert packed.frames == 4 and packed.identical
+
+
+def test_links_to_folders_of_an_archive_are_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    write_pictures(folder / "1", write_frames(tmp_path / "1.mkv", noised(frames_of(2))))
+    for name, target in (("2", "1"), ("3", "../results/2"), ("1/back", ".."), ("4", "none")):
+        (folder / name).symlink_to(target)
+    archive = tmp_path / "results.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(folder, "results")
+    for found in (find_clips(folder), find_clips(archive)):
+        assert [clip.name for clip in found] == ["1", "2", "3"]
+    (row,) = psnr(folder, archive, protocol=Y).outputs
+    assert row.frames == 6 and row.identical
 
 
 @pytest.mark.parametrize("target", ["0009.png", "0001.png"])

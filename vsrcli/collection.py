@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import posixpath
 import re
 import tarfile
 import zlib
@@ -168,6 +169,8 @@ def _in_archive(archive: Path) -> Collection:
             for each in tar.getmembers()
             if each.isfile() or _leads_to_file(archive, tar, each)
         }
+        for link in filter(tarfile.TarInfo.issym, tar.getmembers()):
+            members |= _below(link, members)
     folders = defaultdict(list)
     for path in filterfalse(_is_hidden, members):
         folders[path.parent].append(path.name)
@@ -196,6 +199,19 @@ def _leads_to_file(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo)
                 "which is no file of the archive"
             ) from None
         return False
+
+
+def _below(link: tarfile.TarInfo, members: Mapping[PurePosixPath, str]) -> dict[PurePosixPath, str]:
+    """Those of MEMBERS that LINK, if it leads to a folder and not back, shows a second time."""
+    path = PurePosixPath(link.name)
+    target = PurePosixPath(posixpath.normpath(path.parent / link.linkname))
+    if target in path.parents:
+        return {}
+    return {
+        path / each.relative_to(target): name
+        for each, name in members.items()
+        if target in each.parents
+    }
 
 
 def _grouped(

@@ -115,8 +115,8 @@ def degrade(
 
     The output appears under its name only when it is complete and verified; pictures of a folder
     that differ in size, turning or pixel format one by one. Video that becomes pictures is reduced
-    in RGB, as benchmarks do. `source` "-" is standard input. Raises
-    UsageError, InputError and OutputError.
+    in RGB, as benchmarks do. `source` "-" is standard input. Raises UsageError, InputError and
+    OutputError.
     """
     source, output = Path(source), Path(output)
     options = options or DegradeOptions()

@@ -134,10 +134,19 @@ class FrameComparer:
     otherwise both are compared as RGB, and Y is the BT.601 luma of that. `notes` says so.
     """
 
-    def __init__(self, reference: Frame, output: Frame, *, crop: int = 0, ssim: bool = True):
+    def __init__(
+        self,
+        reference: Frame,
+        output: Frame,
+        *,
+        crop: int = 0,
+        ssim: bool = True,
+        output_size: tuple[int, int] | None = None,
+    ):
         """The two first frames tell what there is to compare.
 
-        `crop` pixels are left out on every side. Raises InputError if that leaves nothing.
+        `crop` pixels are left out on every side; `output_size` is (width, height) of an output that
+        was resized, before that. Raises InputError if the crop leaves nothing.
         """
         width, height = reference.width - 2 * crop, reference.height - 2 * crop
         if min(width, height) < 1:
@@ -153,6 +162,8 @@ class FrameComparer:
         self._ssim = ssim and min(width, height) >= _SSIM_WINDOW
         if ssim and not self._ssim:
             self.notes.append(f"{width}x{height} is too small for SSIM, whose window is 11x11")
+        self._sizes = [(reference.width, reference.height)]
+        self._sizes.append(output_size or (output.width, output.height))
         self._matrix = self._untagged_matrix(reference, output)
         reference, output = self._tagged(reference), self._tagged(output)
         self._planar = self._shares_planes(reference, output)
@@ -241,8 +252,8 @@ class FrameComparer:
 
     def _tell_assumed(self, *frames: Frame) -> None:
         """FFmpeg takes untagged video of any size as BT.601; players and pictures of vsr do not."""
-        for frame in frames:
-            assumed = ColourTags(matrix=assumed_matrix((frame.width, frame.height)))
+        for frame, size in zip(frames, self._sizes, strict=True):
+            assumed = ColourTags(matrix=assumed_matrix(size))
             taken, shown = _matrix_name(frame.tags), _matrix_name(assumed)
             untagged = frame.layout.kind == "yuv" and frame.tags.matrix == UNSPECIFIED
             if untagged and taken != shown:

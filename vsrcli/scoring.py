@@ -205,7 +205,9 @@ def _comparison(
         if kernel is None:
             notes.append(f"{output}: resized by bicubic from {sizes[1][0]}x{sizes[1][1]}")
     fitted = resize(second) if resize else second
-    comparer = FrameComparer(first, fitted, crop=protocol.crop, ssim=protocol.ssim)
+    comparer = FrameComparer(
+        first, fitted, crop=protocol.crop, ssim=protocol.ssim, output_size=sizes[1]
+    )
     notes += [f"{output}: {note}" for note in comparer.notes]
     if comparer.compare(first, fitted).of(protocol.channel) is None:
         raise InputError(

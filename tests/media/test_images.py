@@ -84,6 +84,19 @@ def test_a_matrix_that_cannot_be_converted_is_told(
     assert any("colours of the pictures are wrong" in line for line in notes) == wrong
 
 
+@pytest.mark.parametrize("span", [1, 2])
+@pytest.mark.parametrize("level", [0, 300, 512, 1023])
+def test_alpha_of_video_is_as_opaque_in_pictures(tmp_path: Path, level: int, span: int) -> None:
+    frame = flat("yuva444p10le", (512, 512, 512, level), ColourTags(1, 1, 1, span))
+    write(tmp_path / "a.png", [frame])
+    clip = write_frames(tmp_path / "a.mkv", [frame])
+    degrade(clip, tmp_path / "b.png", DegradeOptions("bi", scale=2))
+    for name in ("a.png", "b.png"):
+        (made,) = Reader(tmp_path / name)
+        alpha = made.planes[3] if made.layout.alpha else np.float64(65535)  # opaque is none
+        assert np.abs(alpha - level / 1023 * 65535).max() <= 0.5, name
+
+
 def test_two_jobs_write_into_one_folder(tmp_path: Path) -> None:
     frame = make_frame("gbrp", *SIZE)
     names = [PictureNames(tmp_path / "out" / f"{name}.png") for name in "ab"]

@@ -147,6 +147,20 @@ def test_a_gamma_of_its_own_is_known(source: Path) -> None:
         assert replace(linear, text=((b"gAMA", struct.pack(">I", nothing)),)).space is None
 
 
+def test_linear_light_that_is_coded_is_known(source: Path) -> None:
+    """As `vsr upscale` makes it of OpenEXR: the profile and gAMA do not count beside it."""
+    still = read_still(with_chunk(source, b"cICP", bytes([1, 8, 0, 1])))
+    for linear in (still, replace(still, icc=profile(SRGB, gamma(1.8)))):
+        assert linear.space is not None
+        assert linear.space.to_srgb(np.full(3, 0.5, np.float32)) == pytest.approx(0.7354, abs=1e-3)
+    plain = (b"cICP", bytes([1, 13, 0, 1])), (b"gAMA", struct.pack(">I", 100_000))
+    assert replace(still, text=plain).space is None
+    assert not words_lost(replace(still, text=plain[:1]), Path("out.jpg"))
+    assert any("cICP" in line for line in words_lost(still, Path("out.jpg")))
+    wide = replace(still, text=((b"cICP", bytes([12, 8, 0, 1])),)).space
+    assert wide is not None and np.allclose(wide.curves[0], np.linspace(0, 1, 4096))
+
+
 def test_high_dynamic_range_is_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="high dynamic range"):
         run(with_chunk(source, b"cICP", bytes([9, 16, 0, 1])), tmp_path / "out.png")

@@ -30,7 +30,8 @@ Kind = Annotated[
         help="contest: FFmpeg's scale filter (swscale bicubic), then x264. bi: MATLAB's "
         "imresize, anti-aliased bicubic with a = -0.5. bd: Gaussian blur of sigma 1.6 at 1/4 "
         "(0.4 x scale), then every scale-th pixel, centre aligned as BasicVSR and later, not "
-        "top left as DUF, FRVSR and RRN. bi and bd are written without loss.",
+        "top left as DUF, FRVSR and RRN. bi and bd are written without loss; to pictures, video "
+        "is reduced in RGB.",
         rich_help_panel=REDUCE,
     ),
 ]

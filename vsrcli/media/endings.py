@@ -17,7 +17,7 @@ _QOI_END = b"\0\0\0\0\0\0\0\1"
 """No pixels have so many zeros: a second one for the same colour would be a run."""
 _LAST = 4096
 """Bytes, the end among them: files are filled up here and there, or something follows."""
-_COLOURS, _TRAILER, _EXTENSION, _IMAGE = 0x80, 0x3B, 0x21, 0x2C
+_COLOURS, _EXTENSION, _IMAGE = 0x80, 0x21, 0x2C
 _OTHER_EXR = 0x02 | 0x08 | 0x10
 """Flags of an OpenEXR in tiles, deep, or of several parts."""
 _LINES = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}

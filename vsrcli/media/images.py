@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
 from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
@@ -25,7 +24,6 @@ from vsrcli.media.rgb import known_tags, wrong_colours
 from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
-from vsrcli.media.swscale import white_of_rgb
 from vsrcli.media.turned import turned, turned_layout
 from vsrcli.turning import Turning
 
@@ -85,7 +83,6 @@ class ImageWriter:
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
         target = _picture_tags(codec, tags)
         self._repack = Repacker(known_tags(tags, source_size), self._pix_fmt, target)
-        self._white = white_of_rgb(layout.depth, 16, full=tags.range == FULL_RANGE)
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
         for line in picture_losses(codec, layout, tags, sar):
@@ -119,7 +116,7 @@ class ImageWriter:
             raise OutputError(f"{path}: exists already; choose another name or --overwrite")
         try:
             options = _encoder_options(self._codec, self._layout)
-            picture = self._picture(frame)
+            picture = self._repack(turned(frame, self._turning))
             data = encode_picture(self._codec, picture, options, self._sar)
             data = self._with_tags(data, frame, (picture.width, picture.height))
             (self._folder / path.name).write_bytes(data)
@@ -137,15 +134,6 @@ class ImageWriter:
         # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
         colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
         return with_tags(data, self._codec, tags, colour=colour)
-
-    def _picture(self, frame: Frame) -> av.VideoFrame:
-        frame = turned(frame, self._turning)
-        picture = self._repack(frame)
-        if frame.layout.kind == "yuv" and self._pix_fmt.startswith(("rgb48", "rgba64")):
-            order = ">u2" if picture.format.is_big_endian else "<u2"
-            samples = np.frombuffer(memoryview(picture.planes[0]), order)
-            samples[...] = np.minimum(65535, samples * (65535 / self._white) + 0.5)
-        return picture
 
     def _publish(self) -> None:
         for path in self.files:

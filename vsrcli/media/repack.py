@@ -20,6 +20,7 @@ from vsrcli.media.planes import (
     to_video_frame,
 )
 from vsrcli.media.recode import recoded
+from vsrcli.media.swscale import stretched, white_of_rgb
 
 LIMITED_RANGE = 1
 RGB, BT470BG, SMPTE170M = 0, 5, 6
@@ -102,6 +103,8 @@ class Repacker:
             target = replace(target, matrix=source.matrix)
         if layout.kind == "gray":
             return self._from_gray(frame, source.range, target, new)
+        if layout.kind == "yuv" and new.kind == "rgb" and new.depth > 8:
+            return self._in_deep_rgb(frame, source, target, new)
         if not _recodes(layout, new, source, target):
             return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
         if new.depth > layout.depth:  # at the greater depth no levels fall together
@@ -109,6 +112,22 @@ class Repacker:
             frame = replace(from_video_frame(planar), tags=frame.tags)
         recast = recoded(frame, source, target, layout.depth)
         return self._reformatted(to_video_frame(recast), self._pix_fmt, target, target)
+
+    def _in_deep_rgb(
+        self, frame: Frame, source: ColourTags, target: ColourTags, new: PixelLayout
+    ) -> av.VideoFrame:
+        """Return a Y'CbCr frame in RGB of more than 8 bits, white and opaque as all ones.
+
+        Those of swscale are not, but at 16 bits it is known what they are.
+        """
+        planar = "gbrap16le" if new.alpha else "gbrp16le"
+        made = from_video_frame(self._reformatted(to_video_frame(frame), planar, source, target))
+        spans = (*[source.range == FULL_RANGE] * 3, True)
+        whites = [white_of_rgb(frame.layout.depth, 16, full=full) for full in spans]
+        pairs = zip(made.planes, whites, strict=False)  # there may be no alpha
+        planes = tuple(stretched(plane, white, new.depth) for plane, white in pairs)
+        picture = to_video_frame(replace(made, planes=planes, layout=new))
+        return self._reformatted(picture, self._pix_fmt, target, target)
 
     def _from_gray(
         self, frame: Frame, span: int, target: ColourTags, new: PixelLayout

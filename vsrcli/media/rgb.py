@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
     FULL_RANGE,
@@ -15,11 +13,10 @@ from vsrcli.media.planes import (
     from_video_frame,
 )
 from vsrcli.media.repack import CONVERTIBLE, RGB, Repacker, assumed_matrix
-from vsrcli.media.swscale import white_of_rgb
 
 
 class RgbFrames:
-    """Converts the frames of one Y'CbCr stream to planes of 8 or 16 bits, alpha as it is."""
+    """Converts the frames of one Y'CbCr stream to planes of 8 or 16 bits, with its alpha."""
 
     def __init__(self, layout: PixelLayout, tags: ColourTags, size: tuple[int, int]) -> None:
         """`layout` and `tags` are those of the frames; `size` (width, height) tells the matrix of
@@ -30,15 +27,10 @@ class RgbFrames:
         """Of the frames made."""
         self._tags = replace(tags, matrix=RGB, range=FULL_RANGE, chroma_location=0)
         self._repack = Repacker(known_tags(tags, size), self.layout.pix_fmt, self._tags)
-        self._white = white_of_rgb(layout.depth, self.layout.depth, full=tags.range == FULL_RANGE)
 
     def __call__(self, frame: Frame) -> Frame:
         """Return `frame` in RGB, with its times and index."""
         planes = from_video_frame(self._repack(frame)).planes
-        if self.layout.depth == 16:
-            gain = 65535 / self._white
-            colours = (np.minimum(65535, plane * gain + 0.5) for plane in planes[:3])
-            planes = (*(plane.astype(np.uint16) for plane in colours), *planes[3:])
         return replace(frame, planes=planes, layout=self.layout, tags=self._tags)
 
 

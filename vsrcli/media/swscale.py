@@ -120,6 +120,13 @@ def white_of_rgb(depth: int, to: int, *, full: bool) -> int:
     return ((1 << bits) - 1) << (to - bits)
 
 
+def stretched(samples: Plane, white: int, depth: int) -> Plane:
+    """SAMPLES, 16 bits each, in DEPTH bits: all ones for WHITE, and for what is above it."""
+    peak = (1 << depth) - 1
+    found: Plane = np.minimum(peak, samples * (peak / white) + 0.5).astype(samples.dtype)
+    return found
+
+
 def _coloured(frame: Frame) -> Frame:
     """Gray as Y'CbCr without colour: swscale takes all gray for full range."""
     depth = frame.layout.depth

@@ -24,16 +24,20 @@ _SRGB = np.array(
 )
 """Linear sRGB to XYZ under D50, as ICC profiles give their primaries."""
 _CODED = {
-    9: [
-        [0.6734, 0.1657, 0.1251],
-        [0.2790, 0.6753, 0.0456],
-        [-0.0019, 0.0300, 0.7969],
-    ],
-    12: [
-        [0.51512, 0.29198, 0.1571],
-        [0.2412, 0.69225, 0.06657],
-        [-0.00105, 0.04189, 0.78407],
-    ],
+    9: np.array(
+        [
+            [0.6734, 0.1657, 0.1251],
+            [0.2790, 0.6753, 0.0456],
+            [-0.0019, 0.0300, 0.7969],
+        ]
+    ),
+    12: np.array(
+        [
+            [0.51512, 0.29198, 0.1571],
+            [0.2412, 0.69225, 0.06657],
+            [-0.00105, 0.04189, 0.78407],
+        ]
+    ),
 }
 """The same of BT.2020 and Display P3, by their numbers in ITU-T H.273."""
 _ALIKE, _CURVES_ALIKE = 0.02, 0.01
@@ -74,18 +78,16 @@ def space_of(
 ) -> Space | None:
     """The space of a picture with the profile ICC; None if that is sRGB or next to it.
 
-    One whose primaries have the number CODED, as in a PNG's cICP, which goes before the profile,
-    has sRGB's curve. A profile made of tables is taken for sRGB. Without a profile levels are light
-    to the power GAMMA, as in a PNG's gAMA, if that is given and makes sense.
+    A profile made of tables is taken for sRGB. Primaries of the number CODED, as in a PNG's cICP,
+    go before it. With these or without a profile levels are light to the power GAMMA, as in a PNG's
+    gAMA, if that is given and makes sense, else those of sRGB's curve.
     """
     usual = np.tile(_decoded(_LEVELS), (3, 1))
-    if coded is not None:
-        known = coded in _CODED
-        return Space(np.linalg.inv(_SRGB) @ np.array(_CODED[coded]), usual) if known else None
-    if icc is None and gamma is not None and _LEAST_GAMMA <= gamma <= 1 / _LEAST_GAMMA:
+    tags = {} if icc is None or coded is not None else _tags(icc)
+    alone = icc is None or coded is not None
+    if alone and gamma is not None and _LEAST_GAMMA <= gamma <= 1 / _LEAST_GAMMA:
         usual = np.tile(_power(_LEVELS, 1 / gamma), (3, 1))
-    tags = {} if icc is None else _tags(icc)
-    primaries = _primaries(tags)
+    primaries = _primaries(tags) if coded is None else _CODED.get(coded)
     found = Space(
         np.eye(3) if primaries is None else np.linalg.inv(_SRGB) @ primaries,
         _curves(tags, usual),

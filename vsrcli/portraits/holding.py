@@ -67,7 +67,8 @@ def words_lost(still: Still, path: Path) -> list[str]:
         lost.append("its texts are not kept; choose .png")
     if kind != "PNG" and any(_unusual_gamma(*chunk) for chunk in still.text):
         lost.append("its gamma is not kept; choose .png")
-    if kind != "PNG" and still.primaries not in (None, _USUAL_PRIMARIES):
+    usual = still.primaries == _USUAL_PRIMARIES and still.space is None
+    if kind != "PNG" and still.primaries is not None and not usual:
         lost.append("its colour space (cICP) is not kept; choose .png")
     return lost
 

@@ -66,6 +66,8 @@ _WHITE_IS_ZERO = 0
 _MOST_DPI = 65535
 """What the head of a JPEG has room for."""
 _SIXTEEN_BITS_GREY = ("I;16", "I;16B", "I;16L", "I")
+_GAMMAS = {4: 1 / 2.2, 5: 1 / 2.8, 8: 1.0}
+"""By the number of a transfer in ITU-T H.273; that of OpenEXR is 8, linear light."""
 _NO_ALPHA = (0, (0,))
 """What a TIFF says of a further channel, such as a saved selection, that is no transparency."""
 _PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
@@ -116,7 +118,9 @@ class Still:
 
     @property
     def _gamma(self) -> float | None:
-        """A PNG's gAMA, unless it is said to be sRGB, which goes before it."""
+        """As a PNG says by cICP, or else by gAMA unless it is said to be sRGB."""
+        if coded := _coded(self.text):
+            return _GAMMAS.get(coded[1])
         told = dict(self.text)
         gamma = int.from_bytes(told.get(b"gAMA", b"")[:4], "big") / 100_000
         return gamma if gamma and b"sRGB" not in told else None
