@@ -48,7 +48,7 @@ def labelled(make_clip: MakeClip, tmp_path: Path) -> Path:
             "mov",
             [
                 'language, flag comment of audio stream 1 (aac, fr-CA, "Ton")',
-                "language, flag forced of subtitle stream 2 (subrip, deu)",
+                "flag forced of subtitle stream 2 (subrip, deu)",
             ],
         ),
         (
@@ -72,6 +72,28 @@ def test_words_that_are_lost_are_told(
     remake(probe(labelled), tmp_path / f"out.{suffix}", settings("libx264"), note=notes.append)
     found = [note.split("cannot keep the ")[1] for note in notes if "cannot keep the " in note]
     assert found == lines
+
+
+@pytest.mark.parametrize(("language", "own"), [("deu", "ger"), ("swe", "sve"), ("hrv", "hr ")])
+def test_languages_stay_in_quicktime_and_come_back(
+    make_clip: MakeClip, tmp_path: Path, language: str, own: str
+) -> None:
+    """It has a number for each, which FFmpeg knows by one name alone."""
+    clip, source = make_clip("plain.mkv", frames=3, audio=("aac",)), tmp_path / "in.mkv"
+    with av.open(str(clip)) as plain, av.open(str(source), "w") as made:
+        for stream in plain.streams:
+            made.add_stream_from_template(stream, opaque=True)
+        made.streams.audio[0].metadata["language"] = language
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = made.streams[packet.stream_index]
+                made.mux(packet)
+    notes: list[str] = []
+    movie = remake(probe(source), tmp_path / "out.mov", settings("libx264"), note=notes.append)
+    assert probe(movie).streams[1].language == own
+    back = remake(probe(movie), tmp_path / "back.mkv", settings("libx264"), note=notes.append)
+    assert probe(back).streams[1].language in (language, "ger")
+    assert not [note for note in notes if "language" in note]
 
 
 def test_a_language_that_mp4_has_no_room_for_is_known_before(labelled: Path) -> None:

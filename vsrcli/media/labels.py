@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vsrcli.media.containers import NAMES
 from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.streams import StreamPlan, beside_cover, lost_of
-from vsrcli.media.tags import lost_tags
+from vsrcli.media.tags import language_in, lost_tags
 
 _SAID_BY = {"descriptions": "visual_impaired", "captions": "hearing_impaired"}
 """Flags that FFmpeg reads from MP4 and MPEG-TS along with others, which say the same of sound."""
@@ -28,12 +28,16 @@ def lost_labels(info: MediaInfo, made: MediaInfo, plan: StreamPlan, muxer: str) 
         lost = []
         if before.title and after.title != before.title:
             lost.append("title")
-        if before.language not in (None, "und", after.language):
+        if not _is_kept(before.language, after.language, muxer):
             lost += [] if lost_of(before, ["language"], name) in plan.lost else ["language"]
         if flags := [flag.replace("_", " ") for flag in _lost_flags(before, after)]:
             lost.append(f"flag{'s' * (len(flags) > 1)} {', '.join(flags)}")
         if lost:
             yield lost_of(before, lost, name)
+
+
+def _is_kept(language: str | None, made: str | None, muxer: str) -> bool:
+    return language in (None, "und", made) or language_in(muxer, str(language)) == made
 
 
 def _lost_flags(before: StreamInfo, after: StreamInfo) -> Iterator[str]:

@@ -39,6 +39,15 @@ _ITUNES = frozenset(
 """Tags MP4 stores in the form that other players read too."""
 _RIFF = {"product": "IPRD", "subject": "ISBJ", "software": "ISFT"}
 """Tags that FFmpeg reads from AVI under names by which it does not write them there."""
+_QUICKTIME_LANGUAGES = {
+    **{"sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "cze": "ces"},
+    **{"nld": "dut", "fre": "fra", "kat": "geo", "deu": "ger", "ell": "gre", "isl": "ice"},
+    **{"mkd": "mac", "msa": "may", "fas": "per", "rum": "ron", "slo": "slk", "bod": "tib"},
+    **{"cym": "wel"},
+}
+"""Languages (ISO 639-2) of which FFmpeg knows QuickTime's number by another name alone."""
+_QUICKTIME_ALONE = {"swe": "sve", "hrv": "hr ", "srp": "sr ", "fao": "fo "}
+"""The same, by names that are none of ISO 639-2, and say nothing elsewhere."""
 _LARGEST_TIMESCALE = 10_000_000
 
 
@@ -72,6 +81,13 @@ def stream_title(tags: Mapping[str, str]) -> str | None:
     return tags.get("title") or tags.get("name")
 
 
+def language_in(muxer: str, language: str) -> str:
+    """Return the name by which FFmpeg writes a language into a container, and reads it there."""
+    if muxer == "mov":
+        return (_QUICKTIME_LANGUAGES | _QUICKTIME_ALONE).get(language, language)
+    return next((name for name, own in _QUICKTIME_ALONE.items() if own == language), language)
+
+
 def stream_tags(tags: Mapping[str, str], muxer: str, *, fresh: bool) -> dict[str, str]:
     """Return the tags of a stream; `fresh` says that its packets are not those of the source."""
     kept = {}
@@ -83,6 +99,8 @@ def stream_tags(tags: Mapping[str, str], muxer: str, *, fresh: bool) -> dict[str
             continue
         if name == "handler_name" and muxer not in QUICKTIME and value in _DEFAULT_HANDLERS:
             continue
+        if name == "language":
+            value = language_in(muxer, value)
         kept["title" if key == "name" and "title" not in tags else key] = value
     return kept
 
