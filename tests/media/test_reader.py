@@ -278,6 +278,63 @@ def test_the_gaps_of_a_film_near_damage_are_no_lost_pictures(
     assert shown == [time for place, time in enumerate(times) if conceal or place != 10]
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("v.mp4", "libx264", {"bf": "0"}),
+        ("v.mkv", "libx264", {"bf": "2"}),
+        ("v.mov", "libx265", {"x265-params": "log-level=none:bframes=0:keyint=1"}),
+        ("v.mp4", "mpeg4", {"bf": "2"}),
+        ("v.mov", "prores_ks", {}),
+    ],
+)
+@pytest.mark.parametrize("lost", [2, 5])
+def test_a_lost_picture_however_close_to_its_neighbours_is_counted(
+    make_clip: MakeClip, name: str, codec: str, options: dict[str, str], lost: int
+) -> None:
+    """Of a variable frame rate, where each packet is listed and shows one picture."""
+    steps = [1, 1, 2, 10, 1, 5, 1, 12, 3, 1]
+    pts = [sum(steps[:place]) for place in range(len(steps) + 1)]
+    pix_fmt = "yuv422p10le" if codec == "prores_ks" else "yuv420p"
+    shape = {"codec": codec, "pix_fmt": pix_fmt, "options": options, "size": (64, 48)}
+    path = make_clip(name, frames=len(pts), pts=pts, **shape)
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(container.streams.video[0]) if p.size]
+    noise = np.random.default_rng(lost).bytes(len(packets[lost]))
+    path.write_bytes(path.read_bytes().replace(packets[lost], noise))
+    frames, reader, _ = read(path)
+    assert [frame.pts * frame.time_base * 25 for frame in frames] == pts
+    assert reader.concealed == 1
+    frames, reader, _ = read(path, on_error="skip")
+    assert (len(frames), reader.left_out) == (len(pts) - 1, 1)
+
+
+def test_a_picture_that_is_not_to_be_shown_is_none_lost_behind_damage(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """As encoders of VP8 put them just before another, for that to be predicted from."""
+    path, hidden, lost = tmp_path / "h.webm", 20, 10
+    with (
+        av.open(str(make_clip("whole.webm", codec="libvpx", frames=30))) as source,
+        av.open(str(path), "w") as output,
+    ):
+        video = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            content = bytearray(packet)
+            if number == hidden:
+                content[0] &= ~16  # show_frame, RFC 6386, 9.1
+            if number == lost:
+                content[:] = bytes(len(content))
+            moved = av.Packet(bytes(content))
+            moved.pts = moved.dts = number * 40 + 39 * (number == hidden)
+            moved.time_base, moved.stream = Fraction(1, 1000), video
+            moved.is_keyframe = packet.is_keyframe
+            output.mux(moved)
+    frames, reader, _ = read(path)
+    assert reader.concealed == 1
+    assert [frame.pts for frame in frames] == [40 * n for n in range(30) if n != hidden]
+
+
 def test_a_jump_of_the_clock_at_damage_is_not_called_the_end(make_clip: MakeClip) -> None:
     times = [*range(850), *range(1120, 1170)]  # mostly even: the rate is a mean
     path = wiped(make_clip("j.mov", pts=times, frames=900, options={"g": "1", "bf": "0"}), {849})

@@ -141,6 +141,7 @@ class Decoder:
         self._damaged = owed is not None
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
+        self._fields = False  # whether there were any so far, each of which may have a packet
         self._on_error = on_error
         self._begun = False
         self._packets = 0
@@ -171,6 +172,7 @@ class Decoder:
         for frame, pts in self._frames():
             if pts is None and self._dts:
                 pts = heapq.heappop(self._dts)
+            self._fields |= frame.interlaced_frame
             if last:
                 yield from self._lost(last, pts)
             elif pts is not None:
@@ -349,7 +351,7 @@ class Decoder:
         if last.pts is None:
             return
         shown = last.pts
-        apart = self._nominal * 3 // 4  # closer ones are second fields or hidden pictures
+        apart = self._apart()
         while self._expected and (pts is None or self._expected[0] < pts):
             due = heapq.heappop(self._expected)
             room = pts is None or pts - due >= apart
@@ -358,6 +360,14 @@ class Decoder:
                 shown = due
         for due in self._swallowed(shown, pts):
             yield from self._missing(last, due)
+
+    def _apart(self) -> int:
+        """Ticks below which packets may be second fields or hidden pictures, not lost ones."""
+        hides = ("vp8",) if self._damaged else ("vp8", "vp9")
+        shown = not self._fields and self._context.codec.canonical_name not in hides
+        if self._listed and shown and (self._damaged or self._strict):
+            return 1  # however close: the mean of a variable rate says nothing of its least step
+        return self._nominal * 3 // 4
 
     def _swallowed(self, shown: int, pts: int | None) -> range:
         """Times of pictures between two frames of which damage left not even a packet."""
