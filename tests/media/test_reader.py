@@ -792,6 +792,38 @@ def test_damage_in_h264_in_avi_keeps_the_number_of_frames(tmp_path: Path) -> Non
     assert notes == ["a.avi: 1 damaged frame was replaced by the frame before"]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_h264_in_asf_has_its_frames_in_order_and_beside_the_sound(
+    tmp_path: Path, bframes: int, threads: int
+) -> None:
+    """Of the same packets as in Matroska, which keeps both times of each."""
+    path = flashing(tmp_path / "a.asf", bframes)
+    with av.open(str(path)) as container:
+        heard = next(p.pts for p in container.demux(audio=0) if p.pts is not None)
+    assert (heard > 0) == (bframes > 0)  # all is later, so that no decoding time is below 0
+    frames, reader, notes = read(path, threads=threads)
+    assert (notes, reader.damaged, reader.info.start_pts) == ([], False, heard)
+    assert [frame.pts for frame in frames] == [heard + 40 * number for number in range(25)]
+    assert [frame.duration for frame in frames] == [40] * 25
+    for frame, wanted in zip(frames, read(flashing(tmp_path / "a.mkv", bframes))[0], strict=True):
+        np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_damage_in_h264_in_asf_keeps_the_number_of_frames(tmp_path: Path, threads: int) -> None:
+    path = flashing(tmp_path / "a.asf", 2)
+    data = path.read_bytes()
+    times = [frame.pts for frame in read(path)[0]]
+    with av.open(str(path)) as container:
+        broken = [bytes(packet) for packet in container.demux(video=0)][9]
+    path.write_bytes(data.replace(broken, broken[:6] + b"\xff" * (len(broken) - 6)))
+    frames, reader, notes = read(path, threads=threads)
+    assert [frame.pts for frame in frames] == times
+    assert (reader.damaged, reader.concealed) == (True, 1)
+    assert notes == ["a.asf: 1 damaged frame was replaced by the frame before"]
+
+
 @pytest.mark.parametrize(
     ("pix_fmt", "edges"), [("yuv420p", (4, 2, 6, 2)), ("yuv444p", (3, 2, 5, 1))]
 )

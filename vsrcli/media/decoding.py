@@ -18,7 +18,7 @@ from .clock import Clock, Jump
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
-from .sources import decoder_of, is_counted
+from .sources import decoder_of, is_counted, is_shown_late
 from .timeline import Timed
 
 OnError = Literal["stop", "skip", "conceal"]
@@ -126,6 +126,9 @@ class Decoder:
         self._context = decoder_of(stream, threads)
         self._counted = is_counted(container, stream)
         self._reordered = self._counted and self._context.has_b_frames
+        self._late = self._counted and is_shown_late(container)
+        self._ahead = 0  # pictures decoded before the first is shown, where that is late
+        self._newest = 0  # decoding time so far
         self._undecided = self._context.name in _REORDERS
         self._coincide = True  # whether all PTS so far were the DTS
         # What FFmpeg makes up for MPEG-4 in AVI is right for some encoders only. Where it is, it is
@@ -244,10 +247,14 @@ class Decoder:
         """Yield what the decoder gives for one more packet, or at the end (None)."""
         if packet is not None and packet.size:
             self._await(packet)
+        else:
+            self._end_late()
         try:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
                     self._decide()
+                    if self._shape is None and self._late and self._reordered:
+                        self._begin_late(frame)
                     self._compare_shape(frame)
                     yield frame, self._time_of(frame)
         except EOFError:  # flushed before
@@ -273,6 +280,17 @@ class Decoder:
                 self._expected, self._dts = [], self._expected + self._dts
                 heapq.heapify(self._dts)
         self._undecided = False
+
+    def _begin_late(self, first: av.VideoFrame) -> None:
+        """Drop the times before that of the packet which the first frame comes out with."""
+        while first.dts is not None and self._dts and self._dts[0] < first.dts:
+            heapq.heappop(self._dts)
+            self._ahead += 1
+
+    def _end_late(self) -> None:
+        """Add the times of the last pictures, which are shown after the last is decoded."""
+        for number in range(1, self._ahead + 1):
+            heapq.heappush(self._dts, self._newest + number * (self._step or self._nominal))
 
     def _time_of(self, frame: av.VideoFrame) -> int | None:
         """The PTS of a frame; None where only the order of all tells it."""
@@ -333,6 +351,7 @@ class Decoder:
             heapq.heappush(self._expected, packet.pts)
         elif packet.dts is not None:
             heapq.heappush(self._dts, packet.dts)
+            self._newest = max(self._newest, packet.dts)
 
     def _lost_before(self, first: int) -> int:
         """How many pictures before the first good one damage has taken.
