@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from av.video.frame import PictureType
 from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames, write_clip
@@ -942,6 +943,49 @@ def test_a_part_of_a_file_that_has_times_of_decoding(tmp_path: Path, name: str) 
     assert [frame.pts for frame in part] == [frame.pts for frame in whole[50:]]
     for frame, wanted in zip(part, whole[50:], strict=True):
         np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_picture_lost_where_none_changes_place_is_replaced_in_its_own(
+    tmp_path: Path, name: str, threads: int
+) -> None:
+    """Pictures that might have changed places, by what the stream says of itself."""
+    path, count, lost = tmp_path / name, 20, 8
+    pixels, written = np.random.default_rng(0), 0
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264", rate=25, options={"bf": "2", "g": "99"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for number in range(count + 1):
+            picture = None
+            if number < count:
+                picture = av.VideoFrame.from_ndarray(pixels.integers(0, 256, (48, 64, 3), np.uint8))
+                picture.pts, picture.time_base = number, Fraction(1, 25)
+                picture.pict_type = PictureType.P if number else PictureType.I
+            for packet in video.encode(picture):
+                packet.pts = packet.dts = written
+                packet.time_base = Fraction(1, 25)
+                written += 1
+                output.mux(packet)
+    whole, _, notes = read(path)
+    assert (len(whole), notes) == (count, [])
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+        assert container.streams.video[0].codec_context.has_b_frames
+    data, noise = path.read_bytes(), np.random.default_rng(1).bytes(len(packets[lost]))
+    assert data.count(packets[lost]) == 1
+    path.write_bytes(data.replace(packets[lost], noise))
+    frames, reader, _ = read(path, threads=threads)
+    assert [frame.pts for frame in frames] == [frame.pts for frame in whole]
+    assert reader.concealed == 1
+    same = [
+        number
+        for number, (before, after) in enumerate(pairwise(frames), 1)
+        if np.array_equal(before.planes[0], after.planes[0])
+    ]
+    assert same == [lost]
+    frames, reader, _ = read(path, threads=threads, on_error="skip")
+    assert [f.pts for f in frames] == [f.pts for n, f in enumerate(whole) if n != lost]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 
 import av
 from av.container import InputContainer
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from ..errors import InputError
@@ -141,6 +142,7 @@ class Decoder:
         self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
         self._dts: list[int] = []  # of packets whose PTS is unknown, for pictures in their order
+        self._straight = True  # whether each picture so far was shown in its turn of decoding
         self._damaged = owed is not None
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
@@ -174,7 +176,7 @@ class Decoder:
         last: Timed[av.VideoFrame] | None = None
         for frame, pts in self._frames():
             if pts is None and self._dts:
-                pts = heapq.heappop(self._dts)
+                pts = self._next_in_order(frame)
             self._fields |= frame.interlaced_frame
             if last:
                 yield from self._lost(last, pts)
@@ -301,6 +303,22 @@ class Decoder:
         if not self._damaged:
             self._misguessed |= frame.dts not in (frame.pts, None)
         return frame.pts if self._damaged and not self._misguessed else frame.dts
+
+    def _next_in_order(self, frame: av.VideoFrame) -> int:
+        """The next of the decoding times; its own where only damage can have changed the order.
+
+        What allows B-frames need not have any. The times passed over are those of lost pictures.
+        """
+        own, due = frame.pts, heapq.heappop(self._dts)
+        may_be = self._reordered and frame.pict_type != PictureType.B
+        may_be &= own == due or self._damaged
+        self._straight &= may_be and own is not None and own >= due
+        if own is None or own == due or not self._straight:
+            return due
+        heapq.heappush(self._expected, due)
+        while self._dts and self._dts[0] <= own:
+            heapq.heappush(self._expected, heapq.heappop(self._dts))
+        return own
 
     def _compare_shape(self, frame: av.VideoFrame) -> None:
         sar = Fraction(self._context.sample_aspect_ratio or 1)
