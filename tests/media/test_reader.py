@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from av.video.frame import PictureType
 from PIL import Image
 
 from tests.clips import ClipSpec, make_frame, source_frames, write_clip
@@ -276,6 +277,63 @@ def test_the_gaps_of_a_film_near_damage_are_no_lost_pictures(
     with Reader(make_clip(name, frames=len(pts), pts=pts, options={"bf": "0", "g": "99"})) as whole:
         times = [frame.pts * whole.info.time_base for frame in whole]
     assert shown == [time for place, time in enumerate(times) if conceal or place != 10]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("v.mp4", "libx264", {"bf": "0"}),
+        ("v.mkv", "libx264", {"bf": "2"}),
+        ("v.mov", "libx265", {"x265-params": "log-level=none:bframes=0:keyint=1"}),
+        ("v.mp4", "mpeg4", {"bf": "2"}),
+        ("v.mov", "prores_ks", {}),
+    ],
+)
+@pytest.mark.parametrize("lost", [2, 5])
+def test_a_lost_picture_however_close_to_its_neighbours_is_counted(
+    make_clip: MakeClip, name: str, codec: str, options: dict[str, str], lost: int
+) -> None:
+    """Of a variable frame rate, where each packet is listed and shows one picture."""
+    steps = [1, 1, 2, 10, 1, 5, 1, 12, 3, 1]
+    pts = [sum(steps[:place]) for place in range(len(steps) + 1)]
+    pix_fmt = "yuv422p10le" if codec == "prores_ks" else "yuv420p"
+    shape = {"codec": codec, "pix_fmt": pix_fmt, "options": options, "size": (64, 48)}
+    path = make_clip(name, frames=len(pts), pts=pts, **shape)
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(container.streams.video[0]) if p.size]
+    noise = np.random.default_rng(lost).bytes(len(packets[lost]))
+    path.write_bytes(path.read_bytes().replace(packets[lost], noise))
+    frames, reader, _ = read(path)
+    assert [frame.pts * frame.time_base * 25 for frame in frames] == pts
+    assert reader.concealed == 1
+    frames, reader, _ = read(path, on_error="skip")
+    assert (len(frames), reader.left_out) == (len(pts) - 1, 1)
+
+
+def test_a_picture_that_is_not_to_be_shown_is_none_lost_behind_damage(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """As encoders of VP8 put them just before another, for that to be predicted from."""
+    path, hidden, lost = tmp_path / "h.webm", 20, 10
+    with (
+        av.open(str(make_clip("whole.webm", codec="libvpx", frames=30))) as source,
+        av.open(str(path), "w") as output,
+    ):
+        video = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            content = bytearray(packet)
+            if number == hidden:
+                content[0] &= ~16  # show_frame, RFC 6386, 9.1
+            if number == lost:
+                content[:] = bytes(len(content))
+            moved = av.Packet(bytes(content))
+            moved.pts = moved.dts = number * 40 + 39 * (number == hidden)
+            moved.time_base, moved.stream = Fraction(1, 1000), video
+            moved.is_keyframe = packet.is_keyframe
+            output.mux(moved)
+    frames, reader, _ = read(path)
+    assert reader.concealed == 1
+    assert [frame.pts for frame in frames] == [40 * n for n in range(30) if n != hidden]
 
 
 def test_a_jump_of_the_clock_at_damage_is_not_called_the_end(make_clip: MakeClip) -> None:
@@ -735,6 +793,38 @@ def test_damage_in_h264_in_avi_keeps_the_number_of_frames(tmp_path: Path) -> Non
     assert notes == ["a.avi: 1 damaged frame was replaced by the frame before"]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_h264_in_asf_has_its_frames_in_order_and_beside_the_sound(
+    tmp_path: Path, bframes: int, threads: int
+) -> None:
+    """Of the same packets as in Matroska, which keeps both times of each."""
+    path = flashing(tmp_path / "a.asf", bframes)
+    with av.open(str(path)) as container:
+        heard = next(p.pts for p in container.demux(audio=0) if p.pts is not None)
+    assert (heard > 0) == (bframes > 0)  # all is later, so that no decoding time is below 0
+    frames, reader, notes = read(path, threads=threads)
+    assert (notes, reader.damaged, reader.info.start_pts) == ([], False, heard)
+    assert [frame.pts for frame in frames] == [heard + 40 * number for number in range(25)]
+    assert [frame.duration for frame in frames] == [40] * 25
+    for frame, wanted in zip(frames, read(flashing(tmp_path / "a.mkv", bframes))[0], strict=True):
+        np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_damage_in_h264_in_asf_keeps_the_number_of_frames(tmp_path: Path, threads: int) -> None:
+    path = flashing(tmp_path / "a.asf", 2)
+    data = path.read_bytes()
+    times = [frame.pts for frame in read(path)[0]]
+    with av.open(str(path)) as container:
+        broken = [bytes(packet) for packet in container.demux(video=0)][9]
+    path.write_bytes(data.replace(broken, broken[:6] + b"\xff" * (len(broken) - 6)))
+    frames, reader, notes = read(path, threads=threads)
+    assert [frame.pts for frame in frames] == times
+    assert (reader.damaged, reader.concealed) == (True, 1)
+    assert notes == ["a.asf: 1 damaged frame was replaced by the frame before"]
+
+
 @pytest.mark.parametrize(
     ("pix_fmt", "edges"), [("yuv420p", (4, 2, 6, 2)), ("yuv444p", (3, 2, 5, 1))]
 )
@@ -853,6 +943,49 @@ def test_a_part_of_a_file_that_has_times_of_decoding(tmp_path: Path, name: str) 
     assert [frame.pts for frame in part] == [frame.pts for frame in whole[50:]]
     for frame, wanted in zip(part, whole[50:], strict=True):
         np.testing.assert_array_equal(frame.planes[0], wanted.planes[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_picture_lost_where_none_changes_place_is_replaced_in_its_own(
+    tmp_path: Path, name: str, threads: int
+) -> None:
+    """Pictures that might have changed places, by what the stream says of itself."""
+    path, count, lost = tmp_path / name, 20, 8
+    pixels, written = np.random.default_rng(0), 0
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264", rate=25, options={"bf": "2", "g": "99"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for number in range(count + 1):
+            picture = None
+            if number < count:
+                picture = av.VideoFrame.from_ndarray(pixels.integers(0, 256, (48, 64, 3), np.uint8))
+                picture.pts, picture.time_base = number, Fraction(1, 25)
+                picture.pict_type = PictureType.P if number else PictureType.I
+            for packet in video.encode(picture):
+                packet.pts = packet.dts = written
+                packet.time_base = Fraction(1, 25)
+                written += 1
+                output.mux(packet)
+    whole, _, notes = read(path)
+    assert (len(whole), notes) == (count, [])
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+        assert container.streams.video[0].codec_context.has_b_frames
+    data, noise = path.read_bytes(), np.random.default_rng(1).bytes(len(packets[lost]))
+    assert data.count(packets[lost]) == 1
+    path.write_bytes(data.replace(packets[lost], noise))
+    frames, reader, _ = read(path, threads=threads)
+    assert [frame.pts for frame in frames] == [frame.pts for frame in whole]
+    assert reader.concealed == 1
+    same = [
+        number
+        for number, (before, after) in enumerate(pairwise(frames), 1)
+        if np.array_equal(before.planes[0], after.planes[0])
+    ]
+    assert same == [lost]
+    frames, reader, _ = read(path, threads=threads, on_error="skip")
+    assert [f.pts for f in frames] == [f.pts for n, f in enumerate(whole) if n != lost]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 
 import av
 from av.container import InputContainer
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from ..errors import InputError
@@ -18,7 +19,7 @@ from .clock import Clock, Jump
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
-from .sources import decoder_of, is_counted
+from .sources import decoder_of, is_counted, is_shown_late
 from .timeline import Timed
 
 OnError = Literal["stop", "skip", "conceal"]
@@ -126,6 +127,9 @@ class Decoder:
         self._context = decoder_of(stream, threads)
         self._counted = is_counted(container, stream)
         self._reordered = self._counted and self._context.has_b_frames
+        self._late = self._counted and is_shown_late(container)
+        self._ahead = 0  # pictures decoded before the first is shown, where that is late
+        self._newest = 0  # decoding time so far
         self._undecided = self._context.name in _REORDERS
         self._coincide = True  # whether all PTS so far were the DTS
         # What FFmpeg makes up for MPEG-4 in AVI is right for some encoders only. Where it is, it is
@@ -138,9 +142,11 @@ class Decoder:
         self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
         self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
         self._dts: list[int] = []  # of packets whose PTS is unknown, for pictures in their order
+        self._straight = True  # whether each picture so far was shown in its turn of decoding
         self._damaged = owed is not None
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
+        self._fields = False  # whether there were any so far, each of which may have a packet
         self._on_error = on_error
         self._begun = False
         self._packets = 0
@@ -170,7 +176,8 @@ class Decoder:
         last: Timed[av.VideoFrame] | None = None
         for frame, pts in self._frames():
             if pts is None and self._dts:
-                pts = heapq.heappop(self._dts)
+                pts = self._next_in_order(frame)
+            self._fields |= frame.interlaced_frame
             if last:
                 yield from self._lost(last, pts)
             elif pts is not None:
@@ -242,10 +249,14 @@ class Decoder:
         """Yield what the decoder gives for one more packet, or at the end (None)."""
         if packet is not None and packet.size:
             self._await(packet)
+        else:
+            self._end_late()
         try:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
                     self._decide()
+                    if self._shape is None and self._late and self._reordered:
+                        self._begin_late(frame)
                     self._compare_shape(frame)
                     yield frame, self._time_of(frame)
         except EOFError:  # flushed before
@@ -272,6 +283,17 @@ class Decoder:
                 heapq.heapify(self._dts)
         self._undecided = False
 
+    def _begin_late(self, first: av.VideoFrame) -> None:
+        """Drop the times before that of the packet which the first frame comes out with."""
+        while first.dts is not None and self._dts and self._dts[0] < first.dts:
+            heapq.heappop(self._dts)
+            self._ahead += 1
+
+    def _end_late(self) -> None:
+        """Add the times of the last pictures, which are shown after the last is decoded."""
+        for number in range(1, self._ahead + 1):
+            heapq.heappush(self._dts, self._newest + number * (self._step or self._nominal))
+
     def _time_of(self, frame: av.VideoFrame) -> int | None:
         """The PTS of a frame; None where only the order of all tells it."""
         if self._reordered:
@@ -281,6 +303,22 @@ class Decoder:
         if not self._damaged:
             self._misguessed |= frame.dts not in (frame.pts, None)
         return frame.pts if self._damaged and not self._misguessed else frame.dts
+
+    def _next_in_order(self, frame: av.VideoFrame) -> int:
+        """The next of the decoding times; its own where only damage can have changed the order.
+
+        What allows B-frames need not have any. The times passed over are those of lost pictures.
+        """
+        own, due = frame.pts, heapq.heappop(self._dts)
+        may_be = self._reordered and frame.pict_type != PictureType.B
+        may_be &= own == due or self._damaged
+        self._straight &= may_be and own is not None and own >= due
+        if own is None or own == due or not self._straight:
+            return due
+        heapq.heappush(self._expected, due)
+        while self._dts and self._dts[0] <= own:
+            heapq.heappush(self._expected, heapq.heappop(self._dts))
+        return own
 
     def _compare_shape(self, frame: av.VideoFrame) -> None:
         sar = Fraction(self._context.sample_aspect_ratio or 1)
@@ -331,6 +369,7 @@ class Decoder:
             heapq.heappush(self._expected, packet.pts)
         elif packet.dts is not None:
             heapq.heappush(self._dts, packet.dts)
+            self._newest = max(self._newest, packet.dts)
 
     def _lost_before(self, first: int) -> int:
         """How many pictures before the first good one damage has taken.
@@ -349,7 +388,7 @@ class Decoder:
         if last.pts is None:
             return
         shown = last.pts
-        apart = self._nominal * 3 // 4  # closer ones are second fields or hidden pictures
+        apart = self._apart()
         while self._expected and (pts is None or self._expected[0] < pts):
             due = heapq.heappop(self._expected)
             room = pts is None or pts - due >= apart
@@ -358,6 +397,14 @@ class Decoder:
                 shown = due
         for due in self._swallowed(shown, pts):
             yield from self._missing(last, due)
+
+    def _apart(self) -> int:
+        """Ticks below which packets may be second fields or hidden pictures, not lost ones."""
+        hides = ("vp8",) if self._damaged else ("vp8", "vp9")
+        shown = not self._fields and self._context.codec.canonical_name not in hides
+        if self._listed and shown and (self._damaged or self._strict):
+            return 1  # however close: the mean of a variable rate says nothing of its least step
+        return self._nominal * 3 // 4
 
     def _swallowed(self, shown: int, pts: int | None) -> range:
         """Times of pictures between two frames of which damage left not even a packet."""

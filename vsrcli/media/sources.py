@@ -205,12 +205,21 @@ def has_alpha_beside(stream: VideoStream) -> bool:
 
 
 def is_counted(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the pictures of a stream are shown one after the other at its decoding times.
+    """Whether a stream has but decoding times, and is shown picture by picture at these.
 
-    AVI has no others. Those of H.264 that FFmpeg makes up are a frame late, and where there are
-    B-frames in the order of decoding.
+    AVI and ASF have no others. Those of H.264 that FFmpeg makes up are a frame late, and where
+    there are B-frames in the order of decoding.
     """
-    return container.format.name == "avi" and stream.codec_context.name == "h264"
+    return container.format.name in ("avi", "asf") and stream.codec_context.name == "h264"
+
+
+def is_shown_late(container: InputContainer) -> bool:
+    """Whether the pictures of a counted stream are shown when the decoder gives them.
+
+    Decoding times in ASF are those of a clock that sound goes by too, and the first pictures are
+    decoded ahead of it. AVI counts from the first.
+    """
+    return container.format.name == "asf"
 
 
 def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:

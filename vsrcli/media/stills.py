@@ -18,7 +18,7 @@ from .decoding import OnError
 from .endings import is_cut
 from .exif import display_matrix, orientation_of
 from .planes import from_video_frame, to_video_frame
-from .sources import decoder_of, is_counted, main_video, opened
+from .sources import decoder_of, is_counted, is_shown_late, main_video, opened
 from .timeline import Timed
 from .turned import turned
 
@@ -101,6 +101,7 @@ def first_frame(
 ) -> av.VideoFrame:
     """Decode the first frame of a stream; InputError if there is none, STRICT no whole one."""
     decoder, counted = decoder_of(stream, threads=1), is_counted(container, stream)
+    late = counted and is_shown_late(container)
     if strict:
         decoder.options = {"err_detect": "explode"}
     with suppress(av.FFmpegError):
@@ -109,6 +110,8 @@ def first_frame(
                 packet.pts = packet.dts
             with suppress(av.FFmpegError):
                 for frame in decoder.decode(packet if packet.size else None):
+                    if late and frame.dts is not None:
+                        frame.pts = frame.dts
                     return frame
             if number > _PATIENCE:
                 break
