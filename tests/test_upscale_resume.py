@@ -157,7 +157,8 @@ def test_a_damaged_segment_is_made_again(
     def look(done: int, total: int | None) -> None:
         after.update({path: path.stat().st_mtime_ns for path in before})
 
-    assert do(clip, output, progress=look, note=notes.append, workers=workers).frames == FRAMES
+    result = do(clip, output, progress=look, note=notes.append, workers=workers)
+    assert (result.frames, result.resumed) == (FRAMES, 2 * SEGMENT)
     assert output.read_bytes() == whole
     whole_ones = 3 if damage is one_bit_flipped else 2  # that is seen when it is read
     before_it = f"out.mkv: {whole_ones * SEGMENT} frames were made before"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import takewhile
+from itertools import compress, takewhile
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutOfMemoryError
@@ -63,7 +63,8 @@ class UpscaleResult:
     truncated: bool
     """Whether the source ended before it said it would, or lacks parts nobody could count."""
     resumed: int
-    """Frames of the output that an earlier run, which was interrupted, had finished."""
+    """Frames of the output that an earlier run, which was interrupted, had finished and that were
+    kept: what turns out damaged is made again."""
     seconds: float
     """Of this run."""
     model: str
@@ -147,10 +148,15 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
     with folder.open(plan, restart=options.restart):
         if folder.forgot:
             note.aside(f"{folder.path}: {FORGOT}")
-        counter.begin(finished_frames(folder))
+        before = finished_frames(folder)
+        marks = list(map(folder.mark, range(len(before))))
+        counter.begin(before)
         if counter.resumed:
             note.aside(f"{job.output.name}: {counter.resumed} frames were made before")
         made = make_in_tiles(job, folder, lambda job: _segments(job, counter, note), note.aside)
+        # Whoever made one again, and however often: it is another file.
+        kept = [folder.mark(number) == mark for number, mark in enumerate(marks)]
+        counter.resumed = sum(frames or 0 for frames in compress(before, kept))
         if not made[0].frames:
             raise _nothing(job)
 
