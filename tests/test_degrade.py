@@ -610,6 +610,20 @@ def test_a_name_as_long_as_can_be_and_a_job_that_was_killed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", output.name]
 
 
+def test_pictures_of_an_input_replaced_midway_are_not_mixed(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source, other = (make_clip(name, frames=6) for name in ("in.mkv", "other.mkv"))
+
+    def progress(done: int, total: int | None) -> None:
+        if done == 3:
+            other.replace(source)
+
+    with pytest.raises(InputError, match=r"in\.mkv: changed while it was read"):
+        degrade(source, tmp_path / "out/%02d.png", DegradeOptions(kind="bi"), progress=progress)
+    assert not list(tmp_path.glob("out/*"))
+
+
 @pytest.mark.parametrize("when", ["reading", "joining"])
 def test_an_input_replaced_midway_is_not_mixed(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str

@@ -318,6 +318,7 @@ def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOption
 
 def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     info, layout = _keep_shape(work.info, work.reduction.size), work.reduction.layout
+    before = identity(info.path)
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)
@@ -336,6 +337,7 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     )
     with writer:
         read = work.reduce(writer.write)
+        check_unchanged(info.path, before, "run the command again")
     settings = EncoderSettings(str(names.codec))
     return work.result(read, size, settings, writer.files, streams)
 

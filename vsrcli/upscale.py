@@ -29,7 +29,7 @@ from vsrcli.making import (
 from vsrcli.media.animation import animate
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import FORGOT, JobFolder
-from vsrcli.media.identity import check_unchanged
+from vsrcli.media.identity import check_unchanged, identity
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
 from vsrcli.media.spool import naming, readable_again
@@ -260,8 +260,9 @@ def _write_y4m(job: Job, counter: _Counter, note: Notes) -> Reading:
 def _write_all(
     job: Job, write: Callable[[Frame], object], counter: _Counter, note: Notes
 ) -> Reading:
-    """Enlarge all frames as one clip."""
+    """Enlarge all frames as one clip. Raises InputError if the source changes meanwhile."""
     counter.begin()
+    before = identity(job.info.path)
     with SourceFrames(job, note) as frames:
         enlarger = open_enlarger(job, job.options.threads, note)
         with enlarged(frames, enlarger) as enlarged_frames:
@@ -270,6 +271,7 @@ def _write_all(
                 counter.finish()
         if not counter.done:
             raise _nothing(job)
+        check_unchanged(job.info.path, before, "run the command again")
         return frames.reading
 
 
