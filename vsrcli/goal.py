@@ -10,7 +10,13 @@ from typing import Literal
 from vsrcli.errors import UsageError
 from vsrcli.media.animation import kind_of, segment_settings
 from vsrcli.media.containers import muxer_of
-from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
+from vsrcli.media.encoders import (
+    EncoderSettings,
+    check_crf,
+    check_passes,
+    choose_codec,
+    fit_container,
+)
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
@@ -145,6 +151,7 @@ def _encoder_settings(
 ) -> EncoderSettings:
     codec = choose_codec(output, options.codec, layout, options.pix_fmt)
     chosen = dict(options.encoder_options)
+    check_passes(chosen)
     others = sorted(chosen.keys() & {"crf", "qp", "cq", "lossless"})
     if options.crf is not None and others:
         raise UsageError(f"--crf: not together with -e {others[0]}=; leave one of them out")

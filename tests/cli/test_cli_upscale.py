@@ -180,6 +180,48 @@ def test_what_the_encoder_refuses_is_told_by_a_dry_run(
     assert folder.exit_code == 1 and "warp" in folder.stderr
 
 
+@pytest.mark.parametrize(
+    ("codec", "option"),
+    [
+        ("libx264", "pass=1"),
+        ("libx264", "flags=+pass1"),
+        ("libx264", "flags=+cgop+pass2"),
+        ("libx264", "stats=some.log"),
+        ("libx264", "passlogfile=some"),
+        ("libx264", "x264opts=pass=3"),
+        ("libx264", "x264-params=ref=2:pass=1"),
+        ("libx264", "x264-params=stats=some.log"),
+        ("libx265", "flags=pass1"),
+        ("libx265", "x265-params=pass=1:stats=some.log"),
+        ("libx265", "x265-stats=some.log"),
+        ("libsvtav1", "svtav1-params=pass=1"),
+        ("libvpx-vp9", "flags=pass1"),
+    ],
+)
+def test_several_passes_are_refused_and_leave_no_statistics(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    codec: str,
+    option: str,
+) -> None:
+    clip = make_clip(frames=1)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    call = ("upscale", clip, tmp_path / "o.mkv", "--model", TINY, "--codec", codec, "-e", option)
+    for way in (("--dry-run",), ()):
+        result = vsr(*call, *way)
+        assert result.exit_code == ExitStatus.USAGE
+        assert f"-e {option}: video is encoded in segments, in one pass" in sentence(result)
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_what_sounds_like_passes_is_passed_on(make_clip: MakeClip, tmp_path: Path) -> None:
+    call = ("upscale", make_clip(frames=1), tmp_path / "o.mkv", "--model", TINY, "--dry-run")
+    for option in ("flags=-pass1", "flags=+cgop", "x264-params=ref=2", "fastfirstpass=1"):
+        assert vsr(*call, "-e", option).exit_code == ExitStatus.SUCCESS
+
+
 def test_cuda_asked_for_but_absent_is_an_error(make_clip: MakeClip, tmp_path: Path) -> None:
     from vsrcli.networks.session import cuda_obstacle
 

@@ -16,6 +16,7 @@ import av.logging
 from vsrcli.errors import DeviceError, UsageError
 from vsrcli.media.containers import holds_video
 from vsrcli.media.encoders import (
+    HANDED_ON,
     EncoderSettings,
     check_pix_fmt,
     choose_pix_fmt,
@@ -32,8 +33,6 @@ from vsrcli.media.repack import target_tags
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
-_PASSED_ON = ("x264-params", "x264opts", "x265-params", "svtav1-params")
-"""FFmpeg's encoder options for an encoder's own ones, which FFmpeg does not check."""
 _NOT_TAKEN = re.compile("Error parsing option|Unknown option|Invalid value for|bad (option|value)")
 """How FFmpeg warns of those that the encoder does not take, before it goes on without them."""
 
@@ -155,7 +154,7 @@ def _open(context: Any, settings: EncoderSettings, coding: Coding) -> None:
     if unknown := ", ".join(context.options):
         see = f"ffmpeg -h encoder={codec}"
         raise UsageError(f"{codec}: has no option {unknown}; {see} lists them")
-    passed = next((key for key, _ in settings.options if key in _PASSED_ON), None)
+    passed = next((key for key, _ in settings.options if key in HANDED_ON), None)
     wrong = [text for _, text in said if _NOT_TAKEN.match(text)]
     if passed and wrong:
         raise UsageError(f"{codec}: does not take all of -e {passed} ({'; '.join(wrong)})")
