@@ -12,6 +12,7 @@ from typing import Any
 
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
+from vsrcli.goal import check_coding
 from vsrcli.job import try_encoder
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
@@ -94,6 +95,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
     """
     works = _checked_works(source, output, note)
     _check_network(options)
+    _check_coding(works, options)
     known = None
     if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
@@ -122,11 +124,12 @@ def upscale_folder(
 
     One that fails is noted and the others go on; a tar is made only if all succeed. Files whose
     output is there already are skipped, so the same call goes on after an interruption. Raises
-    InputError for a folder that is no batch, OutputError if `output` cannot be written, DeviceError
-    and ModelError.
+    InputError for a folder that is no batch, OutputError if `output` cannot be written, UsageError
+    for options that no file can be made with, DeviceError and ModelError.
     """
     works = _checked_works(source, output, note)
     _check_network(options)
+    _check_coding(works, options)
     started = time.monotonic()
     if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
@@ -304,6 +307,22 @@ def _check_network(options: UpscaleOptions) -> None:
     """Raise DeviceError or ModelError at once, not for every file, where all would fail alike."""
     device = resolve_device(options.device, ignore)
     find_model(options.model or DEFAULT_MODEL, options.precision, device)
+
+
+def _check_coding(works: list[Work], options: UpscaleOptions) -> None:
+    """Raise UsageError at once for options of encoders that no file of WORKS can be made with.
+
+    Of those that go with some kinds of files, or pictures, and not with others, each file tells.
+    """
+    refusals = []
+    for result in {result.suffix.lower(): result for _, result in works}.values():
+        try:
+            check_coding(result, options)
+        except UsageError as refusal:
+            refusals.append(refusal)
+        else:
+            return
+    raise refusals[0]
 
 
 def _kind(works: list[Work]) -> str:

@@ -19,7 +19,8 @@ from vsrcli.media.encoders import (
 )
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout
-from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
+from vsrcli.media.opening import check_options
+from vsrcli.media.picture_files import CODECS, PictureNames, check_pictures, picture_names
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place
 from vsrcli.media.spool import STANDARD
@@ -146,8 +147,18 @@ def _refuse(given: Mapping[str, object], output: Path, what: str) -> None:
             raise UsageError(f"{name} is for video files, and {output} is {what}")
 
 
+def check_coding(output: Path, options: UpscaleOptions) -> None:
+    """Raise UsageError for options of encoders that go with no input of what becomes `output`."""
+    if kind_of(output) is not None:
+        _check_uncoded(output, "an animated picture", options)
+    elif output.suffix.lower() in CODECS:
+        _check_uncoded(output, str(PictureNames(output)), options)
+    else:
+        check_options(_encoder_settings(output, options, None))
+
+
 def _encoder_settings(
-    output: Path, options: UpscaleOptions, layout: PixelLayout
+    output: Path, options: UpscaleOptions, layout: PixelLayout | None
 ) -> EncoderSettings:
     codec = choose_codec(output, options.codec, layout, options.pix_fmt)
     chosen = dict(options.encoder_options)

@@ -249,6 +249,15 @@ def choose_pix_fmt(
     return best, "; ".join(filter(None, (note, odd))) or None
 
 
+def kinds_taken(codec: str) -> list[str]:
+    """A pixel format of each layout that `codec` encodes; some may need a device."""
+    kinds: dict[PixelLayout, str] = {}
+    for name in _offered(codec):
+        if kept := _layout(name):
+            kinds.setdefault(kept, name)
+    return list(kinds.values()) or ["yuv420p"]  # a wrapper that takes anything
+
+
 def check_pix_fmt(codec: str, pix_fmt: str) -> None:
     """Raise UsageError unless `codec` encodes `pix_fmt`."""
     offered = _offered(codec, every=True)
