@@ -573,6 +573,18 @@ def test_pictures_of_several_sizes_and_formats_are_reduced_one_by_one(tmp_path: 
         degrade(tmp_path / "in", tmp_path / "out", options)
 
 
+@pytest.mark.parametrize("other", ["b.png", "c.png"])
+def test_files_beside_pictures_are_told(tmp_path: Path, other: str) -> None:
+    """Whether they are reduced as one video or, of two sizes, one by one."""
+    photo(tmp_path / "in" / "a.png")
+    photo(tmp_path / "in" / other, size=(64, 48) if other == "b.png" else (80, 40))
+    (tmp_path / "in" / "d.heic").write_bytes(b"something else")
+    notes: list[str] = []
+    options = DegradeOptions(kind="bi", scale=2)
+    degrade(tmp_path / "in", tmp_path / "out", options, note=notes.append)
+    assert notes.count(f"{tmp_path / 'in'}: left out, as no pictures: d.heic") == 1
+
+
 def test_missing_numbers_are_told(tmp_path: Path) -> None:
     for number in (1, 2, 4):
         photo(tmp_path / "in" / f"{number}.png")

@@ -14,6 +14,7 @@ import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
 from vsrcli.goal import check_coding
 from vsrcli.job import try_encoder
+from vsrcli.losses import left_out
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
 from vsrcli.media.folder import FORGOT, JobFolder
@@ -36,8 +37,6 @@ Work = tuple[Path, Path]
 _MADE_FROM = "made from"
 _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--threads")
 """Options that tell how to work rather than what is made."""
-_NAMED = 3
-"""So many of the files that are left out are named."""
 _WRITTEN = frozenset({*MUXERS, *KINDS})
 _ARCHIVES = (".7z", ".bz2", ".gz", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
 _FILES = frozenset({*_WRITTEN, *VIDEO_SUFFIXES, *PICTURE_SUFFIXES, *_ARCHIVES})
@@ -291,15 +290,8 @@ def _checked_works(source: Path, output: Path, note: Note) -> list[Work]:
         raise InputError(f"{source}: no videos in this folder; name a video or another folder")
     if output.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the folder of the inputs; name another folder")
-    taken = {path.name for path, _ in works}
-    others = sorted(
-        path.name
-        for path in source.iterdir()
-        if path.name not in taken and path.name[0] != "." and not path.is_dir()
-    )
-    if others:
-        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        note(f"{source}: left out, as no {_kind(works)}: {', '.join(others[:_NAMED])}{more}")
+    if others := left_out(source, (path for path, _ in works), _kind(works)):
+        note(others)
     return works
 
 

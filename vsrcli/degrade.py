@@ -12,7 +12,7 @@ from pathlib import Path
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
-from vsrcli.losses import lost_streams, missing_numbers
+from vsrcli.losses import lost_of_folder, lost_streams
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import unwritable
 from vsrcli.media.encoders import EncoderSettings
@@ -129,8 +129,8 @@ def _degrade(
     source: Path, output: Path, options: DegradeOptions, progress: Progress, note: Note
 ) -> DegradeResult:
     info = probe(source)
-    if gaps := missing_numbers(source):
-        note(gaps)
+    for line in lost_of_folder(source):
+        note(line)
     names = picture_names(source, output, lossless=True)
     if names is not None:
         _check_pictures(info, names, options)

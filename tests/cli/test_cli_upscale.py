@@ -575,6 +575,24 @@ def test_nothing_of_a_folder_is_passed_over_in_silence(make_clip: MakeClip, tmp_
         assert "gone.mkv is a link to nowhere.mkv, which does not exist" in result.stderr
 
 
+@pytest.mark.parametrize("output", ["out", "out.mkv", "out/%d.png", "out.gif", "-"])
+def test_nothing_beside_pictures_is_passed_over_in_silence(tmp_path: Path, output: str) -> None:
+    frames = tmp_path / "frames"
+    for number in (1, 2):
+        photo(frames / f"{number}.png", 32, 24)
+    for name in ("3.heic", "4.avif", "5.cr2", "6.txt", ".hidden"):
+        (frames / name).write_text("something else")
+    (frames / "deeper").mkdir()
+    told = f"vsr: {frames}: left out, as no pictures: 3.heic, 4.avif, 5.cr2 and 1 more"
+    goal = "-" if output == "-" else tmp_path / output
+    for way in (("--dry-run",), ()):
+        result = vsr("upscale", frames, goal, "--model", TINY, *way)
+        assert result.exit_code == ExitStatus.SUCCESS
+        assert result.stderr.splitlines().count(told) == 1
+    single = vsr("upscale", frames / "%d.png", tmp_path / "o.mkv", "--model", TINY)
+    assert single.exit_code == ExitStatus.SUCCESS and "left out" not in single.stderr
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
