@@ -573,6 +573,18 @@ def test_pictures_of_several_sizes_and_formats_are_reduced_one_by_one(tmp_path: 
         degrade(tmp_path / "in", tmp_path / "out", options)
 
 
+@pytest.mark.parametrize("other", ["b.png", "c.png"])
+def test_files_beside_pictures_are_told(tmp_path: Path, other: str) -> None:
+    """Whether they are reduced as one video or, of two sizes, one by one."""
+    photo(tmp_path / "in" / "a.png")
+    photo(tmp_path / "in" / other, size=(64, 48) if other == "b.png" else (80, 40))
+    (tmp_path / "in" / "d.heic").write_bytes(b"something else")
+    notes: list[str] = []
+    options = DegradeOptions(kind="bi", scale=2)
+    degrade(tmp_path / "in", tmp_path / "out", options, note=notes.append)
+    assert notes.count(f"{tmp_path / 'in'}: left out, as no pictures: d.heic") == 1
+
+
 def test_missing_numbers_are_told(tmp_path: Path) -> None:
     for number in (1, 2, 4):
         photo(tmp_path / "in" / f"{number}.png")
@@ -608,6 +620,20 @@ def test_a_name_as_long_as_can_be_and_a_job_that_was_killed(
     output = tmp_path / ("x" * 251 + ".mkv")
     assert degrade(make_clip("in.mkv", frames=3), output).frames == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", output.name]
+
+
+def test_pictures_of_an_input_replaced_midway_are_not_mixed(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source, other = (make_clip(name, frames=6) for name in ("in.mkv", "other.mkv"))
+
+    def progress(done: int, total: int | None) -> None:
+        if done == 3:
+            other.replace(source)
+
+    with pytest.raises(InputError, match=r"in\.mkv: changed while it was read"):
+        degrade(source, tmp_path / "out/%02d.png", DegradeOptions(kind="bi"), progress=progress)
+    assert not list(tmp_path.glob("out/*"))
 
 
 @pytest.mark.parametrize("when", ["reading", "joining"])

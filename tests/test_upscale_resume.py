@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import multiprocessing
 import os
 import shutil
@@ -157,7 +158,8 @@ def test_a_damaged_segment_is_made_again(
     def look(done: int, total: int | None) -> None:
         after.update({path: path.stat().st_mtime_ns for path in before})
 
-    assert do(clip, output, progress=look, note=notes.append, workers=workers).frames == FRAMES
+    result = do(clip, output, progress=look, note=notes.append, workers=workers)
+    assert (result.frames, result.resumed) == (FRAMES, 2 * SEGMENT)
     assert output.read_bytes() == whole
     whole_ones = 3 if damage is one_bit_flipped else 2  # that is seen when it is read
     before_it = f"out.mkv: {whole_ones * SEGMENT} frames were made before"
@@ -406,6 +408,25 @@ def test_input_changed_while_its_sound_is_copied(
     with pytest.raises(InputError, match="changed while it was read"):
         do(clip, output)
     assert not output.exists() and JobFolder(output).finished()
+
+
+@pytest.mark.parametrize("goal", ["up/%02d.png", "up", "-"])
+def test_pictures_replaced_midway_are_not_mixed(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goal: str
+) -> None:
+    """Nor do they pass for whole where they had to be written as they came."""
+    pattern = make_clip("in/%02d.png", frames=4, codec="png", pix_fmt="gray")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    output = Path("-") if goal == "-" else tmp_path / goal
+
+    def touch(done: int, total: int | None) -> None:
+        if done == 2:
+            os.utime(str(pattern) % 4, (1, 1))
+
+    with pytest.raises(InputError, match="changed while it was read; leave it alone and run the"):
+        do(pattern.parent, output, progress=touch)
+    assert not list(tmp_path.glob("up/*"))
+    assert do(pattern.parent, output).frames == 4
 
 
 def test_workers_make_the_same_bytes(clip: Path, whole: bytes, tmp_path: Path) -> None:

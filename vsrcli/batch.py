@@ -12,7 +12,9 @@ from typing import Any
 
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
+from vsrcli.goal import check_coding
 from vsrcli.job import try_encoder
+from vsrcli.losses import left_out
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
 from vsrcli.media.folder import FORGOT, JobFolder
@@ -35,8 +37,6 @@ Work = tuple[Path, Path]
 _MADE_FROM = "made from"
 _HOW = ("--overwrite", "--restart", "--strict", "--workers", "--cluster", "--threads")
 """Options that tell how to work rather than what is made."""
-_NAMED = 3
-"""So many of the files that are left out are named."""
 _WRITTEN = frozenset({*MUXERS, *KINDS})
 _ARCHIVES = (".7z", ".bz2", ".gz", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
 _FILES = frozenset({*_WRITTEN, *VIDEO_SUFFIXES, *PICTURE_SUFFIXES, *_ARCHIVES})
@@ -94,6 +94,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
     """
     works = _checked_works(source, output, note)
     _check_network(options)
+    _check_coding(works, options)
     known = None
     if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
@@ -122,11 +123,12 @@ def upscale_folder(
 
     One that fails is noted and the others go on; a tar is made only if all succeed. Files whose
     output is there already are skipped, so the same call goes on after an interruption. Raises
-    InputError for a folder that is no batch, OutputError if `output` cannot be written, DeviceError
-    and ModelError.
+    InputError for a folder that is no batch, OutputError if `output` cannot be written, UsageError
+    for options that no file can be made with, DeviceError and ModelError.
     """
     works = _checked_works(source, output, note)
     _check_network(options)
+    _check_coding(works, options)
     started = time.monotonic()
     if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
@@ -288,15 +290,8 @@ def _checked_works(source: Path, output: Path, note: Note) -> list[Work]:
         raise InputError(f"{source}: no videos in this folder; name a video or another folder")
     if output.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the folder of the inputs; name another folder")
-    taken = {path.name for path, _ in works}
-    others = sorted(
-        path.name
-        for path in source.iterdir()
-        if path.name not in taken and path.name[0] != "." and not path.is_dir()
-    )
-    if others:
-        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        note(f"{source}: left out, as no {_kind(works)}: {', '.join(others[:_NAMED])}{more}")
+    if others := left_out(source, (path for path, _ in works), _kind(works)):
+        note(others)
     return works
 
 
@@ -304,6 +299,22 @@ def _check_network(options: UpscaleOptions) -> None:
     """Raise DeviceError or ModelError at once, not for every file, where all would fail alike."""
     device = resolve_device(options.device, ignore)
     find_model(options.model or DEFAULT_MODEL, options.precision, device)
+
+
+def _check_coding(works: list[Work], options: UpscaleOptions) -> None:
+    """Raise UsageError at once for options of encoders that no file of WORKS can be made with.
+
+    Of those that go with some kinds of files, or pictures, and not with others, each file tells.
+    """
+    refusals = []
+    for result in {result.suffix.lower(): result for _, result in works}.values():
+        try:
+            check_coding(result, options)
+        except UsageError as refusal:
+            refusals.append(refusal)
+        else:
+            return
+    raise refusals[0]
 
 
 def _kind(works: list[Work]) -> str:

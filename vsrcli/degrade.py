@@ -12,7 +12,7 @@ from pathlib import Path
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
-from vsrcli.losses import lost_streams, missing_numbers
+from vsrcli.losses import lost_of_folder, lost_streams
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import unwritable
 from vsrcli.media.encoders import EncoderSettings
@@ -129,8 +129,8 @@ def _degrade(
     source: Path, output: Path, options: DegradeOptions, progress: Progress, note: Note
 ) -> DegradeResult:
     info = probe(source)
-    if gaps := missing_numbers(source):
-        note(gaps)
+    for line in lost_of_folder(source):
+        note(line)
     names = picture_names(source, output, lossless=True)
     if names is not None:
         _check_pictures(info, names, options)
@@ -318,6 +318,7 @@ def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOption
 
 def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     info, layout = _keep_shape(work.info, work.reduction.size), work.reduction.layout
+    before = identity(info.path)
     turning = turning_for(info.display_matrix, layout)
     size = (turning or Turning()).size(work.reduction.size)
     streams = frames_alone(info, turned=turning is not None)
@@ -336,6 +337,7 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     )
     with writer:
         read = work.reduce(writer.write)
+        check_unchanged(info.path, before, "run the command again")
     settings = EncoderSettings(str(names.codec))
     return work.result(read, size, settings, writer.files, streams)
 

@@ -10,10 +10,17 @@ from typing import Literal
 from vsrcli.errors import UsageError
 from vsrcli.media.animation import kind_of, segment_settings
 from vsrcli.media.containers import muxer_of
-from vsrcli.media.encoders import EncoderSettings, check_crf, choose_codec, fit_container
+from vsrcli.media.encoders import (
+    EncoderSettings,
+    check_crf,
+    check_passes,
+    choose_codec,
+    fit_container,
+)
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import PixelLayout
-from vsrcli.media.picture_files import PictureNames, check_pictures, picture_names
+from vsrcli.media.opening import check_options
+from vsrcli.media.picture_files import CODECS, PictureNames, check_pictures, picture_names
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place
 from vsrcli.media.spool import STANDARD
@@ -140,11 +147,22 @@ def _refuse(given: Mapping[str, object], output: Path, what: str) -> None:
             raise UsageError(f"{name} is for video files, and {output} is {what}")
 
 
+def check_coding(output: Path, options: UpscaleOptions) -> None:
+    """Raise UsageError for options of encoders that go with no input of what becomes `output`."""
+    if kind_of(output) is not None:
+        _check_uncoded(output, "an animated picture", options)
+    elif output.suffix.lower() in CODECS:
+        _check_uncoded(output, str(PictureNames(output)), options)
+    else:
+        check_options(_encoder_settings(output, options, None))
+
+
 def _encoder_settings(
-    output: Path, options: UpscaleOptions, layout: PixelLayout
+    output: Path, options: UpscaleOptions, layout: PixelLayout | None
 ) -> EncoderSettings:
     codec = choose_codec(output, options.codec, layout, options.pix_fmt)
     chosen = dict(options.encoder_options)
+    check_passes(chosen)
     others = sorted(chosen.keys() & {"crf", "qp", "cq", "lossless"})
     if options.crf is not None and others:
         raise UsageError(f"--crf: not together with -e {others[0]}=; leave one of them out")

@@ -10,7 +10,7 @@ from pathlib import Path
 import vsrcli
 from vsrcli.errors import CheckError, UsageError
 from vsrcli.goal import SEGMENTED, Form, Goal, check_encoder_size, expected_frames, goal_of
-from vsrcli.losses import lost_in_frames, lost_streams, missing_numbers
+from vsrcli.losses import lost_in_frames, lost_of_folder, lost_streams
 from vsrcli.media.animation import animation_format, kind_of
 from vsrcli.media.containers import NAMES, TURNING, holds_raw, muxer_of
 from vsrcli.media.encoders import (
@@ -166,8 +166,8 @@ def try_encoder(job: Job) -> None:
 
 def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:
     info = probe(source, rate=options.rate)
-    if gaps := missing_numbers(source):
-        tell(gaps)
+    for line in lost_of_folder(source):
+        tell(line)
     if options.rate is not None and not info.sequence:
         raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
     return info

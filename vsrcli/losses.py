@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,9 @@ from vsrcli.media.streams import StreamPlan
 from vsrcli.media.writer import encoding_losses
 from vsrcli.media.y4m import y4m_losses
 from vsrcli.options import UpscaleOptions
+
+_NAMED = 3
+"""So many of the files that are left out are named."""
 
 
 class Loss(NamedTuple):
@@ -129,3 +132,26 @@ def missing_numbers(source: Path) -> str | None:
     first, count = gaps[0][0], sum(after - start for start, after in gaps)
     what = f"number {first} is" if count == 1 else f"{count} numbers, from {first} on, are"
     return f"{source}: {what} missing; the pictures there are follow one another"
+
+
+def left_out(source: Path, taken: Iterable[Path], kind: str) -> str | None:
+    """A line on the files of folder SOURCE that are not TAKEN as its KIND, "pictures"; else None.
+
+    Hidden ones are not meant.
+    """
+    names = {path.name for path in taken}
+    others = sorted(
+        path.name
+        for path in source.iterdir()
+        if path.name not in names and path.name[0] != "." and not path.is_dir()
+    )
+    if not others:
+        return None
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    return f"{source}: left out, as no {kind}: {', '.join(others[:_NAMED])}{more}"
+
+
+def lost_of_folder(source: Path) -> list[str]:
+    """Lines on what is not read, or not there, where SOURCE is a sequence of pictures."""
+    others = left_out(source, find_source(source).pictures, "pictures") if source.is_dir() else None
+    return list(filter(None, (others, missing_numbers(source))))

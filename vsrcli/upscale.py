@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import takewhile
+from itertools import compress, takewhile
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutOfMemoryError
@@ -29,7 +29,7 @@ from vsrcli.making import (
 from vsrcli.media.animation import animate
 from vsrcli.media.assemble import assemble
 from vsrcli.media.folder import FORGOT, JobFolder
-from vsrcli.media.identity import check_unchanged
+from vsrcli.media.identity import check_unchanged, identity
 from vsrcli.media.images import ImageWriter, picture_tags
 from vsrcli.media.planes import Frame
 from vsrcli.media.spool import naming, readable_again
@@ -63,7 +63,8 @@ class UpscaleResult:
     truncated: bool
     """Whether the source ended before it said it would, or lacks parts nobody could count."""
     resumed: int
-    """Frames of the output that an earlier run, which was interrupted, had finished."""
+    """Frames of the output that an earlier run, which was interrupted, had finished and that were
+    kept: what turns out damaged is made again."""
     seconds: float
     """Of this run."""
     model: str
@@ -147,10 +148,15 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
     with folder.open(plan, restart=options.restart):
         if folder.forgot:
             note.aside(f"{folder.path}: {FORGOT}")
-        counter.begin(finished_frames(folder))
+        before = finished_frames(folder)
+        marks = list(map(folder.mark, range(len(before))))
+        counter.begin(before)
         if counter.resumed:
             note.aside(f"{job.output.name}: {counter.resumed} frames were made before")
         made = make_in_tiles(job, folder, lambda job: _segments(job, counter, note), note.aside)
+        # Whoever made one again, and however often: it is another file.
+        kept = [folder.mark(number) == mark for number, mark in enumerate(marks)]
+        counter.resumed = sum(frames or 0 for frames in compress(before, kept))
         if not made[0].frames:
             raise _nothing(job)
 
@@ -254,8 +260,9 @@ def _write_y4m(job: Job, counter: _Counter, note: Notes) -> Reading:
 def _write_all(
     job: Job, write: Callable[[Frame], object], counter: _Counter, note: Notes
 ) -> Reading:
-    """Enlarge all frames as one clip."""
+    """Enlarge all frames as one clip. Raises InputError if the source changes meanwhile."""
     counter.begin()
+    before = identity(job.info.path)
     with SourceFrames(job, note) as frames:
         enlarger = open_enlarger(job, job.options.threads, note)
         with enlarged(frames, enlarger) as enlarged_frames:
@@ -264,6 +271,7 @@ def _write_all(
                 counter.finish()
         if not counter.done:
             raise _nothing(job)
+        check_unchanged(job.info.path, before, "run the command again")
         return frames.reading
 
 

@@ -177,7 +177,49 @@ def test_what_the_encoder_refuses_is_told_by_a_dry_run(
     }
     assert len(told) == 1 and "warp" in told.pop()
     folder = vsr("upscale", clip.parent, tmp_path / "o.tar", *wrong, "--dry-run")
-    assert folder.exit_code == 1 and "warp" in folder.stderr
+    assert folder.exit_code == ExitStatus.USAGE and "warp" in sentence(folder)
+
+
+@pytest.mark.parametrize(
+    ("codec", "option"),
+    [
+        ("libx264", "pass=1"),
+        ("libx264", "flags=+pass1"),
+        ("libx264", "flags=+cgop+pass2"),
+        ("libx264", "stats=some.log"),
+        ("libx264", "passlogfile=some"),
+        ("libx264", "x264opts=pass=3"),
+        ("libx264", "x264-params=ref=2:pass=1"),
+        ("libx264", "x264-params=stats=some.log"),
+        ("libx265", "flags=pass1"),
+        ("libx265", "x265-params=pass=1:stats=some.log"),
+        ("libx265", "x265-stats=some.log"),
+        ("libsvtav1", "svtav1-params=pass=1"),
+        ("libvpx-vp9", "flags=pass1"),
+    ],
+)
+def test_several_passes_are_refused_and_leave_no_statistics(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    codec: str,
+    option: str,
+) -> None:
+    clip = make_clip(frames=1)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    call = ("upscale", clip, tmp_path / "o.mkv", "--model", TINY, "--codec", codec, "-e", option)
+    for way in (("--dry-run",), ()):
+        result = vsr(*call, *way)
+        assert result.exit_code == ExitStatus.USAGE
+        assert f"-e {option}: video is encoded in segments, in one pass" in sentence(result)
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_what_sounds_like_passes_is_passed_on(make_clip: MakeClip, tmp_path: Path) -> None:
+    call = ("upscale", make_clip(frames=1), tmp_path / "o.mkv", "--model", TINY, "--dry-run")
+    for option in ("flags=-pass1", "flags=+cgop", "x264-params=ref=2", "fastfirstpass=1"):
+        assert vsr(*call, "-e", option).exit_code == ExitStatus.SUCCESS
 
 
 def test_cuda_asked_for_but_absent_is_an_error(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -531,6 +573,101 @@ def test_nothing_of_a_folder_is_passed_over_in_silence(make_clip: MakeClip, tmp_
         assert result.exit_code == ExitStatus.FAILURE and "1 of 2 files" in sentence(result)
         assert f"{clips}: left out, as no videos: 1.srt, 2.nfo, 3.jpg and 1 more" in result.stderr
         assert "gone.mkv is a link to nowhere.mkv, which does not exist" in result.stderr
+
+
+@pytest.mark.parametrize("output", ["out", "out.mkv", "out/%d.png", "out.gif", "-"])
+def test_nothing_beside_pictures_is_passed_over_in_silence(tmp_path: Path, output: str) -> None:
+    frames = tmp_path / "frames"
+    for number in (1, 2):
+        photo(frames / f"{number}.png", 32, 24)
+    for name in ("3.heic", "4.avif", "5.cr2", "6.txt", ".hidden"):
+        (frames / name).write_text("something else")
+    (frames / "deeper").mkdir()
+    told = f"vsr: {frames}: left out, as no pictures: 3.heic, 4.avif, 5.cr2 and 1 more"
+    goal = "-" if output == "-" else tmp_path / output
+    for way in (("--dry-run",), ()):
+        result = vsr("upscale", frames, goal, "--model", TINY, *way)
+        assert result.exit_code == ExitStatus.SUCCESS
+        assert result.stderr.splitlines().count(told) == 1
+    single = vsr("upscale", frames / "%d.png", tmp_path / "o.mkv", "--model", TINY)
+    assert single.exit_code == ExitStatus.SUCCESS and "left out" not in single.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("--codec", "libx265x"), "did you mean libx265"),
+        (("--codec", "ljpeg"), "cannot hold ljpeg"),
+        (("--crf", "77"), "libx264 takes 0"),
+        (("--crf", "3", "-e", "qp=2"), "with -e qp="),
+        (("--codec", "libsvtav1", "--crf", "99"), "for any video (Value 99"),
+        (("--codec", "ffv1", "--crf", "3"), "ffv1: has no option crf"),
+        (("--preset", "warp"), "refuses crf=17 preset=warp for any video"),
+        (("-e", "profile=warp"), "for any video (Error setting profile warp)"),
+        (("--codec", "libx265", "-e", "profile=warp"), "profile set: warp"),
+        (("-e", "nonsense=1"), "has no option nonsense"),
+        (("-e", "x264-params=warp=1"), "does not take all of -e x264-params"),
+        (("--codec", "mpeg4", "-e", "q=x"), "q=x is no number"),
+    ],
+)
+def test_a_wrong_command_line_ends_a_folder_at_once(
+    make_clip: MakeClip, tmp_path: Path, wrong: tuple[str, ...], words: str
+) -> None:
+    clips = [make_clip(f"in/{name}", frames=1) for name in ("a.mkv", "b.mkv")]
+    for output in ("out", "out.tar"):
+        for way in ((), ("--dry-run",)):
+            call = ("upscale", clips[0].parent, tmp_path / output, "--model", TINY)
+            result = vsr(*call, *wrong, *way)
+            assert result.exit_code == ExitStatus.USAGE and words in sentence(result)
+            assert result.stderr.count(words) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("kind", ["pictures", "GIFs"])
+def test_options_of_encoders_end_a_folder_without_videos_at_once(
+    make_clip: MakeClip, tmp_path: Path, kind: str
+) -> None:
+    for number in (1, 2):
+        if kind == "GIFs":
+            make_clip(f"in/{number}.gif", frames=2, codec="gif", pix_fmt="rgb8")
+        else:
+            photo(tmp_path / "in" / f"{number}.png", 16 * number, 12)
+    call = ("upscale", tmp_path / "in", tmp_path / "out", "--model", TINY, "--crf", "18")
+    result = vsr(*call)
+    assert result.exit_code == ExitStatus.USAGE and "--crf is for video files" in sentence(result)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("odd", "options"),
+    [
+        ({"size": (16, 12)}, ("--codec", "libx265", "--scale", "2")),  # too small a picture
+        ({"pix_fmt": "yuv420p10le"}, ("-e", "profile=high")),  # too deep
+        ({"pix_fmt": "yuv444p"}, ("--codec", "libvpx-vp9", "-e", "profile=0")),
+        ({"size": (32, 24)}, ("--codec", "libx265", "-e", "x265-params=level-idc=1")),
+    ],
+)
+def test_what_is_wrong_with_one_video_does_not_end_its_folder(
+    make_clip: MakeClip, tmp_path: Path, odd: dict[str, object], options: tuple[str, ...]
+) -> None:
+    """In the last case it is the other that is too large, for a level that the small one keeps."""
+    make_clip("in/odd.mkv", frames=1, codec="ffv1", **odd)
+    call = ("upscale", tmp_path / "in", tmp_path / "out", "--model", TINY, *options)
+    make_clip("in/usual.mkv", frames=1)
+    result = vsr(*call)
+    assert result.exit_code == ExitStatus.FAILURE and "1 of 2 files failed" in sentence(result)
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_an_option_that_some_files_take_does_not_end_a_folder(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    for name, codec in (("a.mkv", "libx264"), ("b.webm", "libvpx-vp9")):
+        make_clip(f"in/{name}", frames=1, codec=codec)
+    call = ("upscale", tmp_path / "in", tmp_path / "out", "--model", TINY)
+    result = vsr(*call, "--preset", "fast")
+    assert result.exit_code == ExitStatus.FAILURE and "has no option preset" in result.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mkv"]
 
 
 @pytest.mark.parametrize("kind", ["videos", "pictures"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -67,6 +69,11 @@ USUAL_PIXELS = 3840 * 2160
 """Of the largest pictures for which nothing is spared."""
 _HIGHEST_CRF = {"libx264": 51, "libx264rgb": 51, "libx265": 51}
 """Of encoders that take anything and make something else of it; others refuse by themselves."""
+_OF_PASSES = frozenset({"pass", "stats", "passlogfile", "x265-stats"})
+"""Options of encoding in several passes, FFmpeg's own and those that it hands on."""
+HANDED_ON = ("x264-params", "x264opts", "x265-params", "svtav1-params")
+"""FFmpeg's options for an encoder's own ones, as key=value:key=value. It does not check them."""
+_PASS_FLAG = re.compile(r"(^|[+|])pass[12]\b")
 _TIMED = ("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9")
 _TIMED_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_v4l2m2m", "_mf")
 
@@ -116,6 +123,21 @@ def check_crf(codec: str, crf: float | None) -> None:
     highest = _HIGHEST_CRF.get(codec)
     if crf is not None and highest is not None and not 0 <= crf <= highest:
         raise UsageError(f"--crf {crf:g}: {codec} takes 0, which is best, to {highest}")
+
+
+def check_passes(options: Mapping[str, str]) -> None:
+    """Raise UsageError for `options` of an encoder that ask for one of several passes.
+
+    Its statistics would be those of the last segment that was begun, in the current folder.
+    """
+    for key, value in options.items():
+        own = value.split(":") if key in HANDED_ON else []
+        names = {key, *(each.partition("=")[0].strip() for each in own)}
+        if names & _OF_PASSES or (key == "flags" and _PASS_FLAG.search(value)):
+            raise UsageError(
+                f"-e {key}={value}: video is encoded in segments, in one pass; leave out what is "
+                "for several"
+            )
 
 
 def fit_container(settings: EncoderSettings, output: Path) -> EncoderSettings:
@@ -225,6 +247,15 @@ def choose_pix_fmt(
         clear = [n for n in offered if offered[n].alpha and offered[n].depth == offered[best].depth]
         note += f" (kept by --pix-fmt {clear[0]})" if clear else ""
     return best, "; ".join(filter(None, (note, odd))) or None
+
+
+def kinds_taken(codec: str) -> list[str]:
+    """A pixel format of each layout that `codec` encodes; some may need a device."""
+    kinds: dict[PixelLayout, str] = {}
+    for name in _offered(codec):
+        if kept := _layout(name):
+            kinds.setdefault(kept, name)
+    return list(kinds.values()) or ["yuv420p"]  # a wrapper that takes anything
 
 
 def check_pix_fmt(codec: str, pix_fmt: str) -> None:

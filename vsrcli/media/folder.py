@@ -108,6 +108,13 @@ class JobFolder:
         """The finished segments, in order."""
         return sorted(self.path.glob("segment_*.seg"))
 
+    def mark(self, number: int) -> str | None:
+        """What tells a finished segment from one made anew; None if it is not there."""
+        try:
+            return _mark_of(self.segment(number))
+        except OSError:
+            return None
+
     def publishing(self, finished: Path) -> None:
         """Note that FINISHED gets the output's name now: see `was_published`.
 

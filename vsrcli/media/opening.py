@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import av
@@ -16,6 +17,7 @@ import av.logging
 from vsrcli.errors import DeviceError, UsageError
 from vsrcli.media.containers import holds_video
 from vsrcli.media.encoders import (
+    HANDED_ON,
     EncoderSettings,
     check_pix_fmt,
     choose_pix_fmt,
@@ -23,17 +25,21 @@ from vsrcli.media.encoders import (
     encoder,
     is_hardware,
     keeps_times,
+    kinds_taken,
 )
 from vsrcli.media.formats import PixelLayout
+from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import ColourTags
-from vsrcli.media.probe import MediaInfo
+from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
 from vsrcli.media.repack import target_tags
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
-_PASSED_ON = ("x264-params", "x264opts", "x265-params", "svtav1-params")
-"""FFmpeg's encoder options for an encoder's own ones, which FFmpeg does not check."""
+_PLAIN_SIZES = ((128, 96), (1920, 1080))
+_NO_NAME = re.compile("Error setting (preset|profile)")
+"""How FFmpeg says that x264, and of presets x265, has none of such a name, or no profile for 8 bits
+of 4:2:0, which go with all. x264 prints a line of its own then, past FFmpeg's logging."""
 _NOT_TAKEN = re.compile("Error parsing option|Unknown option|Invalid value for|bad (option|value)")
 """How FFmpeg warns of those that the encoder does not take, before it goes on without them."""
 
@@ -80,6 +86,45 @@ def check_encoder(
         add_video(container, info, coding, settings, lambda message: None)
 
 
+def check_options(settings: EncoderSettings) -> None:
+    """Raise UsageError for options that the encoder opens with for no video at all.
+
+    Plain ones of all kinds that it takes, small and large, are tried. What depends on the video,
+    or on a device, is for `check_encoder` to find.
+    """
+    form_of(settings.codec)
+    if is_hardware(encoder(settings.codec)):
+        return
+    refusal: UsageError | None = None
+    opens = False
+    for size, pix_fmt in product(_PLAIN_SIZES, kinds_taken(settings.codec)):
+        found = _refusal(settings, size, pix_fmt)
+        if found is None:
+            return
+        if _NO_NAME.search(str(found)):
+            raise found
+        refusal = refusal or found
+        opens = opens or _refusal(EncoderSettings(settings.codec), size, pix_fmt) is None
+    if refusal is not None and opens:  # else it is not the options
+        raise refusal
+
+
+def _refusal(settings: EncoderSettings, size: tuple[int, int], pix_fmt: str) -> UsageError | None:
+    """Why the encoder does not open for plain video; None if it does."""
+    coding = Coding(size, DEFAULT_RATE, 1 / DEFAULT_RATE, pix_fmt, ColourTags())
+    context: Any = av.CodecContext.create(settings.codec, "w")
+    context.width, context.height = size
+    context.pix_fmt, context.time_base, context.framerate = pix_fmt, coding.clock, coding.rate
+    try:
+        context.options = encoder_options(
+            settings, HdrMetadata(), coding.tags, lambda message: None, pix_fmt=pix_fmt
+        )
+        _open(context, settings, coding, "any video")
+    except UsageError as failure:
+        return failure
+    return None
+
+
 def chosen_pix_fmt(
     settings: EncoderSettings,
     layout: PixelLayout,
@@ -124,7 +169,7 @@ def add_video(
     )
     context = stream.codec_context
     tags = coding.tags
-    context.options = encoder_options(settings, info, tags, note, pix_fmt=coding.pix_fmt)
+    context.options = encoder_options(settings, info.hdr, tags, note, pix_fmt=coding.pix_fmt)
     # PyAV's default, slices, would make x264 spend twice the bits.
     context.thread_type = "AUTO"
     context.thread_count = settings.threads
@@ -133,11 +178,13 @@ def add_video(
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     if info.sar:
         context.sample_aspect_ratio = info.sar
-    _open(context, settings, coding)
+    size = coding.size
+    _open(context, settings, coding, f"{size[0]}x{size[1]} {coding.pix_fmt}")
     return stream
 
 
-def _open(context: Any, settings: EncoderSettings, coding: Coding) -> None:
+def _open(context: Any, settings: EncoderSettings, coding: Coding, what: str) -> None:
+    """Open an encoder; WHAT is what it is to encode, for messages."""
     size, codec = coding.size, settings.codec
     said: list[tuple[int, str]] = []
     try:
@@ -149,13 +196,12 @@ def _open(context: Any, settings: EncoderSettings, coding: Coding) -> None:
             message = f"{codec}: does not open on this machine ({reason})"
             raise DeviceError(f"{message}; choose another codec") from None
         given = " ".join(f"{key}={value}" for key, value in settings.options) or "no options"
-        what = f"{size[0]}x{size[1]} {context.pix_fmt}"
         reason = next((text for level, text in said if level <= av.logging.ERROR), reason)
         raise UsageError(f"{codec}: refuses {given} for {what} ({reason})") from None
     if unknown := ", ".join(context.options):
         see = f"ffmpeg -h encoder={codec}"
         raise UsageError(f"{codec}: has no option {unknown}; {see} lists them")
-    passed = next((key for key, _ in settings.options if key in _PASSED_ON), None)
+    passed = next((key for key, _ in settings.options if key in HANDED_ON), None)
     wrong = [text for _, text in said if _NOT_TAKEN.match(text)]
     if passed and wrong:
         raise UsageError(f"{codec}: does not take all of -e {passed} ({'; '.join(wrong)})")

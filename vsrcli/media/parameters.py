@@ -13,7 +13,6 @@ from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.planes import ColourTags
-from vsrcli.media.probe import MediaInfo
 
 _PARAMETERS = {
     "libx264": "x264-params",
@@ -27,7 +26,7 @@ _QUALITY = {"mjpeg": 2, "mpeg1video": 3, "mpeg2video": 3, "mpeg4": 3, "libxvid":
 
 def encoder_options(
     settings: EncoderSettings,
-    info: MediaInfo,
+    hdr: HdrMetadata,
     tags: ColourTags,
     note: Callable[[str], None],
     *,
@@ -40,7 +39,6 @@ def encoder_options(
     layout = layout_of(pix_fmt)
     options = dict(settings.options)
     parameters = _own_parameters(settings)
-    hdr = info.hdr
     if hdr and settings.codec in _PARAMETERS:
         parameters += _hdr_parameters(settings.codec, hdr)
     elif hdr:

@@ -50,7 +50,7 @@ def encoding_losses(
     pix_fmt = chosen_pix_fmt(settings, layout, size, found.append)
     tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
     _note_untagged(info, tags, size, layout, pix_fmt, found.append)
-    encoder_options(settings, info, tags, found.append, pix_fmt=pix_fmt)
+    encoder_options(settings, info.hdr, tags, found.append, pix_fmt=pix_fmt)
     return found
 
 
