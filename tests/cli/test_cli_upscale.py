@@ -23,6 +23,7 @@ from vsrcli.errors import ExitStatus
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
+from vsrcli.networks import session
 
 
 def vsr(*arguments: str | Path) -> Result:
@@ -429,6 +430,28 @@ def test_a_model_that_is_missing_is_told_once_of_a_folder(
     result = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--model", "nope", *way)
     assert result.exit_code == ExitStatus.MODEL and "no model 'nope'" in sentence(result)
     assert result.stderr.count("nope") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+@pytest.mark.parametrize("output", ["out", "out.tar"])
+def test_of_a_folder_the_device_is_told_once_and_the_rest_by_file(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: tuple[str, ...],
+    output: str,
+) -> None:
+    monkeypatch.setattr(session, "cuda_obstacle", lambda index: "it is on fire")
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(f"clips/{name}", frames=1)
+    asked = (tmp_path / "clips", tmp_path / output, "--frames", "1", *way)
+    result = vsr("upscale", *asked, "-e", "nope=1")
+    assert result.stderr.count("it is on fire") == 1
+    assert "vsr: a.mp4: libx264: has no option nope" in result.stderr
+    assert "vsr: b.mp4: libx264: has no option nope" in result.stderr
+    quiet = vsr("upscale", *asked, "-e", "nope=1", "--quiet")
+    assert "vsr: error: a.mp4: libx264: has no option nope" in quiet.stderr
+    assert vsr("upscale", *asked, "--restart").exit_code == ExitStatus.SUCCESS
 
 
 def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:
