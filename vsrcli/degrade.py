@@ -12,7 +12,7 @@ from pathlib import Path
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
-from vsrcli.losses import lost_streams, missing_numbers
+from vsrcli.losses import HDR_LOST, lost_streams, missing_numbers
 from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.containers import NAMES, muxer_of, unwritable
 from vsrcli.media.encoders import EncoderSettings
@@ -326,6 +326,8 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     streams = frames_alone(info, turned=turning is not None)
     for loss in lost_streams(info, streams, work.output):
         work.note(loss.text)
+    if info.hdr:
+        work.note(HDR_LOST)
     writer = ImageWriter(
         names,
         layout,

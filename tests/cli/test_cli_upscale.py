@@ -242,6 +242,7 @@ def test_hdr_that_pictures_cannot_keep_is_told(make_clip: MakeClip, tmp_path: Pa
         planned, made = vsr(*call, "--dry-run"), vsr(*call)
         assert made.exit_code == 0 and "ffv1" not in made.stderr
         assert planned.stderr.count(line) == made.stderr.count(line) == 1
+    assert vsr("degrade", clip, tmp_path / "lr_%d.png", "--kind", "bi").stderr.count(line) == 1
 
 
 def test_what_a_container_does_not_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
