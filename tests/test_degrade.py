@@ -204,6 +204,24 @@ def test_bi_and_bd_are_written_without_loss(
     assert all(same(a, b) for a, b in zip(found, expected, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("lr.webm", DegradeOptions(), True),
+        ("lr.webm", DegradeOptions(codec="libvpx-vp9"), False),
+        ("lr.webm", DegradeOptions(kind="bi"), False),
+        ("lr.mp4", DegradeOptions(), False),
+    ],
+)
+def test_what_is_not_coded_as_the_contest_does_is_told(
+    make_clip: MakeClip, tmp_path: Path, name: str, options: DegradeOptions, told: bool
+) -> None:
+    notes: list[str] = []
+    degrade(make_clip(frames=2), tmp_path / name, options, note=notes.append)
+    line = "WebM cannot hold the contest's H.264: coded by libvpx-vp9 instead"
+    assert (line in notes) == told
+
+
 def test_compress_is_what_the_file_holds(make_clip: MakeClip, tmp_path: Path) -> None:
     spec = {"codec": "ffv1", "size": (160, 96), "frames": 10}
     clip = make_clip("clip.mkv", **spec)

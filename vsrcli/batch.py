@@ -25,7 +25,7 @@ from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_to_be_read
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.networks.card import DEFAULT_MODEL, find_model
-from vsrcli.networks.session import ignore, resolve_device
+from vsrcli.networks.session import resolve_device
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
 
@@ -93,7 +93,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
     Files it would fail at or skip are noted. Raises as it does for the whole folder.
     """
     works = _checked_works(source, output, note)
-    _check_network(options)
+    device = _checked_device(options, note)
     _check_coding(works, options)
     known = None
     if is_tar(output):
@@ -102,17 +102,18 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
         known, options = begun or {}, replace(options, overwrite=True)
     else:
         _check_folder(output)
-    found, plans = _Found(), []
+    options, found, plans = replace(options, device=device), _Found(), []
     for video, result in works:
         try:
             if _stays(video, result, options, known):
                 found.skip(result, note)
             else:
-                job = prepare(video, result, options, note=note, makes_folder=True)
+                tell = _naming((video, result), note)
+                job = prepare(video, result, options, note=tell, makes_folder=True)
                 try_encoder(job)
                 plans.append(job.plan)
         except VsrError as failure:
-            found.fail(video, failure, note)
+            found.fail((video, result), failure, note)
     return BatchPlan(len(works), tuple(plans), tuple(found.failed), tuple(found.skipped))
 
 
@@ -127,14 +128,14 @@ def upscale_folder(
     for options that no file can be made with, DeviceError and ModelError.
     """
     works = _checked_works(source, output, note)
-    _check_network(options)
+    device = _checked_device(options, note)
     _check_coding(works, options)
     started = time.monotonic()
     if is_tar(output):
         check_place(source, output, overwrite=options.overwrite)
-        found = _into_tar(works, output, options, progress, note)
+        found = _into_tar(works, output, options, device, progress, note)
     else:
-        found = _into_folder(works, output, options, progress, note)
+        found = _into_folder(works, output, replace(options, device=device), progress, note)
     return BatchResult(
         output=str(output),
         total=len(works),
@@ -165,19 +166,21 @@ class _Found:
         video, result = work
         try:
             with progress(video.name) as report:
-                made = upscale(video, result, options, progress=report, note=note)
+                tell = _naming(work, note)
+                made = upscale(video, result, options, progress=report, note=tell)
         except VsrError as failure:
-            self.fail(video, failure, note)
+            self.fail(work, failure, note)
             return False
         self.done.append(made)
         if made.damaged:
             self.damaged.append(str(video))
         return True
 
-    def fail(self, video: Path, failure: VsrError, note: Note) -> None:
+    def fail(self, work: Work, failure: VsrError, note: Note) -> None:
         """It cannot be made."""
-        self.failed.append((str(video), str(failure)))
-        note(str(failure))
+        why = _named_in(work, str(failure))
+        self.failed.append((str(work[0]), why))
+        note(why)
 
 
 def _into_folder(
@@ -198,9 +201,15 @@ def _into_folder(
 
 
 def _into_tar(
-    works: list[Work], output: Path, options: UpscaleOptions, progress: ProgressOf, note: Note
+    works: list[Work],
+    output: Path,
+    options: UpscaleOptions,
+    device: str,
+    progress: ProgressOf,
+    note: Note,
 ) -> _Found:
     """All into a folder beside the tar first, where finished ones wait for the others."""
+    each = replace(options, overwrite=True, device=device)
     found, folder = _Found(), JobFolder(output)
     with folder.open(_asked(options), restart=options.restart):
         if folder.forgot:
@@ -211,7 +220,7 @@ def _into_tar(
             try:
                 now = identity(video)
             except InputError as failure:
-                found.fail(video, failure, note)
+                found.fail((video, result), failure, note)
                 continue
             if _waits(result, now, known):
                 found.skip(result, note)
@@ -221,7 +230,7 @@ def _into_tar(
                 continue
             if result.exists() and _belongs(now, known.get(result.name)):
                 note(f"{result}: is damaged, and is made again")
-            if found.make((video, result), replace(options, overwrite=True), progress, note):
+            if found.make((video, result), each, progress, note):
                 known[result.name] = [now, content_hash(result), found.done[-1].damaged]
                 folder.decide(_MADE_FROM, known)
         if not found.failed:
@@ -295,10 +304,25 @@ def _checked_works(source: Path, output: Path, note: Note) -> list[Work]:
     return works
 
 
-def _check_network(options: UpscaleOptions) -> None:
-    """Raise DeviceError or ModelError at once, not for every file, where all would fail alike."""
-    device = resolve_device(options.device, ignore)
+def _checked_device(options: UpscaleOptions, note: Note) -> str:
+    """The device of all files; what is to be said of it is said once, not for every file.
+
+    Raises DeviceError or ModelError at once, where all would fail alike.
+    """
+    device = resolve_device(options.device, note)
     find_model(options.model or DEFAULT_MODEL, options.precision, device)
+    return str(device)
+
+
+def _naming(work: Work, note: Note) -> Note:
+    """NOTE, of one file among many."""
+    return lambda text: note(_named_in(work, text))
+
+
+def _named_in(work: Work, text: str) -> str:
+    """TEXT, with the name of the file that it is about."""
+    source, result = work
+    return text if source.name in text or result.name in text else f"{source.name}: {text}"
 
 
 def _check_coding(works: list[Work], options: UpscaleOptions) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
-from vsrcli.losses import lost_of_folder, lost_streams
+from vsrcli.losses import HDR_LOST, lost_of_folder, lost_streams
 from vsrcli.media.assemble import assemble, check_output
-from vsrcli.media.containers import unwritable
+from vsrcli.media.containers import NAMES, muxer_of, unwritable
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.identity import check_unchanged, identity
 from vsrcli.media.images import ImageWriter, picture_tags
@@ -268,6 +268,9 @@ def _into_video(work: _Work) -> DegradeResult:
     info, output, options = _keep_shape(work.info, work.reduction.size), work.output, work.options
     layout = work.reduction.layout
     settings = encoder_settings(output, options, info.layout)
+    if options.kind == "contest" and options.codec is None and settings.codec != "libx264":
+        held = NAMES[muxer_of(output)]
+        work.note(f"{held} cannot hold the contest's H.264: coded by {settings.codec} instead")
     streams, before = plan_streams(info, output), identity(info.path)
     for loss in lost_streams(info, streams, output):
         work.note(loss.text)
@@ -324,6 +327,8 @@ def _into_pictures(work: _Work, names: PictureNames) -> DegradeResult:
     streams = frames_alone(info, turned=turning is not None)
     for loss in lost_streams(info, streams, work.output):
         work.note(loss.text)
+    if info.hdr:
+        work.note(HDR_LOST)
     writer = ImageWriter(
         names,
         layout,

@@ -30,6 +30,8 @@ from vsrcli.media.writer import encoding_losses
 from vsrcli.media.y4m import y4m_losses
 from vsrcli.options import UpscaleOptions
 
+HDR_LOST = "the HDR mastering and light level metadata cannot be kept"
+"""Of all that is no video."""
 _NAMED = 3
 """So many of the files that are left out are named."""
 
@@ -90,7 +92,7 @@ def lost_in_frames(
         lines += alpha_losses(output, settings, layout)
         lines += _late_begin(info, output, options)
     if info.hdr and (kind is not None or output == STANDARD or names is not None):
-        lines.append("the HDR mastering and light level metadata cannot be kept")
+        lines.append(HDR_LOST)
     for line in lines:
         yield Loss(line, f"{output}: {line}; leave out --strict to accept that")
 

@@ -31,6 +31,11 @@ def test_says_what_was_written(make_clip: MakeClip, tmp_path: Path) -> None:
     assert (info.width, info.height, info.codec) == (32, 24, "h264")
 
 
+def test_one_frame_is_called_that(make_clip: MakeClip, tmp_path: Path) -> None:
+    result = vsr(make_clip(frames=1), tmp_path / "lr.png", "--kind", "bi")
+    assert "lr.png: 1 frame of 16x12, png" in " ".join(result.stdout.split())
+
+
 def test_json_is_all_there_is_on_stdout(make_clip: MakeClip, tmp_path: Path) -> None:
     clip, output = make_clip(size=(128, 96), frames=5), tmp_path / "lr.mkv"
     result = vsr(

@@ -23,6 +23,7 @@ from vsrcli.errors import ExitStatus
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
+from vsrcli.networks import session
 
 
 def vsr(*arguments: str | Path) -> Result:
@@ -283,6 +284,7 @@ def test_hdr_that_pictures_cannot_keep_is_told(make_clip: MakeClip, tmp_path: Pa
         planned, made = vsr(*call, "--dry-run"), vsr(*call)
         assert made.exit_code == 0 and "ffv1" not in made.stderr
         assert planned.stderr.count(line) == made.stderr.count(line) == 1
+    assert vsr("degrade", clip, tmp_path / "lr_%d.png", "--kind", "bi").stderr.count(line) == 1
 
 
 def test_what_a_container_does_not_keep_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -471,6 +473,28 @@ def test_a_model_that_is_missing_is_told_once_of_a_folder(
     result = vsr("upscale", tmp_path / "clips", tmp_path / "out", "--model", "nope", *way)
     assert result.exit_code == ExitStatus.MODEL and "no model 'nope'" in sentence(result)
     assert result.stderr.count("nope") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+@pytest.mark.parametrize("output", ["out", "out.tar"])
+def test_of_a_folder_the_device_is_told_once_and_the_rest_by_file(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: tuple[str, ...],
+    output: str,
+) -> None:
+    monkeypatch.setattr(session, "cuda_obstacle", lambda index: "it is on fire")
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(f"clips/{name}", frames=1, pix_fmt="yuv420p10le")
+    asked = (tmp_path / "clips", tmp_path / output, "--frames", "1", *way)
+    result = vsr("upscale", *asked, "-e", "profile=high")
+    assert result.stderr.count("it is on fire") == 1
+    assert "vsr: a.mp4: libx264: refuses profile=high" in result.stderr
+    assert "vsr: b.mp4: libx264: refuses profile=high" in result.stderr
+    quiet = vsr("upscale", *asked, "-e", "profile=high", "--quiet")
+    assert "vsr: error: a.mp4: libx264: refuses profile=high" in quiet.stderr
+    assert vsr("upscale", *asked, "--restart").exit_code == ExitStatus.SUCCESS
 
 
 def test_a_tar_is_begun_anew(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -600,7 +600,7 @@ def test_an_existing_output_is_only_replaced_when_told(
 ) -> None:
     segments, info, output = ready
     output.write_bytes(b"precious")
-    with pytest.raises(OutputError, match=r"exists already; choose another name or --overwrite"):
+    with pytest.raises(OutputError, match=r"exists already; use --overwrite or another name"):
         assemble(segments, info, output, StreamPlan())
     (output.parent / ".o.mp4.part").write_bytes(b"left by a killed run")
 

@@ -51,7 +51,7 @@ def test_a_link_of_a_folder_that_leads_nowhere_is_told(tmp_path: Path) -> None:
     result = unmakeup_folder(folder, tmp_path / "out", options(box=None, whole=True))
     assert (result.total, len(result.done)) == (4, 2)
     assert [Path(source).name for source, _ in result.failed] == ["b.jpg", "c.png"]
-    assert result.failed[0][1] == f"{folder / 'b.jpg'}: there is no such file"
+    assert result.failed[0][1] == f"{folder / 'b.jpg'} does not exist"
 
 
 def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> None:

@@ -61,9 +61,10 @@ def degrade_command(
         print_json(asdict(result))
     elif not quiet:
         width, height = result.size
+        frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
         settings = " ".join(f"{key} {value}" for key, value in result.encoder_options.items())
         print_result(
-            f"{result.output}: {result.frames} frames of {width}x{height}, "
+            f"{result.output}: {frames} of {width}x{height}, "
             f"{' '.join([result.codec, settings]).strip()}, {result.bytes} bytes"
         )
     if result.damaged:

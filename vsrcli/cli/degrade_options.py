@@ -52,8 +52,8 @@ MaxFrames = Annotated[
 Codec = Annotated[
     str | None,
     typer.Option(
-        help="FFmpeg's encoder. By default libx264; for bi and bd, unless --crf is given, ffv1 "
-        "or, where the container cannot hold that, lossless libx264.",
+        help="FFmpeg's encoder. By default libx264, or libvpx-vp9 for WebM; for bi and bd, unless "
+        "--crf is given, ffv1 or, where the container cannot hold that, the same without loss.",
         rich_help_panel=ENCODE,
     ),
 ]

@@ -96,7 +96,7 @@ def _check_file(path: Path, scored: list[Path], *, overwrite: bool) -> None:
     from vsrcli.media.safely import check_free, is_one_of
 
     if not path.parent.is_dir():
-        raise OutputError(f"the folder of {path} does not exist: create it first")
+        raise OutputError(f"{path}: its folder does not exist; create it or choose another")
     if path.exists() and is_one_of(path, chain.from_iterable(map(files_of, scored))):
         raise UsageError(f"{path}: is to be scored; choose another name")
     check_free(path, overwrite=overwrite)

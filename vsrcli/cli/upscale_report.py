@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def plan_text(plan: UpscalePlan) -> str:
     """What is going to be done, a line for each part of it."""
-    frames = "unknown number of" if plan.frames is None else f"about {plan.frames}"
+    frames = "an unknown number" if plan.frames is None else f"about {plan.frames}"
     encoder = " ".join(f"{key}={value}" for key, value in plan.encoder_options.items())
     lines = [
         f"{plan.source} -> {plan.output}",

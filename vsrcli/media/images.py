@@ -113,7 +113,7 @@ class ImageWriter:
             raise too_many(self._names.output, "there are more frames")
         path = self._names.of(len(self.files), frame.index)
         if path.exists() and not self._overwrite:
-            raise OutputError(f"{path}: exists already; choose another name or --overwrite")
+            raise OutputError(f"{path}: exists already; use --overwrite or another name")
         try:
             options = _encoder_options(self._codec, self._layout)
             picture = self._repack(turned(frame, self._turning))

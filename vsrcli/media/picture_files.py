@@ -162,7 +162,7 @@ def check_pictures(
         certain = (names.of(index, index) for index in range(frames or 1))
     there = next((each for each in certain if each.exists()), None)
     if there is not None and not overwrite:
-        raise OutputError(f"{there}: exists already; choose another name or --overwrite")
+        raise OutputError(f"{there}: exists already; use --overwrite or another name")
 
 
 def too_many(output: Path, why: str) -> UsageError:

@@ -71,7 +71,7 @@ def check_place(source: Path, output: Path, *, overwrite: bool, makes_folder: bo
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
     if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists already; choose another name or --overwrite")
+        raise OutputError(f"{output}: exists already; use --overwrite or another name")
     if not makes_folder and not output.absolute().parent.is_dir():
         raise OutputError(f"{output}: its folder does not exist; create it or choose another")
     target_of(output)
@@ -138,7 +138,7 @@ def made_beside(
                 os.fsync(file.fileno())
             if output.exists() and not overwrite:
                 what = f"{output}: has appeared meanwhile"
-                raise OutputError(f"{what}; choose another name or --overwrite")
+                raise OutputError(f"{what}; use --overwrite or another name")
             publishing(partial)
             partial.replace(target)
             sync_folder(target.absolute().parent)

@@ -194,7 +194,8 @@ def main_video(container: InputContainer, name: str, number: int | None = None) 
         best = container.streams.best("video")
         stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
     if stream.codec_context is None:
-        raise InputError(f"{name} has a video stream that this FFmpeg has no decoder for")
+        what = "a video in a coding that this FFmpeg has no decoder for"
+        raise InputError(f"{name} has {what}, or is damaged or incomplete")
     return stream
 
 

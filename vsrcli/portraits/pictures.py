@@ -187,7 +187,7 @@ def read_still(path: Path) -> Still:
                 notes=notes,
             )
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise InputError(f"{path} does not exist") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; give a picture") from None
     except UnidentifiedImageError:
