@@ -243,3 +243,10 @@ def test_animated_pictures(tmp_path: Path) -> None:
     assert levels == [0, 40, 80, 120]
     with pytest.raises(InputError, match=r"moving\.webp is an animated WebP"):
         probe(tmp_path / "moving.webp")
+
+
+def test_a_header_cut_off_inside_is_told_as_damage(make_clip: MakeClip, tmp_path: Path) -> None:
+    whole, cut = make_clip("whole.mp4", frames=2).read_bytes(), tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: whole.index(b"stsd")])
+    with pytest.raises(InputError, match=r"cut\.mp4 has .* or is damaged or incomplete"):
+        probe(cut)
