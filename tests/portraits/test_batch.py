@@ -10,11 +10,7 @@ import pytest
 from vsrcli.errors import InputError, OutputError
 from vsrcli.portraits.batch import pictures_in, unmakeup_folder
 
-from .stills import (
-    noise,
-    options,
-    save,
-)
+from .stills import noise, options, save
 
 
 def test_a_folder_goes_on_after_a_failure(tmp_path: Path) -> None:

@@ -17,18 +17,7 @@ from vsrcli.portraits.holding import words_lost
 from vsrcli.portraits.pictures import read_still
 from vsrcli.portraits.reversal import Weights, apply, predict
 
-from .stills import (
-    ALL,
-    SRGB,
-    a_reverter,
-    a_still,
-    gamma,
-    noise,
-    profile,
-    run,
-    save,
-    with_chunk,
-)
+from .stills import ALL, SRGB, a_reverter, a_still, gamma, noise, profile, run, save, with_chunk
 
 P3 = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
 

@@ -14,13 +14,7 @@ from PIL import Image
 from vsrcli.errors import InputError, UsageError
 from vsrcli.portraits.faces import find_faces
 
-from .stills import (
-    EXAMPLE,
-    HEIGHT,
-    WIDTH,
-    astronaut,
-    run,
-)
+from .stills import EXAMPLE, HEIGHT, WIDTH, astronaut, run
 
 
 def test_no_face_is_one_sentence(source: Path, tmp_path: Path) -> None:

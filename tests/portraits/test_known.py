@@ -13,17 +13,7 @@ from vsrcli.errors import InputError
 from vsrcli.portraits.curve import ToneCurve
 from vsrcli.portraits.reversal import predict
 
-from .stills import (
-    ALL,
-    HEIGHT,
-    WIDTH,
-    a_reverter,
-    a_still,
-    load,
-    noise,
-    run,
-    save,
-)
+from .stills import ALL, HEIGHT, WIDTH, a_reverter, a_still, load, noise, run, save
 
 
 def whitened(pixels: NDArray[Any]) -> NDArray[Any]:

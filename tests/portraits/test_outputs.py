@@ -15,16 +15,7 @@ from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.plan import plan
 from vsrcli.unmakeup import unmakeup
 
-from .stills import (
-    BOX,
-    HEIGHT,
-    WIDTH,
-    load,
-    noise,
-    options,
-    run,
-    save,
-)
+from .stills import BOX, HEIGHT, WIDTH, load, noise, options, run, save
 
 
 def test_outputs_are_checked_before_the_work(source: Path, tmp_path: Path) -> None:

@@ -9,17 +9,7 @@ import pytest
 
 from vsrcli.unmakeup import unmakeup
 
-from .stills import (
-    HEIGHT,
-    SRGB,
-    WIDTH,
-    gamma,
-    load,
-    noise,
-    options,
-    profile,
-    save,
-)
+from .stills import HEIGHT, SRGB, WIDTH, gamma, load, noise, options, profile, save
 
 
 def test_the_comparison_shows_input_output_and_difference(source: Path, tmp_path: Path) -> None:

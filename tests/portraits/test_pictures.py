@@ -15,18 +15,7 @@ from vsrcli.portraits.pictures import read_still
 from vsrcli.portraits.written import write_still
 from vsrcli.unmakeup import unmakeup
 
-from .stills import (
-    HEIGHT,
-    MAKE,
-    ORIENTATION,
-    WIDTH,
-    a_still,
-    load,
-    noise,
-    options,
-    run,
-    save,
-)
+from .stills import HEIGHT, MAKE, ORIENTATION, WIDTH, a_still, load, noise, options, run, save
 
 
 @pytest.mark.parametrize("name", ["out.png", "out.webp", "out.tif"])

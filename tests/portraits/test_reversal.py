@@ -16,18 +16,7 @@ from vsrcli.portraits.reversal import Prediction, Weights, apply, reaches_all
 from vsrcli.portraits.window import Window
 from vsrcli.portraits.written import write_still
 
-from .stills import (
-    ALL,
-    EXAMPLE,
-    HEIGHT,
-    WIDTH,
-    a_still,
-    astronaut,
-    load,
-    noise,
-    run,
-    save,
-)
+from .stills import ALL, EXAMPLE, HEIGHT, WIDTH, a_still, astronaut, load, noise, run, save
 
 
 def test_tone_alone_adds_the_tone_component(source: Path, tmp_path: Path) -> None:

@@ -15,13 +15,7 @@ from vsrcli.errors import InputError
 from vsrcli.portraits.deep import write_tiff
 from vsrcli.portraits.pictures import read_still
 
-from .stills import (
-    ORIENTATION,
-    load,
-    noise,
-    run,
-    save,
-)
+from .stills import ORIENTATION, load, noise, run, save
 
 
 def test_thirty_two_bits_are_refused(tmp_path: Path) -> None:

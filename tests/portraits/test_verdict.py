@@ -11,15 +11,7 @@ from PIL import Image
 from vsrcli.portraits.traces import LEAST_TRUST, trust
 from vsrcli.unmakeup import MARK, unmakeup
 
-from .stills import (
-    HEIGHT,
-    WIDTH,
-    load,
-    noise,
-    options,
-    run,
-    save,
-)
+from .stills import HEIGHT, WIDTH, load, noise, options, run, save
 
 
 @pytest.mark.parametrize("name", ["face.jpg", "face.png", "face.webp", "face.tif"])

@@ -19,6 +19,7 @@ from .clock import Clock, Jump
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
+from .shape import Shapes
 from .sources import decoder_of, is_counted, is_shown_late
 from .timeline import Timed
 
@@ -43,10 +44,6 @@ _LONGEST_GAP_S = 10
 _BEGINS_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "vvc", "mpegvideo")
 """Formats that are recorded from the middle of a broadcast: what is flagged as a key frame there
 may be but the first of several it takes until the picture is whole."""
-_VISIBLE = Fraction(1, 50)
-"""Share by which another shape of the picture is to be told of; that of odd sizes is smaller."""
-_AHEAD = 16
-"""Frames by which what a decoder says of the shape of pixels may be ahead of those it gives."""
 _ENDS_IN_AN_ERROR = ("mpjpeg", "smjpeg")
 """Formats whose demuxers know of no other end."""
 
@@ -153,8 +150,7 @@ class Decoder:
         self._first_key: int | None = None  # PTS of the first packet a decoder can begin with
         self._wanted = wanted
         self._again_at: int | None = None  # PTS that decoding begins again with
-        self._shape: Fraction | None = None  # width by height, of the first frame as it is shown
-        self._unlike = (0, Fraction(0))  # how many frames differ, and that of the last of them
+        self._shapes = Shapes(self._context)
 
     @property
     def truncated(self) -> bool:
@@ -169,8 +165,7 @@ class Decoder:
     @property
     def reshaped(self) -> tuple[Fraction, Fraction] | None:
         """Width by height, as shown, of the first frame and of later ones, if they differ."""
-        count, shape = self._unlike
-        return (self._shape, shape) if self._shape is not None and count > _AHEAD else None
+        return self._shapes.changed
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
@@ -255,9 +250,9 @@ class Decoder:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
                     self._decide()
-                    if self._shape is None and self._late and self._reordered:
+                    if self._late and self._reordered and not self._shapes.begun:
                         self._begin_late(frame)
-                    self._compare_shape(frame)
+                    self._shapes.add(frame)
                     yield frame, self._time_of(frame)
         except EOFError:  # flushed before
             return
@@ -319,14 +314,6 @@ class Decoder:
         while self._dts and self._dts[0] <= own:
             heapq.heappush(self._expected, heapq.heappop(self._dts))
         return own
-
-    def _compare_shape(self, frame: av.VideoFrame) -> None:
-        sar = Fraction(self._context.sample_aspect_ratio or 1)
-        shape = sar * Fraction(frame.width, frame.height)
-        if self._shape is None:
-            self._shape = shape
-        elif abs(shape / self._shape - 1) > _VISIBLE:
-            self._unlike = (self._unlike[0] + 1, shape)
 
     def _is_clean(self, frame: av.VideoFrame) -> bool:
         """Whether a frame does not lack those before it, now that decoding has begun again."""
