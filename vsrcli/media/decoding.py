@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,16 +10,16 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 
 import av
 from av.container import InputContainer
-from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from ..errors import InputError
 from .clock import Clock, Jump
+from .frame_times import FrameTimes
 from .holes import Holes
 from .length import Length
 from .passing import Groups, NotCleanError
 from .shape import Shapes
-from .sources import decoder_of, is_counted, is_shown_late
+from .sources import decoder_of
 from .timeline import Timed
 
 OnError = Literal["stop", "skip", "conceal"]
@@ -31,9 +30,6 @@ _ONE_IN_ONE_OUT = frozenset(
 )
 """Codecs of which every packet shows a picture, so that one missing is one lost; and all those of
 which every picture stands alone."""
-
-_REORDERS = ("h264", "hevc")
-"""Codecs of which it is known from the first frame on whether their pictures change places."""
 
 _FRESH = 100
 """Packets after damage in which a gap between the frames is its doing, not the film's."""
@@ -122,24 +118,9 @@ class Decoder:
         self._name = name
         self._nominal = nominal
         self._context = decoder_of(stream, threads)
-        self._counted = is_counted(container, stream)
-        self._reordered = self._counted and self._context.has_b_frames
-        self._late = self._counted and is_shown_late(container)
-        self._ahead = 0  # pictures decoded before the first is shown, where that is late
-        self._newest = 0  # decoding time so far
-        self._undecided = self._context.name in _REORDERS
-        self._coincide = True  # whether all PTS so far were the DTS
-        # What FFmpeg makes up for MPEG-4 in AVI is right for some encoders only. Where it is, it is
-        # the decoding time of the packet that a frame comes out with; the last comes without, and
-        # with damage others do.
-        mpeg4_in_avi = (container.format.name, self._context.name) == ("avi", "mpeg4")
-        self._guessed = mpeg4_in_avi and self._context.has_b_frames
-        self._misguessed = False
+        self._times = FrameTimes(container, stream, self._context, passing_over=wanted is not None)
         codec = self._context.codec
         self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
-        self._expected: list[int] = []  # heap of the PTS of packets whose picture is awaited
-        self._dts: list[int] = []  # of packets whose PTS is unknown, for pictures in their order
-        self._straight = True  # whether each picture so far was shown in its turn of decoding
         self._damaged = owed is not None
         self._damaged_at = 0  # packets read by then
         self._step = 0  # between the last two good frames
@@ -170,17 +151,16 @@ class Decoder:
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         last: Timed[av.VideoFrame] | None = None
         for frame, pts in self._frames():
-            if pts is None and self._dts:
-                pts = self._next_in_order(frame)
             self._fields |= frame.interlaced_frame
             if last:
                 yield from self._lost(last, pts)
             elif pts is not None:
                 self.left_out += self._lost_before(pts)
             self._begun = True
-            self._forget(pts)
-            if last and last.pts is not None and pts is not None and last.pts < pts:
-                self._step = pts - last.pts
+            if pts is not None:
+                self._times.forget(pts)
+                if last and last.pts is not None and last.pts < pts:
+                    self._step = pts - last.pts
             last = Timed(frame, pts, frame.duration)
             yield last
         if last is None:
@@ -190,8 +170,6 @@ class Decoder:
         self.ends_early |= self._cut or self._length.falls_short() or self._holes.at_end()
         if self.ends_early and self._on_error == "stop":
             raise InputError(f"{self._name} ends early; {_GOING_ON}")
-        if self._reordered:  # where damage took them from among the others, nobody knows
-            self._expected = self._dts
         if not self.truncated:
             yield from self._lost(last, None)
 
@@ -245,15 +223,12 @@ class Decoder:
         if packet is not None and packet.size:
             self._await(packet)
         else:
-            self._end_late()
+            self._times.end(self._step or self._nominal)
         try:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
-                    self._decide()
-                    if self._late and self._reordered and not self._shapes.begun:
-                        self._begin_late(frame)
                     self._shapes.add(frame)
-                    yield frame, self._time_of(frame)
+                    yield frame, self._times.of(frame, damaged=self._damaged)
         except EOFError:  # flushed before
             return
         except av.FFmpegError:
@@ -262,58 +237,6 @@ class Decoder:
             self._notice()
             if self._begun:
                 self._stop_at(packet.pts if packet is not None else None)
-
-    def _decide(self) -> None:
-        """Tell, at the first frame, PTS that are but the times of decoding.
-
-        What was copied from an AVI has them. Where there are B-frames the packets until then
-        include one that is shown later than it is decoded.
-        """
-        if self._undecided and self._coincide and self._context.has_b_frames:
-            self._reordered |= len(self._expected) > 1
-            if self._reordered:
-                if self._wanted is not None:  # which of them can be passed over, nobody knows
-                    raise NotCleanError
-                self._expected, self._dts = [], self._expected + self._dts
-                heapq.heapify(self._dts)
-        self._undecided = False
-
-    def _begin_late(self, first: av.VideoFrame) -> None:
-        """Drop the times before that of the packet which the first frame comes out with."""
-        while first.dts is not None and self._dts and self._dts[0] < first.dts:
-            heapq.heappop(self._dts)
-            self._ahead += 1
-
-    def _end_late(self) -> None:
-        """Add the times of the last pictures, which are shown after the last is decoded."""
-        for number in range(1, self._ahead + 1):
-            heapq.heappush(self._dts, self._newest + number * (self._step or self._nominal))
-
-    def _time_of(self, frame: av.VideoFrame) -> int | None:
-        """The PTS of a frame; None where only the order of all tells it."""
-        if self._reordered:
-            return None
-        if not self._guessed:
-            return frame.pts
-        if not self._damaged:
-            self._misguessed |= frame.dts not in (frame.pts, None)
-        return frame.pts if self._damaged and not self._misguessed else frame.dts
-
-    def _next_in_order(self, frame: av.VideoFrame) -> int:
-        """The next of the decoding times; its own where only damage can have changed the order.
-
-        What allows B-frames need not have any. The times passed over are those of lost pictures.
-        """
-        own, due = frame.pts, heapq.heappop(self._dts)
-        may_be = self._reordered and frame.pict_type != PictureType.B
-        may_be &= own == due or self._damaged
-        self._straight &= may_be and own is not None and own >= due
-        if own is None or own == due or not self._straight:
-            return due
-        heapq.heappush(self._expected, due)
-        while self._dts and self._dts[0] <= own:
-            heapq.heappush(self._expected, heapq.heappop(self._dts))
-        return own
 
     def _is_clean(self, frame: av.VideoFrame) -> bool:
         """Whether a frame does not lack those before it, now that decoding has begun again."""
@@ -337,8 +260,6 @@ class Decoder:
                     self._notice()
                 if packet.stream_index == self._stream.index:
                     self._packets += 1
-                    if self._counted:
-                        packet.pts = packet.dts
                     yield packet
         except av.FFmpegError:
             self.ends_early = self._container.format.name not in _ENDS_IN_AN_ERROR
@@ -347,16 +268,9 @@ class Decoder:
     def _await(self, packet: Packet) -> None:
         if packet.is_corrupt:
             self._notice()
-        if packet.is_discard:
-            return
-        self._coincide &= packet.pts == packet.dts
-        if packet.pts is not None and not self._reordered:
-            if packet.is_keyframe and self._first_key is None:
-                self._first_key = packet.pts
-            heapq.heappush(self._expected, packet.pts)
-        elif packet.dts is not None:
-            heapq.heappush(self._dts, packet.dts)
-            self._newest = max(self._newest, packet.dts)
+        self._times.expect(packet)
+        if packet.is_keyframe and self._first_key is None and not packet.is_discard:
+            self._first_key = packet.pts
 
     def _lost_before(self, first: int) -> int:
         """How many pictures before the first good one damage has taken.
@@ -364,11 +278,11 @@ class Decoder:
         Those before the first key frame cannot be decoded in a file that is cut from a longer one.
         """
         if self._damaged:
-            return sum(due < first for due in self._expected)
+            return sum(due < first for due in self._times.awaited)
         key, form = self._first_key, self._container.format.name
         if key is None or not self._strict or form in _BEGINS_ANYWHERE:
             return 0
-        return sum(key <= due < first for due in self._expected)
+        return sum(key <= due < first for due in self._times.awaited)
 
     def _lost(self, last: Timed[av.VideoFrame], pts: int | None) -> Iterator[Timed[av.VideoFrame]]:
         """Yield the last good frame for each awaited picture before `pts` (None: to the end)."""
@@ -376,8 +290,7 @@ class Decoder:
             return
         shown = last.pts
         apart = self._apart()
-        while self._expected and (pts is None or self._expected[0] < pts):
-            due = heapq.heappop(self._expected)
+        for due in self._times.overdue(pts):
             room = pts is None or pts - due >= apart
             if due - shown >= apart and room and (self._damaged or self._strict):
                 yield from self._missing(last, due)
@@ -426,7 +339,3 @@ class Decoder:
             return
         place = "" if pts is None else f" at {float(pts * self._base):.3f} s"
         raise InputError(f"{self._name} is damaged{place}; {_GOING_ON}")
-
-    def _forget(self, pts: int | None) -> None:
-        while self._expected and pts is not None and self._expected[0] <= pts:
-            heapq.heappop(self._expected)

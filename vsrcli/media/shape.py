@@ -23,11 +23,6 @@ class Shapes:
         self._unlike = (0, Fraction(0))  # how many frames differ, and that of the last of them
 
     @property
-    def begun(self) -> bool:
-        """Whether there was a frame."""
-        return self._first is not None
-
-    @property
     def changed(self) -> tuple[Fraction, Fraction] | None:
         """Width by height, as shown, of the first frame and of later ones, if they differ."""
         count, shape = self._unlike
