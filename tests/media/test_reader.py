@@ -336,6 +336,27 @@ def test_a_picture_that_is_not_to_be_shown_is_none_lost_behind_damage(
     assert [frame.pts for frame in frames] == [40 * n for n in range(30) if n != hidden]
 
 
+@pytest.mark.parametrize("lost", [10, 12])
+def test_a_picture_without_a_packet_is_counted_also_before_damaged_ones(
+    make_clip: MakeClip, lost: int
+) -> None:
+    options = {"bf": "0", "g": "12", "qp": "12", "sc_threshold": "0"}
+    whole = make_clip("w.ts", frames=40, size=(128, 96), codec="libx264", options=options)
+    times = [frame.pts for frame in read(whole)[0]]
+    packets = [whole.read_bytes()[at : at + 188] for at in range(0, whole.stat().st_size, 188)]
+    picture, kept = -1, []
+    for packet in packets:
+        is_video = int.from_bytes(packet[1:3], "big") & 0x1FFF == 0x100
+        picture += is_video and bool(packet[1] & 0x40)
+        if not (is_video and picture == lost):
+            kept.append(packet)
+    assert (len(packets) - len(kept)) % 16  # else the counter of four bits shows no gap
+    whole.write_bytes(b"".join(kept))
+    frames, reader, _ = read(whole)
+    assert reader.concealed
+    assert [frame.pts for frame in frames] == times
+
+
 def test_a_jump_of_the_clock_at_damage_is_not_called_the_end(make_clip: MakeClip) -> None:
     times = [*range(850), *range(1120, 1170)]  # mostly even: the rate is a mean
     path = wiped(make_clip("j.mov", pts=times, frames=900, options={"g": "1", "bf": "0"}), {849})

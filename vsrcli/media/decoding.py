@@ -293,10 +293,11 @@ class Decoder:
         for due in self._times.overdue(pts):
             room = pts is None or pts - due >= apart
             if due - shown >= apart and room and (self._damaged or self._strict):
-                yield from self._missing(last, due)
+                for gone in (*self._swallowed(shown, due), due):
+                    yield from self._missing(last, gone)
                 shown = due
-        for due in self._swallowed(shown, pts):
-            yield from self._missing(last, due)
+        for gone in self._swallowed(shown, pts):
+            yield from self._missing(last, gone)
 
     def _apart(self) -> int:
         """Ticks below which packets may be second fields or hidden pictures, not lost ones."""
