@@ -340,8 +340,8 @@ def test_a_picture_that_is_not_to_be_shown_is_none_lost_behind_damage(
 def test_a_picture_without_a_packet_is_counted_also_before_damaged_ones(
     make_clip: MakeClip, lost: int
 ) -> None:
-    options = {"bf": "0", "g": "12", "qp": "12", "sc_threshold": "0"}
-    whole = make_clip("w.ts", frames=40, size=(128, 96), codec="libx264", options=options)
+    options = {"bf": "0", "g": "12", "sc_threshold": "0"}
+    whole = make_clip("w.ts", frames=40, size=(112, 80), codec="libx264", options=options)
     times = [frame.pts for frame in read(whole)[0]]
     packets = [whole.read_bytes()[at : at + 188] for at in range(0, whole.stat().st_size, 188)]
     picture, kept = -1, []
