@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import av
+import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from vsrcli.media.colour import BT709, RED_AND_BLUE, SWSCALE
@@ -105,6 +106,10 @@ class Repacker:
             return self._from_gray(frame, source.range, target, new)
         if layout.kind == "yuv" and new.kind == "rgb" and new.depth > 8:
             return self._in_deep_rgb(frame, source, target, new)
+        if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
+            source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
+        if layout.kind == new.kind == "rgb" and layout.depth == new.depth:
+            frame = _with_alpha_as(frame, new)
         if not _recodes(layout, new, source, target):
             return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
         if new.depth > layout.depth:  # at the greater depth no levels fall together
@@ -138,9 +143,10 @@ class Repacker:
             return self._reformatted(to_video_frame(frame), self._pix_fmt, full, full)
         if span != FULL_RANGE:
             frame = recoded(frame, replace(target, range=span), full, depth)
-        if target.range == FULL_RANGE:
-            return self._reformatted(to_video_frame(frame), self._pix_fmt, full, full)
+        # By way of planes: straight to P010 swscale makes the chroma of gray green.
         planar = self._reformatted(to_video_frame(frame), new.pix_fmt, full, full)
+        if target.range == FULL_RANGE:
+            return self._reformatted(planar, self._pix_fmt, full, full)
         narrow = recoded(from_video_frame(planar), full, target, new.depth)
         return self._reformatted(to_video_frame(narrow), self._pix_fmt, target, target)
 
@@ -159,7 +165,17 @@ class Repacker:
             dst_colorspace=SWSCALE.get(new, 5) if new not in (RGB, UNSPECIFIED) else matrix,
             src_color_range=ColorRange(source.range),
             dst_color_range=ColorRange(target.range),
+            threads=1,  # as in conform.py
         )
+
+
+def _with_alpha_as(frame: Frame, new: PixelLayout) -> Frame:
+    """Return an RGB frame in `new`, which is of its depth: swscale loses the end of a plane."""
+    if frame.layout.alpha == new.alpha:
+        return frame
+    opaque = np.full_like(frame.planes[0], (1 << new.depth) - 1)
+    planes = (*frame.planes[:3], opaque) if new.alpha else frame.planes[:3]
+    return replace(frame, planes=planes, layout=new)
 
 
 def _recodes(layout: PixelLayout, new: PixelLayout, source: ColourTags, target: ColourTags) -> bool:
