@@ -1029,3 +1029,20 @@ def test_what_a_playlist_names_is_not_fetched(tmp_path: Path, name: str) -> None
             came = met.done()
             server.shutdown(socket.SHUT_RDWR)  # else it would wait for ever
     assert not came
+
+
+def test_a_playlist_without_an_end_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.m3u8"
+    options = {"hls_time": "1", "hls_list_size": "0"}
+    with av.open(str(path), "w", format="hls", options=options) as container:
+        stream = container.add_stream("mpeg2video", rate=25, width=32, height=32)
+        stream.gop_size = 25
+        for number in range(125):
+            frame = av.VideoFrame(32, 32, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    path.write_text(path.read_text().replace("#EXT-X-ENDLIST", ""))
+    assert len(list(tmp_path.glob("*.ts"))) == 5
+    frames, _, _ = read(path)
+    assert len(frames) == 125

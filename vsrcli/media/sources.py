@@ -36,9 +36,15 @@ VIDEO_SUFFIXES = (
 """Files in a folder or an archive that are taken for videos."""
 
 _NUMBER = re.compile(r"%0?(\d*)d")
-_LITERALLY = {"pattern_type": "none"}
-"""Else "%03d" in the path of a picture, its folders included, is taken for a pattern. Giving FFmpeg
-an open file would do as well, but what that names may then be anywhere in the network."""
+_OPENED_WITH = {
+    # Else "%03d" in the path of a picture, its folders included, is taken for a pattern. Giving
+    # FFmpeg an open file would do as well, but what that names may be anywhere in the network.
+    "pattern_type": "none",
+    # A playlist (HLS) whose recording was broken off has no end: FFmpeg would take it for a
+    # broadcast, begin with the last but two of its segments, and wait for more.
+    "live_start_index": "0",
+    "max_reload": "1",
+}
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
@@ -166,7 +172,7 @@ def opened(file: Path) -> Iterator[InputContainer]:
             if refused := refused_tiff(file):
                 raise InputError(f"{name} {refused}")
             # A name such as "a:b.mp4" would be taken for a protocol unless the path is absolute.
-            container = av.open(str(file.absolute()), "r", options=_LITERALLY, **METADATA)
+            container = av.open(str(file.absolute()), "r", options=_OPENED_WITH, **METADATA)
         except PermissionError:
             raise InputError(f"{name} cannot be read: permission denied") from None
         except (av.FFmpegError, OSError, ValueError) as failure:
