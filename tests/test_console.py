@@ -44,6 +44,22 @@ def test_a_name_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, 120, name).startswith(f"{name} ")
 
 
+def test_names_do_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b[2J\x1b]0;title\x07\x9b31m\r\t[red].mkv"
+    for show in (console.note, console.error, console.print_result):
+        show(name)
+    console.print_result(Text(name))
+    out, err = capsys.readouterr()
+    for line in (*out.splitlines(), *err.splitlines()):
+        assert line.isprintable() and "a?[2J?]0;title" in line and "[red].mkv" in line
+    assert len(out.splitlines()) == len(err.splitlines()) == 2
+
+
+def test_a_name_of_two_lines_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    console.error("a\nvsr: b.mkv: does not exist")
+    assert capsys.readouterr().err == "vsr: error: a?vsr: b.mkv: does not exist\n"
+
+
 def test_a_long_name_is_shortened_and_a_short_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "…" in shown(monkeypatch, 80, LONG)
     assert "…" not in shown(monkeypatch, 80, "out.mp4")

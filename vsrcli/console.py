@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +18,9 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, TextIO, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 
 from vsrcli.errors import OutputError
 
@@ -86,9 +88,26 @@ def _forget_no_width() -> None:
 
 
 _forget_no_width()
-console = Console(file=cast(TextIO, _Stderr()), highlight=False, soft_wrap=True, emoji=False)
-_results = Console(highlight=False, markup=False, emoji=False)
+
+
+class _PlainConsole(Console):
+    """Shows control characters of names and tags as "?", where rich takes out but some of them.
+
+    A terminal would obey them, whoever wrote them into a file.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(_CONTROLS.sub("?", text), style)
+
+
+console = _PlainConsole(file=cast(TextIO, _Stderr()), highlight=False, soft_wrap=True, emoji=False)
+_results = _PlainConsole(highlight=False, markup=False, emoji=False)
 _verbosity = Verbosity.NORMAL
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # but for the line feed
 _FIRST_LINE_AFTER_S = 16.0
 _WIDE_TERMINAL = 64
 """Columns from which there is room for the bar and the time that has passed."""
@@ -103,18 +122,23 @@ def set_verbosity(level: Verbosity) -> None:
 def note(text: str) -> None:
     """One line the user should know, on stderr; silent when quiet."""
     if _verbosity >= Verbosity.NORMAL:
-        console.print(f"[bold cyan]vsr:[/] {escape(text)}")
+        console.print(f"[bold cyan]vsr:[/] {_on_one_line(text)}")
 
 
 def detail(text: str) -> None:
     """One line for the curious, on stderr, when verbose."""
     if _verbosity >= Verbosity.VERBOSE:
-        console.print(f"[dim]vsr: {escape(text)}[/]")
+        console.print(f"[dim]vsr: {_on_one_line(text)}[/]")
 
 
 def error(text: str) -> None:
     """The one sentence an error ends in, on stderr."""
-    console.print(f"[bold red]vsr: error:[/] {escape(text)}")
+    console.print(f"[bold red]vsr: error:[/] {_on_one_line(text)}")
+
+
+def _on_one_line(text: str) -> str:
+    """TEXT without line feeds, as names may have them, and as rich prints it without markup."""
+    return escape(text.replace("\n", "?"))
 
 
 def tell_failures(sentences: Iterable[str]) -> None:
@@ -260,7 +284,7 @@ def _live_bar(description: str, total: int | None) -> Iterator[Progress]:
     )
     shown = RichProgress(*columns, console=console, expand=True, speed_estimate_period=120.0)
     with shown as bar:
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(description.replace("\n", "?"), total=total)
 
         def report(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)

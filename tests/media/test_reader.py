@@ -1,5 +1,7 @@
 import csv
+import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -1025,3 +1027,43 @@ def test_a_number_is_that_of_the_name_the_pattern_makes(
     source = find_source(tmp_path / pattern)
     assert [picture.name for picture in source.pictures] == names
     assert source.numbers == (1, 2, 10)
+
+
+def test_a_folder_called_as_a_pattern_is_no_pattern(tmp_path: Path) -> None:
+    for folder, level in (("take%03d", 200), ("take001", 50)):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (16, 16), level).save(tmp_path / folder / "p.png")
+    (frame,), _, _ = read(tmp_path / "take%03d" / "p.png")
+    assert int(frame.planes[0][0, 0]) == 200
+
+
+@pytest.mark.parametrize("name", ["a.m3u8", "a%20b.m3u8"])
+def test_what_a_playlist_names_is_not_fetched(tmp_path: Path, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = "http://{}:{}/x.ts".format(*server.getsockname())
+        lines = ("#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", url, "#EXT-X-ENDLIST")
+        (tmp_path / name).write_text("\n".join(lines))
+        with ThreadPoolExecutor() as pool:
+            met = pool.submit(lambda: server.accept()[0].close())
+            with pytest.raises(InputError, match="is not a video"):
+                probe(tmp_path / name)
+            came = met.done()
+            server.shutdown(socket.SHUT_RDWR)  # else it would wait for ever
+    assert not came
+
+
+def test_a_playlist_without_an_end_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.m3u8"
+    options = {"hls_time": "1", "hls_list_size": "0"}
+    with av.open(str(path), "w", format="hls", options=options) as container:
+        stream = container.add_stream("mpeg2video", rate=25, width=32, height=32)
+        stream.gop_size = 25
+        for number in range(125):
+            frame = av.VideoFrame(32, 32, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    path.write_text(path.read_text().replace("#EXT-X-ENDLIST", ""))
+    assert len(list(tmp_path.glob("*.ts"))) == 5
+    frames, _, _ = read(path)
+    assert len(frames) == 125

@@ -36,6 +36,15 @@ VIDEO_SUFFIXES = (
 """Files in a folder or an archive that are taken for videos."""
 
 _NUMBER = re.compile(r"%0?(\d*)d")
+_OPENED_WITH = {
+    # Else "%03d" in the path of a picture, its folders included, is taken for a pattern. Giving
+    # FFmpeg an open file would do as well, but what that names may be anywhere in the network.
+    "pattern_type": "none",
+    # A playlist (HLS) whose recording was broken off has no end: FFmpeg would take it for a
+    # broadcast, begin with the last but two of its segments, and wait for more.
+    "live_start_index": "0",
+    "max_reload": "1",
+}
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
@@ -162,10 +171,8 @@ def opened(file: Path) -> Iterator[InputContainer]:
         try:
             if refused := refused_tiff(file):
                 raise InputError(f"{name} {refused}")
-            # "%03d" in the name of a single picture would be taken for a pattern; and a name such
-            # as "a:b.mp4" for a protocol unless the path is absolute.
-            handle = stack.enter_context(file.open("rb")) if "%" in file.name else None
-            container = av.open(handle or str(file.absolute()), "r", **METADATA)
+            # A name such as "a:b.mp4" would be taken for a protocol unless the path is absolute.
+            container = av.open(str(file.absolute()), "r", options=_OPENED_WITH, **METADATA)
         except PermissionError:
             raise InputError(f"{name} cannot be read: permission denied") from None
         except (av.FFmpegError, OSError, ValueError) as failure:
