@@ -474,6 +474,41 @@ def test_interlaced_frames_become_whole(make_clip: MakeClip, name: str, codec: s
         np.testing.assert_allclose(frames[index].planes[0][::2], woven[index].planes[0][::2])
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("codec", ["png", "qtrle"])
+def test_fields_that_the_container_alone_tells_of_become_whole(
+    make_clip: MakeClip, codec: str, first: int
+) -> None:
+    options = {"field_order": ("tt", "bb")[first]}
+    fields = {"codec": codec, "pix_fmt": "rgb24", "options": options, "velocity": (5, 0)}
+    path = make_clip("i.mov", **fields)
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    assert not any(frame.interlaced_frame for frame in frames)
+    whole, _, notes = read(path)
+    assert len(notes) == 1 and "deinterlaced" in notes[0] and probe(path).interlaced
+    for frame, made in zip(frames, whole, strict=True):
+        woven = from_video_frame(frame).planes[0]
+        np.testing.assert_array_equal(made.planes[0][first::2], woven[first::2])
+    assert (made.planes[0][1 - first :: 2] != woven[1 - first :: 2]).mean() > 0.1
+    with pytest.raises(InputError, match="is interlaced"):
+        read(path, deinterlace=False)
+
+
+@pytest.mark.parametrize("name", ["i.mov", "%d.png"])
+def test_a_png_that_comes_in_passes_has_no_fields(make_clip: MakeClip, name: str) -> None:
+    """FFmpeg calls such a picture interlaced (Adam7), as its encoder does."""
+    path = make_clip(name, codec="png", pix_fmt="rgb24", interlaced=True, velocity=(5, 0))
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    assert all(frame.interlaced_frame for frame in frames)
+    same, _, notes = read(path, deinterlace=False)
+    assert notes == [] and not probe(path).interlaced
+    for frame, made in zip(frames, same, strict=True):
+        for plane, expected in zip(made.planes, from_video_frame(frame).planes, strict=True):
+            np.testing.assert_array_equal(plane, expected)
+
+
 def test_interlaced_frames_can_be_refused(make_clip: MakeClip) -> None:
     path = make_clip("i.ts", codec="mpeg2video", interlaced=True)
     with pytest.raises(InputError, match=r"i\.ts is interlaced.*deinterlaced$"):

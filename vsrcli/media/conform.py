@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
+from typing import Literal, TypeAlias
 
 import av
 from av.filter import Graph
@@ -15,6 +16,9 @@ from .colour import SWSCALE
 from .formats import layout_of, planar_equivalent
 from .planes import FULL_RANGE, ColourTags, tags_of
 from .timeline import Timed
+
+FirstField: TypeAlias = Literal["tff", "bff"]
+"""The field that is shown first, the top or the bottom one, as bwdif calls it."""
 
 _THREADS = 1
 """Slices of swscale overwrite each other's rows in some conversions (FFmpeg 8 and 9)."""
@@ -69,23 +73,28 @@ def _tagged(frame: av.VideoFrame, tags: ColourTags) -> av.VideoFrame:
 
 
 def deinterlaced(
-    items: Iterable[Timed[av.VideoFrame]], found: Callable[[], None]
+    items: Iterable[Timed[av.VideoFrame]],
+    found: Callable[[], None],
+    first_field: FirstField | None = None,
 ) -> Iterator[Timed[av.VideoFrame]]:
     """Yield whole pictures for interlaced ones (bwdif, one per frame), the others as they are.
 
     `found` is called at the first interlaced frame; it may raise to refuse. Frames before that one
-    are passed on directly; from there on the filter holds two back.
+    are passed on directly; from there on the filter holds two back. With a `first_field`, all are
+    interlaced, whatever is said of each.
     """
     iterator = iter(items)
     for item in iterator:
-        if item.payload.interlaced_frame:
+        if first_field or item.payload.interlaced_frame:
             found()
-            yield from _filtered(chain((item,), iterator))
+            yield from _filtered(chain((item,), iterator), first_field)
         else:
             yield item
 
 
-def _filtered(items: Iterable[Timed[av.VideoFrame]]) -> Iterator[Timed[av.VideoFrame]]:
+def _filtered(
+    items: Iterable[Timed[av.VideoFrame]], first_field: FirstField | None
+) -> Iterator[Timed[av.VideoFrame]]:
     waiting: deque[Timed[av.VideoFrame]] = deque()  # bwdif gives as many frames as it takes
     graph, described = Graph(), ""
     planar = VideoReformatter()
@@ -95,7 +104,7 @@ def _filtered(items: Iterable[Timed[av.VideoFrame]]) -> Iterator[Timed[av.VideoF
         if form != described:
             if described:
                 yield from _drained(graph, waiting)
-            graph, described = _bwdif(form), form
+            graph, described = _bwdif(form, first_field), form
         waiting.append(item)
         graph.push(frame)
         yield from _pulled(graph, waiting)
@@ -119,11 +128,12 @@ def _planar(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFram
     return _tagged(made, tags_of(frame))
 
 
-def _bwdif(form: str) -> Graph:
+def _bwdif(form: str, first_field: FirstField | None) -> Graph:
     graph = Graph()
+    which = f"parity={first_field}:deint=all" if first_field else "parity=auto:deint=interlaced"
     # Times are kept beside the filter, so its clock only has to tick.
     source = graph.add("buffer", f"{form}:time_base=1/25")
-    filtered = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+    filtered = graph.add("bwdif", f"mode=send_frame:{which}")
     graph.link_nodes(source, filtered, graph.add("buffersink")).configure()
     return graph
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import av
 import av.logging
+from av.codec.codec import Properties
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .conform import FirstField
 from .cropping import Crop, crop_in
 from .exif import display_matrix, orientation_of
 from .formats import PixelLayout, layout_of
@@ -36,6 +38,10 @@ _HIGHEST_RATE = 240
 _FINEST_RATE = 100_000
 _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
+_IN_PASSES = ("png", "apng")
+"""Codings whose pictures may come in passes (Adam7), which FFmpeg marks as if they had fields."""
+_TELL_OF_FIELDS = ("ffv1", "rawvideo", "v210")
+"""Lossless codings whose frames FFmpeg marks as interlaced where they are."""
 _CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _FINEST_SAR = 1 << 16
 """What encoders have room for, and more than anybody can see."""
@@ -122,7 +128,7 @@ class MediaInfo:
     rotation: int
     """Degrees clockwise that a player turns the picture: 0, 90, 180, 270 or in between."""
     interlaced: bool
-    """Whether the first frame is."""
+    """Whether the first frame is, or all are by the container."""
     fields: bool
     """Whether the stream says it has fields; frame by frame it need not."""
     video_index: int
@@ -138,12 +144,19 @@ class MediaInfo:
     """What the container has players cut off the decoded frames."""
     hdr: HdrMetadata = HdrMetadata()
     """Of the first decoded frame."""
+    first_field: FirstField | None = None
+    """Which field is shown first where the container alone says that there are any."""
 
     @property
     def layout(self) -> PixelLayout:
         """How the planes of the frames are to be read, without alpha where all is opaque."""
         layout = layout_of(self.pix_fmt)
         return layout.opaque if self.opaque else layout
+
+    @property
+    def may_have_fields(self) -> bool:
+        """Whether a frame may have fields; if so, unless `first_field` is known, it says so."""
+        return self.first_field is not None or not (self.sequence or self.codec in _IN_PASSES)
 
     @property
     def nominal_rate(self) -> Fraction:
@@ -193,13 +206,15 @@ def _describe(
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
     duration = _duration(container, stream)
     rate = _rate(stream, duration)
-    matrix = _display_matrix(frame, stream.codec_context.codec.canonical_name)
+    codec = stream.codec_context.codec.canonical_name
+    matrix = _display_matrix(frame, codec)
     crop = crop_in(description, (frame.width, frame.height))
     width, height = (crop or Crop(0, 0, 0, 0)).of(frame.width, frame.height)
+    first_field = _first_field(stream.codec_context)
     return MediaInfo(
         path=source.path,
         format=container.format.name,
-        codec=stream.codec_context.codec.canonical_name,
+        codec=codec,
         width=width,
         height=height,
         pix_fmt=frame.format.name,
@@ -212,13 +227,13 @@ def _describe(
         tags=_tags(frame, stream, _chroma_location(description)),
         sar=_fraction(stream.sample_aspect_ratio),
         extras=(
-            *_extras(frame, stream.codec_context.codec.canonical_name, description),
+            *_extras(frame, codec, description),
             *_alpha_apart(source.path, container),
         ),
-        hdr=_hdr(frame, stream.codec_context.codec.canonical_name),
+        hdr=_hdr(frame, codec),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
-        interlaced=frame.interlaced_frame,
+        interlaced=first_field is not None or (frame.interlaced_frame and codec not in _IN_PASSES),
         fields=stream.codec_context.field_order > 1,
         video_index=stream.index,
         streams=tuple(_stream_info(s) for s in container.streams),
@@ -227,7 +242,22 @@ def _describe(
         sequence=False,
         opaque=container.format.name == "gif" and gif_opaque(source.path, frame),
         crop=crop,
+        first_field=first_field,
     )
+
+
+def _first_field(context: Any) -> FirstField | None:
+    """The field shown first, by the container, where neither coding nor decoder tells of fields.
+
+    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more.
+    """
+    codec = context.codec
+    lossless = codec.properties & (Properties.LOSSLESS | Properties.LOSSY).value
+    if lossless != Properties.LOSSLESS.value or codec.name in _TELL_OF_FIELDS:
+        return None
+    # In the last two FFmpeg writes, and reads of raw video, the field stored first as shown first.
+    orders: dict[int, FirstField] = {2: "tff", 3: "bff", 4: "tff", 5: "bff"}
+    return orders.get(int(context.field_order))
 
 
 def _tags(frame: av.VideoFrame, stream: VideoStream, chroma_location: int) -> ColourTags:
@@ -279,7 +309,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             extras=(),
             display_matrix=matrix,
             rotation=rotation_of(matrix),
-            interlaced=frame.interlaced_frame,
+            interlaced=False,
             fields=False,
             video_index=0,
             streams=(StreamInfo(0, "video", codec, None, None, False),),

@@ -188,13 +188,16 @@ class Reader:
 
     def _whole(self, decoder: Decoder | PictureDecoder) -> Iterator[Timed[av.VideoFrame]]:
         """Yield the decoded frames in one size and format, without fields."""
+        same: Iterator[Timed[av.VideoFrame]]
         conform = Conform(
             lambda change: self._once(
                 "size", f"the picture changes on the way ({change}); it is scaled to the first size"
             )
         )
         same = (Timed(conform(item.payload), item.pts, item.duration) for item in decoder)
-        for item in deinterlaced(same, self._interlaced):
+        if self.info.may_have_fields:
+            same = deinterlaced(same, self._interlaced, self.info.first_field)
+        for item in same:
             self._count(decoder)
             yield item
 

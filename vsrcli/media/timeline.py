@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 
 Payload = TypeVar("Payload")
 
+_SOON = 25
+"""Frames that pictures may lag behind their times and catch up; more are another clock's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timed(Generic[Payload]):
@@ -36,8 +39,10 @@ def settle(
 
     A missing PTS follows from the durations before it. One that does not increase is moved between
     its neighbours, or `nominal` ticks on when the next one is no help; `repaired` is called each
-    time. A picture lasts until the next one. The last keeps its declared duration if those before
-    told the truth (Matroska and FLV make them up), else repeats it. Holds two items back.
+    time. Where times go on from a little further back, pictures follow each other twice as fast
+    until they are in time again, as sound is at once. A picture lasts until the next one. The last
+    keeps its declared duration if those before told the truth (Matroska and FLV make them up), else
+    repeats it. Holds two items back.
     """
     before: Shown[Payload] | None = None  # waits for its duration
     honest = True  # whether declared durations agree with the times
@@ -68,10 +73,14 @@ def _place(
     if before is None or item.pts > before.pts:
         return item.pts
     repaired()
-    pts = before.pts + nominal
-    if following is not None and following.pts is not None and following.pts > before.pts + 1:
-        pts = min(pts, (before.pts + following.pts) // 2)
-    return pts
+    step = nominal
+    if following is not None and following.pts is not None:
+        own, left = following.pts - item.pts, following.pts - before.pts
+        if left > 1:
+            step = min(step, left // 2)
+        elif own > 0 and before.pts - item.pts <= _SOON * nominal:
+            step = max(1, min(step, own // 2))
+    return before.pts + step
 
 
 def _pairs(items: Iterable[Payload]) -> Iterator[tuple[Payload, Payload | None]]:
