@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.clips import make_frame
 from vsrcli.media.formats import layout_of
-from vsrcli.media.planes import ColourTags, from_video_frame
+from vsrcli.media.planes import ColourTags, Frame, from_video_frame
 from vsrcli.media.repack import FULL_RANGE, LIMITED_RANGE, RGB, Repacker, target_tags
 
 SOURCES = ["yuv420p", "yuv422p10le", "yuva444p", "yuva420p10le", "yuva444p12le", "yuva444p16le"]
 TARGETS = ["gbrap10le", "gbrap12le", "gbrap16le", "rgba64be", "gbrp10le", "rgb48le"]
+SITES = [(0, 0, 0.5), (1, 0, 0.5), (2, 0.5, 0.5), (3, 0, 0), (4, 0.5, 0), (5, 0, 1), (6, 0.5, 1)]
+"""AVCHROMA_LOC_*, and which luma column and row the first chroma lies at: untagged is left."""
 
 
 @pytest.mark.parametrize("pix_fmt", TARGETS)
@@ -92,3 +95,44 @@ def test_chroma_does_not_depend_on_the_number_of_cores() -> None:
     for plane in from_video_frame(Repacker(tags, "yuv420p", tags)(frame)).planes[1:]:
         # Between the borders it repeats itself; where slices met, it did not.
         np.testing.assert_array_equal(plane[2:-6], plane[6:-2])
+
+
+@pytest.mark.parametrize(("location", "column", "row"), SITES)
+def test_chroma_of_every_siting_becomes_rgb_where_it_lies(
+    location: int, column: float, row: float
+) -> None:
+    tags = ColourTags(1, 1, 1, LIMITED_RANGE, location)
+    frame = make_frame("yuv420p10le", 64, 64, tags=tags)
+    across, down = np.meshgrid(np.arange(32), np.arange(32))  # luma is level, chroma rises
+    planes = (np.full((64, 64), 480), 256 + 16 * across, 256 + 16 * down)
+    frame = replace(frame, planes=tuple(plane.astype(np.uint16) for plane in planes))
+    green, blue, red = _rgb_of(frame, tags)
+    luma = 0.7152 * green + 0.0722 * blue + 0.2126 * red
+    cb, cr = (blue - luma) / 1.8556, (red - luma) / 1.5748
+    inner, grid = slice(16, 48), np.arange(16, 48)
+    found = [(np.mean(each, axis) * 896 + 256) / 16 for each, axis in ((cb, 0), (cr, 1))]
+    np.testing.assert_allclose(found[0][inner], (grid - column) / 2, atol=0.05)
+    np.testing.assert_allclose(found[1][inner], (grid - row) / 2, atol=0.05)
+
+
+@pytest.mark.parametrize(("location", "column", "row"), SITES)
+def test_rgb_becomes_chroma_of_the_siting_that_is_tagged(
+    location: int, column: float, row: float
+) -> None:
+    tags = ColourTags(1, 1, 1, LIMITED_RANGE, location)
+    frame = make_frame("gbrp10le", 64, 64, tags=ColourTags(RGB, 1, 1, FULL_RANGE))
+    across, down = np.meshgrid(np.arange(64), np.arange(64))
+    planes = (np.full((64, 64), 500), 200 + 8 * across, 200 + 8 * down)
+    frame = replace(frame, planes=tuple(plane.astype(np.uint16) for plane in planes))
+    made = from_video_frame(Repacker(frame.tags, "yuv420p10le", tags)(frame)).planes
+    x, y = 2 * np.arange(32)[None, :] + column, 2 * np.arange(32)[:, None] + row
+    red, green, blue = (200 + 8 * y) / 1023, 500 / 1023, (200 + 8 * x) / 1023
+    luma = 0.7152 * green + 0.0722 * blue + 0.2126 * red
+    inner = slice(8, 24), slice(8, 24)
+    for plane, wanted in ((made[1], (blue - luma) / 1.8556), (made[2], (red - luma) / 1.5748)):
+        np.testing.assert_allclose(plane[inner], (512 + 896 * wanted)[inner], atol=1.1)
+
+
+def _rgb_of(frame: Frame, tags: ColourTags) -> list[NDArray[np.float64]]:
+    repack = Repacker(tags, "gbrp16le", replace(tags, matrix=RGB, range=FULL_RANGE))
+    return [plane / 65535 for plane in from_video_frame(repack(frame)).planes]

@@ -275,6 +275,44 @@ def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:
     assert (frame.tags.matrix, frame.tags.range, frame.tags.primaries) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("codec", "options", "sample", "tags"),
+    [
+        ("libx264", {"colorspace": "smpte170m"}, [81, 90, 240], (6, 1)),
+        ("ffv1", {"colorspace": "bt2020nc"}, [74, 97, 240], (9, 1)),
+        ("ffv1", {"color_range": "pc"}, [54, 99, 255], (1, 2)),
+        ("libx264", {"colorspace": "bt470bg", "color_range": "pc"}, [76, 85, 255], (5, 2)),
+        ("mpeg4", {"color_range": "pc"}, [63, 102, 240], (1, 1)),
+        ("mjpeg", {"colorspace": "bt709"}, [76, 85, 255], (5, 2)),
+    ],
+)
+def test_rgb_becomes_what_the_options_say(
+    tmp_path: Path,
+    info: MediaInfo,
+    codec: str,
+    options: dict[str, str],
+    sample: list[int],
+    tags: tuple[int, int],
+) -> None:
+    red = make_frame("gbrp", 64, 64, time_base=BASE)
+    for plane, value in zip(red.planes, (0, 0, 255), strict=True):
+        plane[...] = value
+    source = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp")
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    given = replace(settings(codec, **options), pix_fmt=pix_fmt)
+    frame = from_video_frame(decode(write_segment(tmp_path / "a", source, [red], given))[0])
+    assert [int(p[16, 16]) for p in frame.planes] == pytest.approx(sample, abs=2)
+    if codec != "mpeg4":  # it says neither
+        assert (frame.tags.matrix, frame.tags.range) == tags
+
+
+def test_rgb_cannot_become_every_matrix(tmp_path: Path, info: MediaInfo) -> None:
+    source = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp")
+    given = replace(settings("libx264", colorspace="ycgco"), pix_fmt="yuv420p")
+    with pytest.raises(UsageError, match="-e colorspace=ycgco: RGB cannot be converted to it"):
+        check_encoder(source, (64, 64), given, layout_of("gbrp"))
+
+
 @pytest.mark.parametrize("pix_fmt", ["gray", "gray10le"])
 @pytest.mark.parametrize("span", [0, 2])
 def test_grey_of_no_stated_range_is_full_range_as_video(

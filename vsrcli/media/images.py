@@ -20,7 +20,7 @@ from vsrcli.media.picture_tags import PictureTags, of_size, read_tags, with_tags
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import RGB, SMPTE170M, Repacker
-from vsrcli.media.rgb import known_tags, wrong_colours
+from vsrcli.media.rgb import RgbFrames, known_tags, wrong_colours
 from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
@@ -81,6 +81,9 @@ class ImageWriter:
         self._turning, self._layout = turning or Turning(), turned_layout(layout, turning)
         self._sar = 1 / sar if sar and self._turning.transposed else sar
         self._codec, self._pix_fmt = codec, picture_format(codec, self._layout)
+        # Before it is turned: of turned chroma nothing says where it lies.
+        rgb = layout.kind == "yuv" and codec != "mjpeg" and self._turning != Turning()
+        self._in_rgb = RgbFrames(layout, tags, source_size) if rgb else None
         target = _picture_tags(codec, tags)
         self._repack = Repacker(known_tags(tags, source_size), self._pix_fmt, target)
         self._tags_of, self._note = tags_of, note
@@ -116,7 +119,8 @@ class ImageWriter:
             raise OutputError(f"{path}: exists already; use --overwrite or another name")
         try:
             options = _encoder_options(self._codec, self._layout)
-            picture = self._repack(turned(frame, self._turning))
+            colours = self._in_rgb(frame) if self._in_rgb else frame
+            picture = self._repack(turned(colours, self._turning))
             data = encode_picture(self._codec, picture, options, self._sar)
             data = self._with_tags(data, frame, (picture.width, picture.height))
             (self._folder / path.name).write_bytes(data)

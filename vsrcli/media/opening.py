@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -27,12 +27,12 @@ from vsrcli.media.encoders import (
     keeps_times,
     kinds_taken,
 )
-from vsrcli.media.formats import PixelLayout
+from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.parameters import encoder_options
-from vsrcli.media.planes import ColourTags
+from vsrcli.media.planes import UNSPECIFIED, ColourTags
 from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
-from vsrcli.media.repack import target_tags
+from vsrcli.media.repack import CONVERTIBLE, target_tags
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
@@ -180,7 +180,28 @@ def add_video(
         context.sample_aspect_ratio = info.sar
     size = coding.size
     _open(context, settings, coding, f"{size[0]}x{size[1]} {coding.pix_fmt}")
+    if _from_rgb(info.layout, coding) and context.colorspace not in (UNSPECIFIED, *CONVERTIBLE):
+        given = dict(settings.options).get("colorspace")
+        raise UsageError(f"-e colorspace={given}: RGB cannot be converted to it; use bt709")
     return stream
+
+
+def tags_to_make(context: Any, coding: Coding, layout: PixelLayout) -> ColourTags:
+    """Return the tags to convert frames of `layout` to for the opened encoder `context`.
+
+    Where RGB becomes Y'CbCr, the matrix and the range are those that the user's options named.
+    """
+    if not _from_rgb(layout, coding):
+        return coding.tags
+    matrix, span = context.colorspace, context.color_range
+    if matrix == UNSPECIFIED:
+        matrix = coding.tags.matrix
+    named = replace(coding.tags, matrix=int(matrix), range=int(span) or coding.tags.range)
+    return target_tags(named, layout_of(coding.pix_fmt), coding.pix_fmt, context.name)
+
+
+def _from_rgb(layout: PixelLayout, coding: Coding) -> bool:
+    return layout.kind == "rgb" and layout_of(coding.pix_fmt).kind == "yuv"
 
 
 def _open(context: Any, settings: EncoderSettings, coding: Coding, what: str) -> None:

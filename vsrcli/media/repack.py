@@ -21,7 +21,8 @@ from vsrcli.media.planes import (
     to_video_frame,
 )
 from vsrcli.media.recode import recoded
-from vsrcli.media.swscale import stretched, white_of_rgb
+from vsrcli.media.resample import chroma_location
+from vsrcli.media.swscale import sited, stretched, white_of_rgb
 
 LIMITED_RANGE = 1
 RGB, BT470BG, SMPTE170M = 0, 5, 6
@@ -158,7 +159,7 @@ class Repacker:
         # Everything is given: swscale would otherwise guess it from half-set tags.
         matrix, new = SWSCALE.get(source.matrix, 5), target.matrix
         return self._reformatter.reformat(
-            picture,
+            self._sited(picture, layout_of(pix_fmt)),
             format=pix_fmt,
             interpolation=_BEST,
             src_colorspace=matrix,
@@ -167,6 +168,14 @@ class Repacker:
             dst_color_range=ColorRange(target.range),
             threads=1,  # as in conform.py
         )
+
+    def _sited(self, picture: av.VideoFrame, new: PixelLayout) -> av.VideoFrame:
+        """Where chroma changes its size, it lies where the source says; new one as the target."""
+        old = layout_of(picture.format.name)
+        if old.log2_chroma == new.log2_chroma:  # none, of gray and RGB
+            return picture
+        tags = self._source if any(old.log2_chroma) else self._target
+        return sited(picture, chroma_location(tags))
 
 
 def _with_alpha_as(frame: Frame, new: PixelLayout) -> Frame:

@@ -25,7 +25,7 @@ Matrix: TypeAlias = Any
 _STRIP = 1 << 17
 """Samples that are worked on at once: few enough to stay in a core's cache."""
 _FULL = 2
-LEFT, _CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
+LEFT, CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
 """AVCHROMA_LOC_*."""
 
 
@@ -176,7 +176,7 @@ def chroma_location(tags: ColourTags) -> int:
     """
     if tags.chroma_location:
         return tags.chroma_location
-    return _CENTRE if tags.range == _FULL else LEFT
+    return CENTRE if tags.range == _FULL else LEFT
 
 
 def chroma_shift(layout: PixelLayout, scale: float, location: int) -> tuple[float, float]:

@@ -38,7 +38,7 @@ def known_tags(tags: ColourTags, size: tuple[int, int]) -> ColourTags:
     """`tags` with the matrix that players assume of untagged video of `size` (width, height)."""
     if tags.matrix not in (UNSPECIFIED, RGB):
         return tags
-    return ColourTags(assumed_matrix(size), tags.primaries, tags.transfer, tags.range)
+    return replace(tags, matrix=assumed_matrix(size))
 
 
 def wrong_colours(layout: PixelLayout, tags: ColourTags) -> list[str]:

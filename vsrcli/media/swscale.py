@@ -22,7 +22,10 @@ from vsrcli.media.planes import (
     is_full,
     to_video_frame,
 )
+from vsrcli.media.resample import chroma_location
 
+_SITES = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
+"""FFmpeg's names of AVCHROMA_LOC_*."""
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
@@ -78,8 +81,8 @@ class RgbConverter:
     """Converts frames to RGB of the same size, and of the same depth unless another is given.
 
     Y'CbCr goes through swscale at its best quality (bicubic chroma, accurate rounding), with the
-    matrix and range of the frame's tags; untagged video is BT.601 limited, as for ffmpeg, and
-    untagged gray full.
+    matrix, range and siting of the frame's tags; untagged video is BT.601 limited, as for ffmpeg,
+    and untagged gray full.
     """
 
     def __init__(self, depth: int = 0) -> None:
@@ -100,7 +103,9 @@ class RgbConverter:
         target = "gbrp" if depth == 8 else f"gbrp{depth}le"
         try:
             converted = self._reformatter.reformat(
-                to_video_frame(frame), format=target, interpolation=_BEST
+                sited(to_video_frame(frame), chroma_location(frame.tags)),
+                format=target,
+                interpolation=_BEST,
             )
         except (av.FFmpegError, OSError, ValueError) as failure:
             raise InputError(
@@ -109,6 +114,24 @@ class RgbConverter:
             ) from failure
         green, blue, red = from_video_frame(converted).planes[:3]
         return RgbPicture((red, green, blue), white_of_rgb(frame.layout.depth, depth, full=full))
+
+
+def sited(picture: av.VideoFrame, location: int) -> av.VideoFrame:
+    """PICTURE with its chroma at a `location` of `chroma_location`, for swscale to heed.
+
+    It takes all for centred otherwise, and PyAV's frames have no property for it.
+    """
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+        time_base=Fraction(1, 25),
+    )
+    tagged = graph.add("setparams", f"chroma_location={_SITES[location]}")
+    graph.link_nodes(source, tagged, graph.add("buffersink")).configure()
+    graph.push(picture)
+    return graph.vpull()
 
 
 def white_of_rgb(depth: int, to: int, *, full: bool) -> int:

@@ -10,13 +10,23 @@ import numpy as np
 from vsrcli.errors import InputError
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import Frame
+from vsrcli.media.resample import CENTRE
 from vsrcli.turning import Turning, turning_of
 
 
 def turned(frame: Frame, turning: Turning) -> Frame:
-    """Return FRAME with all planes turned. Raises InputError as `turned_layout` does."""
-    planes = tuple(np.ascontiguousarray(turning.of(plane)) for plane in frame.planes)
-    return replace(frame, planes=planes, layout=turned_layout(frame.layout, turning))
+    """Return FRAME with all planes turned. Raises InputError as `turned_layout` does.
+
+    Chroma counts as centred: there is no name for where most turnings take its siting.
+    """
+    if turning == Turning():
+        return frame
+    return replace(
+        frame,
+        planes=tuple(np.ascontiguousarray(turning.of(plane)) for plane in frame.planes),
+        layout=turned_layout(frame.layout, turning),
+        tags=replace(frame.tags, chroma_location=CENTRE),
+    )
 
 
 def turned_layout(layout: PixelLayout, turning: Turning | None) -> PixelLayout:

@@ -25,11 +25,12 @@ from vsrcli.media.encoders import (
     keeps_times,
 )
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.opening import Coding, add_video, chosen_pix_fmt, form_of
+from vsrcli.media.opening import Coding, add_video, chosen_pix_fmt, form_of, tags_to_make
 from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.repack import RGB, Repacker, assumed_matrix, target_tags
+from vsrcli.media.repack import Repacker, assumed_matrix, target_tags
+from vsrcli.media.rgb import known_tags
 from vsrcli.media.segment_times import SegmentTimes, append_times
 
 _TAG_OPTIONS = {
@@ -97,10 +98,6 @@ class SegmentWriter:
         coding = Coding.of(info, size, settings, layout, note)
         self._rate, self._clock = coding.rate, coding.clock
         _note_untagged(info, coding.tags, size, layout, coding.pix_fmt, note)
-        source = ColourTags(info.tags.matrix, range=info.tags.range)
-        if source.matrix in (UNSPECIFIED, RGB):
-            source = ColourTags(assumed_matrix((info.width, info.height)), range=source.range)
-        self._repack = Repacker(source, coding.pix_fmt, coding.tags)
         self._frames: dict[int, tuple[int, int]] = {}  # encoder's PTS -> PTS and duration
         self._pts: list[int] = []
         self._durations: list[int] = []
@@ -110,6 +107,9 @@ class SegmentWriter:
         except BaseException:
             self._discard()
             raise
+        source = known_tags(info.tags, (info.width, info.height))
+        target = tags_to_make(self._stream.codec_context, coding, layout)
+        self._repack = Repacker(source, coding.pix_fmt, target)
 
     def __enter__(self) -> SegmentWriter:
         return self
