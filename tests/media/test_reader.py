@@ -451,6 +451,24 @@ def test_interlaced_frames_become_whole(make_clip: MakeClip, name: str, codec: s
         np.testing.assert_allclose(frames[index].planes[0][::2], woven[index].planes[0][::2])
 
 
+@pytest.mark.parametrize(("name", "codec"), [("%d.png", "png"), ("i.apng", "apng")])
+def test_pngs_stored_from_coarse_to_fine_have_no_fields(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    spec = ClipSpec(codec=codec, pix_fmt="rgb24", frames=4, velocity=(5, 0), interlaced=True)
+    path = write_clip(tmp_path / name, spec)
+    written = (tmp_path / name.replace("%d", "1")).read_bytes()
+    assert written[12:16] == b"IHDR" and written[28] == 1  # Adam7
+    assert not probe(path).interlaced
+    frames, _, notes = read(path, deinterlace=False)
+    assert notes == [] and len(frames) == 4
+    with av.open(str(path)) as container:
+        decoded = [from_video_frame(frame) for frame in container.decode(video=0)]
+    for frame, stored in zip(frames, decoded, strict=True):
+        for plane, samples in zip(frame.planes, stored.planes, strict=True):
+            np.testing.assert_array_equal(plane, samples)
+
+
 def test_interlaced_frames_can_be_refused(make_clip: MakeClip) -> None:
     path = make_clip("i.ts", codec="mpeg2video", interlaced=True)
     with pytest.raises(InputError, match=r"i\.ts is interlaced.*deinterlaced$"):

@@ -16,6 +16,8 @@ from .formats import layout_of, planar_equivalent
 from .planes import FULL_RANGE, ColourTags, tags_of
 from .timeline import Timed
 
+COARSE_TO_FINE = frozenset({"png", "apng"})
+"""Codecs of which FFmpeg calls interlaced what is stored in this order; they have no fields."""
 _THREADS = 1
 """Slices of swscale overwrite each other's rows in some conversions (FFmpeg 8 and 9)."""
 

@@ -17,6 +17,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .conform import COARSE_TO_FINE
 from .cropping import Crop, crop_in
 from .exif import display_matrix, orientation_of
 from .formats import PixelLayout, layout_of
@@ -218,7 +219,7 @@ def _describe(
         hdr=_hdr(frame, stream.codec_context.codec.canonical_name),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
-        interlaced=frame.interlaced_frame,
+        interlaced=frame.interlaced_frame and stream.codec_context.name not in COARSE_TO_FINE,
         fields=stream.codec_context.field_order > 1,
         video_index=stream.index,
         streams=tuple(_stream_info(s) for s in container.streams),
@@ -279,7 +280,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             extras=(),
             display_matrix=matrix,
             rotation=rotation_of(matrix),
-            interlaced=frame.interlaced_frame,
+            interlaced=False,
             fields=False,
             video_index=0,
             streams=(StreamInfo(0, "video", codec, None, None, False),),

@@ -16,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 
 from ..errors import InputError
 from .clock import Jump
-from .conform import Conform, deinterlaced
+from .conform import COARSE_TO_FINE, Conform, deinterlaced
 from .cropping import cropped
 from .decoding import Decoder, OnError, Wanted
 from .endings import is_cut
@@ -194,7 +194,8 @@ class Reader:
             )
         )
         same = (Timed(conform(item.payload), item.pts, item.duration) for item in decoder)
-        for item in deinterlaced(same, self._interlaced):
+        fields = not (self._source.pictures or self.info.codec in COARSE_TO_FINE)
+        for item in deinterlaced(same, self._interlaced) if fields else same:
             self._count(decoder)
             yield item
 
