@@ -495,10 +495,14 @@ def test_fields_that_the_container_alone_tells_of_become_whole(
         read(path, deinterlace=False)
 
 
-@pytest.mark.parametrize("name", ["i.mov", "%d.png"])
-def test_a_png_that_comes_in_passes_has_no_fields(make_clip: MakeClip, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "codec"), [("i.mov", "png"), ("%d.png", "png"), ("i.apng", "apng")]
+)
+def test_a_png_that_comes_in_passes_has_no_fields(
+    make_clip: MakeClip, name: str, codec: str
+) -> None:
     """FFmpeg calls such a picture interlaced (Adam7), as its encoder does."""
-    path = make_clip(name, codec="png", pix_fmt="rgb24", interlaced=True, velocity=(5, 0))
+    path = make_clip(name, codec=codec, pix_fmt="rgb24", interlaced=True, velocity=(5, 0))
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     assert all(frame.interlaced_frame for frame in frames)
