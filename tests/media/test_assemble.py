@@ -238,6 +238,32 @@ def test_decoding_times_run_through_all_segments(tmp_path: Path, vfr: MediaInfo)
         Timing.of(paths[::-1])
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        [21, 61, 101, *range(141, 861, 80)],
+        [21 + round(n * 1001 / 30) for n in range(12)],
+    ],
+)
+def test_pictures_that_begin_late_begin_then_in_mp4(
+    make_clip: MakeClip, tmp_path: Path, times: list[int]
+) -> None:
+    """Just behind sound that begins with what fills its decoder, as in Matroska made of MP4.
+
+    The first frames come sooner than the mean one, and only later ones change places.
+    """
+    clip = make_clip("in.mkv", frames=12, pts=times, time_base=Fraction(1, 1000))
+    info, frames = probe(clip), list(Reader(clip))
+    parts = [
+        write_segment(tmp_path / f"{part.start}", info, frames[part], settings("libx264"))
+        for part in (slice(0, 2), slice(2, 12))
+    ]
+    notes: list[str] = []
+    assemble(parts, info, tmp_path / "o.mp4", StreamPlan(), note=notes.append)
+    got, unit = shown(tmp_path / "o.mp4")
+    assert [pts * unit * 1000 for pts in got] == times and notes == []
+
+
 EVERYTHING: dict[str, Any] = {
     "frames": 12,
     "audio": ("aac", "flac"),

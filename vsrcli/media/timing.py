@@ -58,7 +58,13 @@ class Timing:
         step = min((b - a for a, b in zip(first, first[1:], strict=False)), default=1)
         # The mean frame keeps the rate players see; a clip that begins slowly needs no long lead.
         mean = Fraction(self.shown[-1] - first[0], max(1, len(self.shown) - 1))
-        step_lead = max(Fraction(1), min(mean, Fraction(2 * step)))
+        step_lead = min(mean, Fraction(2 * step))
+        if first[0] > 0:
+            # FFmpeg's muxer of MP4 takes the least that frames decoded before 0 are shown later by
+            # for what the first one is, and has all begin as much too early.
+            ahead = enumerate(self.decoded[1:delay], 1)
+            step_lead = min([step_lead, *(Fraction(pts - first[0], n) for n, pts in ahead)])
+        step_lead = max(Fraction(1), step_lead)
         lead = [first[0] - round(step_lead * (delay - number)) for number in range(delay)]
         return (*lead, *self.shown[: len(self.shown) - delay])
 
