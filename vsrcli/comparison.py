@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vsrcli.errors import UsageError
 from vsrcli.media.animation import KINDS
+from vsrcli.media.hidden import without_hidden
 from vsrcli.media.picture_files import CODECS, PictureNames, first_of
 from vsrcli.media.planes import Frame, to_video_frame
 from vsrcli.media.probe import MediaInfo
@@ -44,6 +45,7 @@ def compare(
         after = _shown(outputs.info).of(_rgb(enlarged))
     with Reader(source) as inputs:
         small = _nth(inputs, skip + enlarged.index)
+        small = without_hidden(small) if enlarged.layout.alpha else small
         height, width = after.shape[:2]
         # Pictures are turned already; some containers have no place for a rotation.
         info = outputs.info

@@ -15,6 +15,7 @@ from vsrcli.media.animation import animation_format, kind_of
 from vsrcli.media.containers import NAMES, TURNING, holds_raw, muxer_of
 from vsrcli.media.encoders import (
     EncoderSettings,
+    alpha_losses,
     choose_pix_fmt,
     encoder,
     encoder_threads,
@@ -93,6 +94,12 @@ class Job:
     """What the user was told already."""
     segment_frames: int
     """Length of the segments the job is done in."""
+
+    @property
+    def transparent(self) -> bool:
+        """Whether the output keeps the transparency of the frames."""
+        lost = self.form == "video" and alpha_losses(self.output, self.settings, self.layout)
+        return self.form != "y4m" and not lost and layout_of(self.plan.pix_fmt).alpha
 
 
 def prepare(

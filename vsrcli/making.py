@@ -14,6 +14,7 @@ from vsrcli.errors import CheckError, OutputError
 from vsrcli.job import Job, Note
 from vsrcli.media.encoders import USUAL_PIXELS
 from vsrcli.media.folder import JobFolder
+from vsrcli.media.hidden import without_hidden
 from vsrcli.media.planes import Frame
 from vsrcli.media.reader import Reader
 from vsrcli.media.segment_times import check_segment, read_times
@@ -72,7 +73,7 @@ class SourceFrames:
     def __init__(self, job: Job, note: Note) -> None:
         options = job.options
         self._first: int | None = None
-        self._after = reach(options.frames)[1]
+        self._after, self._transparent = reach(options.frames)[1], job.transparent
         self._reader = Reader(
             job.info.path,
             info=job.info,
@@ -94,7 +95,7 @@ class SourceFrames:
         for frame, wanted in self._reader.with_context(WARM_UP, self._after):
             if wanted and self._first is None:
                 self._first = frame.index
-            yield frame, wanted
+            yield without_hidden(frame) if self._transparent else frame, wanted
 
     @property
     def reading(self) -> Reading:
