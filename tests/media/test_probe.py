@@ -32,6 +32,28 @@ def test_a_plain_clip(make_clip: MakeClip) -> None:
     assert info.tags == ColourTags(2, 2, 2, 0, 1)  # H.264 implies left-sited chroma
 
 
+def with_a_table_of_fragments(path: Path) -> Path:
+    """Put a sidx box (ISO/IEC 14496-12, 8.16.3) before the fragments, as DASH has it."""
+    content = path.read_bytes()
+    starts = [n - 4 for n in range(len(content)) if content.startswith(b"moof", n)]
+    ends = [*starts[1:], len(content)]
+    ticks = 12800 * 6 // 25  # of the six frames in a fragment
+    table = struct.pack(">IIIIIHH", 0, 1, 12800, 0, 0, 0, len(starts))
+    for start, end in zip(starts, ends, strict=True):
+        table += struct.pack(">III", end - start, ticks, 0x90000000)
+    box = struct.pack(">I4s", 8 + len(table), b"sidx") + table
+    path.write_bytes(content[: starts[0]] + box + content[starts[0] :])
+    return path
+
+
+@pytest.mark.parametrize(("first", "table"), [("", False), ("+empty_moov", True)])
+def test_frames_of_all_fragments_are_counted(make_clip: MakeClip, first: str, table: bool) -> None:
+    flags = {"movflags": f"frag_keyframe+default_base_moof+skip_trailer{first}"}
+    options = {"g": "6", "sc_threshold": "0"}
+    path = make_clip(frames=60, rate=Fraction(25), container_options=flags, options=options)
+    assert probe(with_a_table_of_fragments(path) if table else path).frames == 60
+
+
 @pytest.mark.parametrize(
     ("codec", "pix_fmt", "tags"),
     [

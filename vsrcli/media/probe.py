@@ -376,15 +376,23 @@ def _frame_count(
     duration: Fraction | None,
     rate: Fraction | None,
 ) -> int | None:
+    if "mp4" in container.format.name and len(stream.index_entries) > stream.frames:
+        return _frames_in_fragments(stream, duration)
     if stream.frames:
         return stream.frames
     tags = stream.metadata.items()
     stated = [v for k, v in tags if k.startswith("NUMBER_OF_FRAMES") and v.isdecimal()]
     if stated:
         return int(stated[0])
-    if "mp4" in container.format.name and len(stream.index_entries):
-        return len(stream.index_entries)
     return max(1, round(duration * rate)) if duration and rate else None
+
+
+def _frames_in_fragments(stream: VideoStream, duration: Fraction | None) -> int:
+    """Estimate the frames of an MP4 in fragments, of which FFmpeg may have read but the first."""
+    index = stream.index_entries
+    steps = len(index) - 1
+    span = (index[-1].timestamp - index[0].timestamp) * Fraction(stream.time_base or 0)
+    return max(len(index), round(steps / span * duration)) if duration and span > 0 else len(index)
 
 
 def _stream_info(stream: Any) -> StreamInfo:
