@@ -33,7 +33,7 @@ def test_a_plain_clip(make_clip: MakeClip) -> None:
 
 
 def with_a_table_of_fragments(path: Path) -> Path:
-    """Put a sidx box (ISO/IEC 14496-12, 8.16.3) before the fragments, as players of DASH want."""
+    """Put a sidx box (ISO/IEC 14496-12, 8.16.3) before the fragments, as DASH has it."""
     content = path.read_bytes()
     starts = [n - 4 for n in range(len(content)) if content.startswith(b"moof", n)]
     ends = [*starts[1:], len(content)]
