@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import struct
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vsrcli.media.process_wide import no_warnings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,14 +50,12 @@ def opened_picture(path: Path) -> Iterator[Image.Image]:
     """Open a picture file with Pillow, which would warn of every damaged entry on stderr."""
     from PIL import Image  # not for videos, which would begin later by its import
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path) as image:
-            if image.format == "TIFF":
-                # By its name Pillow would map a plain file into memory, with width and height
-                # exchanged already where EXIF turns it by a quarter: every row out of place.
-                image.filename = ""
-            yield image
+    with no_warnings(), Image.open(path) as image:
+        if image.format == "TIFF":
+            # By its name Pillow would map a plain file into memory, with width and height
+            # exchanged already where EXIF turns it by a quarter: every row out of place.
+            image.filename = ""
+        yield image
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags
 from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
+from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.repack import CONVERTIBLE, target_tags
 
 _PAYLOADS = ("matroska", "mov", "nut")
@@ -235,17 +236,9 @@ def _open(context: Any, settings: EncoderSettings, coding: Coding, what: str) ->
 @contextlib.contextmanager
 def _listening(codec: str, said: list[tuple[int, str]]) -> Iterator[None]:
     """Gather in `said` what FFmpeg says in the name of `codec`, warnings and errors, by level."""
-    before = av.logging.get_level(), av.logging.get_skip_repeated()
-    av.logging.set_level(av.logging.WARNING)
-    av.logging.set_skip_repeated(False)  # what was said of another job is said again
-    try:
-        # Of all threads: what others say meanwhile would be printed.
-        with av.logging.Capture(local=False) as logs:
-            try:
-                yield
-            finally:
-                own = ((level, text) for level, name, text in logs if name == codec)
-                said += [(level, text.strip().rstrip(".:")) for level, text in own]
-    finally:
-        av.logging.set_level(before[0])
-        av.logging.set_skip_repeated(before[1])
+    with ffmpeg_heard(av.logging.WARNING) as logs:
+        try:
+            yield
+        finally:
+            own = ((level, text) for level, name, text in logs if name == codec)
+            said += [(level, text.strip().rstrip(".:")) for level, text in own]

@@ -26,6 +26,7 @@ from .hdr import HdrMetadata, hdr_of
 from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
 from .planes import UNSPECIFIED, ColourTags, tags_of
+from .process_wide import ffmpeg_heard
 from .sources import Source, find_source, has_alpha_beside, main_video, opened
 from .stills import first_frame
 from .tags import stream_title
@@ -445,14 +446,12 @@ def _description(container: InputContainer) -> str:
 
     It names what PyAV has no property for.
     """
-    before = av.logging.get_level()
-    av.logging.set_level(av.logging.DEBUG)
-    av.logging.set_libav_level(av.logging.DEBUG)
-    try:
-        return str(container.dumps_format())  # type: ignore[attr-defined]
-    finally:
-        av.logging.set_libav_level(av.logging.INFO)
-        av.logging.set_level(before)
+    with ffmpeg_heard(av.logging.INFO):
+        av.logging.set_libav_level(av.logging.DEBUG)
+        try:
+            return str(container.dumps_format())  # type: ignore[attr-defined]
+        finally:
+            av.logging.set_libav_level(av.logging.INFO)
 
 
 def _of_stream(description: str, index: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from vsrcli.media.names import HOLDS_OPEN_FILES, LONGEST, beside, decoded, sync_
 from vsrcli.media.scratch import taken
 
 _RANDOM = 10
-"""Bytes that `tempfile` makes up in a name, and two points."""
+"""Bytes that are made up in a temporary name, and two points."""
 
 
 def is_one_of(path: Path, read: Iterable[Path]) -> bool:
@@ -86,17 +86,11 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
     target = target_of(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{_cut(path)}.", suffix=path.suffix, dir=target.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
+        name = f".{_cut(path)}.{secrets.token_hex(4)}{path.suffix}"
+        temporary = target.parent / name
+        temporary.touch(exist_ok=False)  # open to others, as `tempfile` would not make it
         try:
             write(temporary)
-            # mkstemp keeps others out, which is not what a picture wants.
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

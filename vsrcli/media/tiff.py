@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from pathlib import Path
+
+from vsrcli.media.process_wide import no_warnings
 
 _BIG = (b"II+\0", b"MM\0+")
 _PLAIN = (b"II*\0", b"MM\0*")
@@ -57,8 +58,7 @@ def _tags(file: Path) -> dict[int, tuple[int, ...]]:
 
     found: dict[int, tuple[int, ...]] = {}
     try:
-        with file.open("rb") as handle, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tags that are damaged
+        with file.open("rb") as handle, no_warnings():
             directory = ImageFileDirectory_v2(handle.read(8))
             handle.seek(directory.next)
             directory.load(handle)

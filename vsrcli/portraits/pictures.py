@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from vsrcli.media.exif import (
 from vsrcli.media.picture_tags import iptc_of, lost_words
 from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
 from vsrcli.media.planes import HIGH_RANGE
+from vsrcli.media.process_wide import no_warnings
 from vsrcli.portraits import colour
 from vsrcli.portraits.deep import read_deep
 
@@ -215,8 +215,7 @@ def _unknown(path: Path) -> str:
 def _floats(path: Path) -> bool:
     """Whether the TIFF in PATH says that its samples are of floating point."""
     try:
-        with path.open("rb") as file, damage_told(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged entries
+        with path.open("rb") as file, damage_told(), no_warnings():
             head = file.read(8)
             directory = ImageFileDirectory_v2(head + file.read(8 if head[2:4] in _BIG else 0))
             file.seek(directory.next)
