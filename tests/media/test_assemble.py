@@ -187,6 +187,23 @@ def test_avi_made_of_an_avi_is_no_later(make_clip: MakeClip, tmp_path: Path, rat
     assert places(first) == places(second) == list(range(25))
 
 
+@pytest.mark.parametrize("codec", ["mp2", "mp3", "ac3"])
+def test_sound_of_an_avi_is_counted_in_packets(
+    make_clip: MakeClip, tmp_path: Path, codec: str
+) -> None:
+    """In blocks, of which there is no size, its length would be another, and so would seeking."""
+    clip = make_clip("in.mkv", frames=25, audio=(codec,))
+    first = remake(probe(clip), tmp_path / "1.avi", settings("mpeg4"))
+    second = remake(probe(first), tmp_path / "2.avi", settings("mpeg4"))
+    count = len(packets(clip, "audio"))
+    for path in (first, second):
+        header = path.read_bytes()[:8192].partition(b"auds")[2]
+        length, _, _, size = np.frombuffer(header[28:44], "<u4")
+        assert (length, size) == (count, 0)
+    sounds = [[p[2] for p in packets(path, "audio")] for path in (first, second)]
+    assert sounds[0] == sounds[1] and len(sounds[0]) == count
+
+
 def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
     late = later(clip, tmp_path / "late.mkv", Fraction(4, 5), "video")
