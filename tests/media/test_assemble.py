@@ -226,6 +226,23 @@ def test_sound_that_begins_too_late_for_avi_is_said(
     assert notes == ["audio stream 1 plays 0.7 s early: sound begins at 0 in AVI"] * told
 
 
+@pytest.mark.parametrize("even", [True, False])
+def test_matroska_says_what_each_frame_lasts_only_if_any_does(
+    make_clip: MakeClip, tmp_path: Path, even: bool
+) -> None:
+    """FFmpeg takes it for the rate of all, and leaves out frames that come sooner."""
+    times = [*range(0, 400, 40), *range(400, 1200, 40 if even else 80)]
+    base = Fraction(1, 1000)
+    clip = make_clip("in.mp4", pts=times, time_base=base, frames=len(times))
+    info = probe(clip)
+    assert info.rate is not None and (info.rate == 25) == even
+    output = remake(info, tmp_path / "o.mkv", settings("libx264"))
+    with av.open(str(output)) as container:
+        stream = container.streams.video[0]
+        assert (stream.average_rate or None, stream.base_rate) == (25 if even else None, 25)
+    assert shown(output) == (times, base)
+
+
 def test_joining_changes_no_sample(tmp_path: Path, vfr: MediaInfo) -> None:
     frames = list(Reader(vfr.path, info=vfr))
     for codec, length in (("ffv1", 1), ("ffv1", 5), ("libx264", 5), ("libx264", 12)):
