@@ -187,6 +187,23 @@ def test_avi_made_of_an_avi_is_no_later(make_clip: MakeClip, tmp_path: Path, rat
     assert places(first) == places(second) == list(range(25))
 
 
+@pytest.mark.parametrize("codec", ["mp2", "mp3", "ac3"])
+def test_sound_of_an_avi_is_counted_in_packets(
+    make_clip: MakeClip, tmp_path: Path, codec: str
+) -> None:
+    """In blocks, of which there is no size, its length would be another, and so would seeking."""
+    clip = make_clip("in.mkv", frames=25, audio=(codec,))
+    first = remake(probe(clip), tmp_path / "1.avi", settings("mpeg4"))
+    second = remake(probe(first), tmp_path / "2.avi", settings("mpeg4"))
+    count = len(packets(clip, "audio"))
+    for path in (first, second):
+        header = path.read_bytes()[:8192].partition(b"auds")[2]
+        length, _, _, size = np.frombuffer(header[28:44], "<u4")
+        assert (length, size) == (count, 0)
+    sounds = [[p[2] for p in packets(path, "audio")] for path in (first, second)]
+    assert sounds[0] == sounds[1] and len(sounds[0]) == count
+
+
 def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
     late = later(clip, tmp_path / "late.mkv", Fraction(4, 5), "video")
@@ -207,6 +224,23 @@ def test_sound_that_begins_too_late_for_avi_is_said(
     output = remake(info, tmp_path / "o.avi", settings("libx264", bf="0"), note=notes.append)
     assert places(output) == list(range(25))
     assert notes == ["audio stream 1 plays 0.7 s early: sound begins at 0 in AVI"] * told
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_matroska_says_what_each_frame_lasts_only_if_any_does(
+    make_clip: MakeClip, tmp_path: Path, even: bool
+) -> None:
+    """FFmpeg takes it for the rate of all, and leaves out frames that come sooner."""
+    times = [*range(0, 400, 40), *range(400, 1200, 40 if even else 80)]
+    base = Fraction(1, 1000)
+    clip = make_clip("in.mp4", pts=times, time_base=base, frames=len(times))
+    info = probe(clip)
+    assert info.rate is not None and (info.rate == 25) == even
+    output = remake(info, tmp_path / "o.mkv", settings("libx264"))
+    with av.open(str(output)) as container:
+        stream = container.streams.video[0]
+        assert (stream.average_rate or None, stream.base_rate) == (25 if even else None, 25)
+    assert shown(output) == (times, base)
 
 
 def test_joining_changes_no_sample(tmp_path: Path, vfr: MediaInfo) -> None:

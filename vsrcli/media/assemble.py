@@ -201,6 +201,8 @@ def _add_video(output: Any, template: Any, source: Any, job: _Job) -> Any:
         context.framerate = info.rate
         if job.muxer == "avi":  # it has no times but the number of a frame
             video.time_base = 1 / info.rate
+        if job.muxer in EBML and not job.timing.has_frames_of(1 / info.rate):
+            context.framerate = Fraction(0)  # as a mean it would pass for what each frame lasts
     if info.sar:
         context.sample_aspect_ratio = info.sar
     codec = context.codec.canonical_name

@@ -11,6 +11,8 @@ from pathlib import Path
 from vsrcli.errors import OutputError
 from vsrcli.media.segment_times import SegmentTimes, check_segment, read_times
 
+_MILLISECOND = Fraction(1, 1000)
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -67,6 +69,12 @@ class Timing:
         step_lead = max(Fraction(1), step_lead)
         lead = [first[0] - round(step_lead * (delay - number)) for number in range(delay)]
         return (*lead, *self.shown[: len(self.shown) - delay])
+
+    def has_frames_of(self, seconds: Fraction) -> bool:
+        """Tell whether any frame lasts so long, by the milliseconds of Matroska."""
+        steps = zip(self.shown, self.shown[1:], strict=False)
+        lengths = ((after - before) * self.base for before, after in steps)
+        return len(self.shown) < 2 or any(abs(n - seconds) <= _MILLISECOND for n in lengths)
 
     @property
     def begin(self) -> Fraction:

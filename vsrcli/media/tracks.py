@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "
 _EMPTY_CAPTION = b"\0\0"
 _LEAD = Fraction(50, 1000)
 """Seconds of sound that a decoder is given before what is to be heard."""
+_OF_ANY_SIZE = frozenset({"mp2", "mp3", "ac3"})
+"""Sound whose packets differ in size, of which AVI says a size of blocks all the same."""
 _BITS_PER_CHANNEL = {"libopus": 64_000, "aac": 96_000}
 
 
@@ -101,11 +104,31 @@ class Heard:
         yield packet
 
 
+def _added(output: Any, source: Any) -> Any:
+    """Add a stream for the packets of another as they are."""
+    codec = source.codec_context and source.codec_context.codec.canonical_name
+    if output.format.name != "avi" or codec not in _OF_ANY_SIZE:
+        return output.add_stream_from_template(source, opaque=True)
+    # FFmpeg's muxer would count such blocks instead of packets, and players find no sound where
+    # they seek: the template is taken from a kind of file that knows of none.
+    file = io.BytesIO()
+    with av.open(file, "w", format="nut") as plain:
+        packet = av.Packet(bytes(8))
+        packet.stream = plain.add_stream_from_template(source, opaque=True)
+        packet.pts = packet.dts = 0
+        plain.mux(packet)
+    file.seek(0)
+    with av.open(file) as plain:
+        stream = output.add_stream_from_template(plain.streams[0], opaque=True)
+    stream.codec_context.bit_rate = source.codec_context.bit_rate or 0
+    return stream
+
+
 class CopiedTrack:
     """Packets as they are."""
 
     def __init__(self, output: Any, source: Any) -> None:
-        self.stream = output.add_stream_from_template(source, opaque=True)
+        self.stream = _added(output, source)
         audio, muxer = source.type == "audio", output.format.name
         self._headers = InBandHeaders(source, muxer) if source.type == "video" else None
         if needs_start_codes(source.name, muxer):
