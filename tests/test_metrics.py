@@ -90,6 +90,13 @@ def test_figures_are_those_of_scikit_image(pix_fmt: str, peak: int) -> None:
     assert result.ssim == pytest.approx(expected, abs=1e-6)
 
 
+def test_ssim_of_bright_smooth_pictures_is_not_above_1() -> None:
+    bright = (59000 + np.arange(64) * 10).astype(np.uint16)[None].repeat(64, axis=0)
+    other = bright.copy()
+    other[::2] += 1
+    assert 1 - 2e-5 < ssim(bright, other, 65535) <= 1
+
+
 def test_rgb_of_video_is_scored_over_all_three_channels() -> None:
     reference = make_frame("yuv420p", 96, 64)
     output = noisy(reference, 4.0)
