@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from vsrcli.declared import check_types
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
@@ -62,12 +63,15 @@ class DegradeOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.max_frames is not None and self.max_frames < 1:
             raise UsageError(f"--max-frames {self.max_frames}: must be at least 1")
         if not 1 < self.scale < math.inf:
             raise UsageError(f"--scale {self.scale:g}: must be above 1, and finite")
         if not 0 <= self.noise < math.inf:
             raise UsageError(f"--noise {self.noise:g}: must be 0 or more, and finite")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed}: must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import inf
+from pathlib import Path
 
+from vsrcli.declared import check_types
 from vsrcli.errors import UsageError
 from vsrcli.media.decoding import OnError
 from vsrcli.media.formats import PixelLayout
@@ -62,7 +65,7 @@ class UpscaleOptions:
     """auto, off, or the side of a tile in LR pixels."""
     precision: str = "auto"
     """auto, fp32, fp16 or int8, as far as the model has files for them."""
-    model: str | None = None
+    model: str | Path | None = None
     """A shipped model's name or the path of a model's files; None: the default model."""
     audio: bool = True
     """Keep the sound."""
@@ -82,6 +85,7 @@ class UpscaleOptions:
     """Forget the finished part of an interrupted job."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         sizes = ("scale", "size", "width", "height")
         given = [name for name in sizes if getattr(self, name) is not None]
         if len(given) > 1:
@@ -94,10 +98,12 @@ class UpscaleOptions:
             raise UsageError(f"--tta {self.tta}: must be 1, 2, 4 or 8")
         if self.max_frames is not None and self.max_frames < 1:
             raise UsageError(f"--max-frames {self.max_frames}: must be at least 1")
-        if self.start is not None and self.start < 0:
-            raise UsageError("--start: must not be negative")
-        if self.end is not None and self.end <= (self.start or 0):
-            raise UsageError("--end: must come after the start")
+        if self.start is not None and not 0 <= self.start < inf:
+            raise UsageError("--start: must not be negative, and finite")
+        if self.end is not None and not (self.start or 0) < self.end < inf:
+            raise UsageError("--end: must come after the start, and be finite")
+        if self.rate is not None and not 0 < self.rate < inf:
+            raise UsageError("--rate: must be above 0, and finite")
         if self.threads < 0:
             raise UsageError(f"--threads {self.threads}: must not be negative")
         if self.workers < 1:
@@ -121,7 +127,8 @@ def target_size(
     chroma samples, as players and encoders want them. Raises UsageError if that is no enlargement.
     """
     if options.size is not None:
-        target = options.size[::-1] if sideways else options.size
+        wide, high = map(int, options.size)  # numpy's would go into the result
+        target = (high, wide) if sideways else (wide, high)
     elif options.width is not None:
         shown = height if sideways else width
         target = _scaled(Fraction(options.width, shown), width, height, layout)
@@ -129,7 +136,7 @@ def target_size(
         shown = width if sideways else height
         target = _scaled(Fraction(options.height, shown), width, height, layout)
     else:
-        scale = Fraction(options.scale or DEFAULT_SCALE).limit_denominator(10_000)
+        scale = Fraction(float(options.scale or DEFAULT_SCALE)).limit_denominator(10_000)
         target = _scaled(scale, width, height, layout)
     for new, old in zip(target, (width, height), strict=True):
         if not old < new <= old * MAX_SCALE:

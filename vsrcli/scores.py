@@ -9,6 +9,7 @@ from operator import add
 from pathlib import Path
 from statistics import fmean
 
+from vsrcli.declared import check_types
 from vsrcli.errors import UsageError
 from vsrcli.metrics import Channel, Component, Distortion, FrameScore
 
@@ -38,6 +39,7 @@ class Protocol:
     """Compute SSIM, which takes several times as long as everything else."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if min(self.crop, self.skip_ends) < 0:
             raise UsageError("--crop and --skip-ends take no negative numbers")
         if self.max_frames is not None and self.max_frames < 1:

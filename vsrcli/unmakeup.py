@@ -79,7 +79,7 @@ class Unmaker:
         """Raises ModelError or DeviceError, and InputError for a pair that is none."""
         device = resolve_device(options.device, note)
         self.options, self._note = options, note
-        self._known = None if options.pair is None else learn_tone(*options.pair)
+        self._known = None if options.pair is None else learn_tone(*map(Path, options.pair))
         self._reverter = CrnReverter(find_crn(options.model), device, options.threads)
 
     def __call__(
@@ -212,8 +212,8 @@ def unmakeup(
     output: Path | str | None = None,
     options: UnmakeupOptions | None = None,
     *,
-    compare: Path | None = None,
-    components: Path | None = None,
+    compare: str | Path | None = None,
+    components: str | Path | None = None,
     note: Note = ignore,
 ) -> UnmakeupResult:
     """Undo the edit of the portrait `source`, into `output` or beside it.
@@ -225,7 +225,12 @@ def unmakeup(
     source = Path(source)
     target = default_output(source) if output is None else Path(output)
     unmake = Unmaker(options or UnmakeupOptions(), note)
-    return unmake(source, target, compare=compare, components=components)
+    return unmake(
+        source,
+        target,
+        compare=None if compare is None else Path(compare),
+        components=None if components is None else Path(components),
+    )
 
 
 def _levels(value: float) -> float:

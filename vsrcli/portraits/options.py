@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsrcli.declared import check_types
 from vsrcli.errors import UsageError
 from vsrcli.networks.crn import DEFAULT_MODEL
 
@@ -25,14 +26,15 @@ class UnmakeupOptions:
     """Treat the whole picture, faces or none."""
     force: bool = False
     """Treat what looks unedited too."""
-    pair: tuple[Path, Path] | None = None
+    pair: tuple[str | Path, str | Path] | None = None
     """A photo before and after the same app: its tone is known then, and every picture treated."""
     overwrite: bool = False
-    model: str = DEFAULT_MODEL
+    model: str | Path = DEFAULT_MODEL
     device: str = "auto"
     threads: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("strength", "tone", "texture"):
             value = getattr(self, name)
             if not 0 <= value <= 1:

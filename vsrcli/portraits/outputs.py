@@ -42,7 +42,7 @@ def check_outputs(
         format_of(output)
     if is_one_of(output, [source]):
         raise UsageError(f"{output}: is the input itself; the original is what you will want back")
-    read = (source, *(options.pair or ()))
+    read = (source, *map(Path, options.pair or ()))
     for path in (output, compare):
         if path is None:
             continue
