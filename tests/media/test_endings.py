@@ -1,4 +1,4 @@
-"""Pictures that end before their end, of which FFmpeg gives a part without a word."""
+"""Files that end before their end, of which FFmpeg gives a part without a word."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import MakeClip
 from vsrcli.errors import InputError
 from vsrcli.media.endings import is_cut
 from vsrcli.media.reader import Reader
@@ -124,3 +125,23 @@ def test_an_animation_that_is_cut_off_is_told(tmp_path: Path, name: str) -> None
         assert 2 <= len(list(reader)) < 4
     assert reader.truncated
     assert any("what there is of it was read" in note for note in notes)
+
+
+def test_a_gif_that_ffmpeg_reads_up_to_damage_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.gif")
+    data = path.read_bytes()
+    end = data.rindex(b"\x21\xf9\x04")  # where what says how the last picture is shown begins
+    path.write_bytes(data[:end] + b"\0" + data[end:])
+    with Reader(path) as reader:
+        assert len(list(reader)) == 3
+    assert reader.truncated
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 300])
+def test_an_ivf_that_is_cut_off_is_told(make_clip: MakeClip, left_out: int) -> None:
+    path = make_clip("a.ivf", codec="libvpx", frames=6)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - left_out])
+    with Reader(path) as reader:
+        assert len(list(reader)) <= 6
+    assert reader.truncated == (left_out > 0)

@@ -183,3 +183,25 @@ def test_names_outlast_a_locale_without_letters_for_them(name: str, tmp_path: Pa
     environment = {**os.environ, **locale}
     subprocess.run([sys.executable, "-c", code, output.hex()], env=environment, check=True)
     assert Path(os.fsdecode(output)).read_text() == "new"
+
+
+@pytest.mark.parametrize("make", [made, saved])
+def test_a_pipe_is_not_replaced(tmp_path: Path, make: Callable[..., None]) -> None:
+    pipe = tmp_path / "out.mp4"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match=r"out\.mp4: is no file; choose another name"):
+        check_place(tmp_path / "in.mp4", pipe, overwrite=True)
+    with pytest.raises(OutputError, match=r"out\.mp4: is no file; choose another name"):
+        make(pipe, overwrite=True)
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+
+
+def test_what_a_link_in_the_place_of_the_unfinished_file_leads_to_is_not_written(
+    tmp_path: Path,
+) -> None:
+    other, output = tmp_path / "other", tmp_path / "out.mp4"
+    other.write_text("another's")
+    (tmp_path / ".out.mp4.part").symlink_to(other)
+    made(output)
+    assert output.read_text() == "new" and not output.is_symlink()
+    assert other.read_text() == "another's"

@@ -1,7 +1,8 @@
-"""Whether a picture file was cut off: FFmpeg gives what there is of some kinds without a word.
+"""Whether a file was cut off: FFmpeg gives what there is of some kinds without a word.
 
 GIF89a specification; PNG specification, third edition (animated ones); QOI specification 1.0;
-OpenEXR file layout (pictures of one part in scan lines, others are not looked at).
+OpenEXR file layout (pictures of one part in scan lines, others are not looked at); IVF, of which
+every frame is preceded by its length.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _QOI_END = b"\0\0\0\0\0\0\0\1"
 """No pixels have so many zeros: a second one for the same colour would be a run."""
 _LAST = 4096
 """Bytes, the end among them: files are filled up here and there, or something follows."""
-_COLOURS, _EXTENSION, _IMAGE = 0x80, 0x21, 0x2C
+_COLOURS, _EXTENSION, _IMAGE, _TRAILER = 0x80, 0x21, 0x2C, 0x3B
 _OTHER_EXR = 0x02 | 0x08 | 0x10
 """Flags of an OpenEXR in tiles, deep, or of several parts."""
 _LINES = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
@@ -25,7 +26,7 @@ _LINES = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 
 
 def is_cut(path: Path) -> bool:
-    """Whether a GIF, PNG, QOI or OpenEXR ends before its end; False of all other files."""
+    """Whether a GIF, PNG, QOI, OpenEXR or IVF ends before its end; False of all other files."""
     if not path.is_file():  # a pipe is read once
         return False
     size = path.stat().st_size
@@ -42,6 +43,8 @@ def is_cut(path: Path) -> bool:
                 return _QOI_END not in file.read()
             if head.startswith(b"\x76\x2f\x31\x01"):
                 return _exr(file, size)
+            if head.startswith(b"DKIF"):
+                return _ivf(file, size)
         except (EOFError, struct.error):
             return True
     return False
@@ -55,7 +58,10 @@ def _read(file: IO[bytes], count: int) -> bytes:
 
 
 def _gif(file: IO[bytes]) -> bool:
-    """Whether a GIF ends within a block; many lack but the mark of their end."""
+    """Whether a GIF ends within a block, or where none begins; many lack but the mark of their end.
+
+    FFmpeg takes anything between two blocks for the end, and what follows is lost.
+    """
     flags = _read(file, 13)[10]
     _skip_colours(file, flags)
     while block := file.read(1):
@@ -64,8 +70,8 @@ def _gif(file: IO[bytes]) -> bool:
         elif block[0] == _IMAGE:
             _skip_colours(file, _read(file, 9)[8])
             _read(file, 1)
-        else:  # the end, or damage, which shows where it is decoded
-            return False
+        else:
+            return block[0] != _TRAILER and any(block + file.read(_LAST))
         while length := _read(file, 1)[0]:
             _read(file, length)
     return False
@@ -85,6 +91,15 @@ def _png(file: IO[bytes], size: int) -> bool:
         if kind == b"IEND":
             return at > size
     return True
+
+
+def _ivf(file: IO[bytes], size: int) -> bool:
+    (at,) = struct.unpack("<6xH", _read(file, 8))
+    while at < size:
+        file.seek(at)
+        (length,) = struct.unpack("<I8x", _read(file, 12))
+        at += 12 + length
+    return bool(at > size)
 
 
 def _exr(file: IO[bytes], size: int) -> bool:

@@ -34,9 +34,11 @@ def is_one_of(path: Path, read: Iterable[Path]) -> bool:
 def target_of(output: Path) -> Path:
     """What is written for OUTPUT: the file it leads to if it is a symbolic link, which stays.
 
-    Raises OutputError if a link leads to no place for a file.
+    Raises OutputError if a link leads to no place for a file, or OUTPUT is a pipe or device.
     """
     if not output.is_symlink():
+        if output.exists() and not (output.is_file() or output.is_dir()):
+            raise OutputError(f"{output}: is no file; choose another name, or - for y4m to a pipe")
         return output
     target = Path(os.path.realpath(output))
     if target.is_symlink():
@@ -148,6 +150,8 @@ def _own(partial: Path, output: Path) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         mine = False
+        if partial.is_symlink():  # no job makes links, and where one leads to is not ours to write
+            partial.unlink()
         while not mine:
             file = stack.enter_context(partial.open("ab"))  # one left by a killed job will do
             if taken(file.fileno()):
