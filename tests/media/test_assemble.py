@@ -870,6 +870,20 @@ def test_sound_without_loss_stays_so(
     assert np.array_equal(np.concatenate(sound, 1), noise)
 
 
+def test_pcm_of_a_dvd_stays_without_loss_in_matroska(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.vob", codec="mpeg2video", frames=12, audio=("pcm_dvd",))
+    notes: list[str] = []
+    output = remake(probe(clip), tmp_path / "o.mkv", settings("libx264"), note=notes.append)
+    assert notes == ["audio stream 1 (pcm_dvd): converted to flac"]
+    sounds = []
+    for path in (clip, output):
+        with av.open(str(path)) as container:
+            sounds.append([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
+    before, after = map(np.concatenate, sounds)
+    assert before.size > 20_000 and np.ptp(before) > 1000
+    np.testing.assert_array_equal(after, before)
+
+
 def test_a_second_h264_is_copied_into_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     """Which wants it as a byte stream, that no MP4 or Matroska has."""
     clip = make_clip(frames=6, options={"bf": "0"})

@@ -475,12 +475,14 @@ def test_interlaced_frames_become_whole(make_clip: MakeClip, name: str, codec: s
 
 
 @pytest.mark.parametrize("first", [0, 1])
-@pytest.mark.parametrize("codec", ["png", "qtrle"])
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"), [("png", "rgb24"), ("qtrle", "rgb24"), ("mjpeg", "yuvj422p")]
+)
 def test_fields_that_the_container_alone_tells_of_become_whole(
-    make_clip: MakeClip, codec: str, first: int
+    make_clip: MakeClip, codec: str, pix_fmt: str, first: int
 ) -> None:
     options = {"field_order": ("tt", "bb")[first]}
-    fields = {"codec": codec, "pix_fmt": "rgb24", "options": options, "velocity": (5, 0)}
+    fields = {"codec": codec, "pix_fmt": pix_fmt, "options": options, "velocity": (5, 0)}
     path = make_clip("i.mov", **fields)
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))

@@ -101,14 +101,17 @@ def test_packets_are_moved_to_the_nearest_tick(shift: str, pts: int) -> None:
     assert placed(Cut(shift=Fraction(shift)), packet(1000)) == (pts, pts, 20)
 
 
-def with_sound(path: Path, rate: int, layout: str, samples: int, frames: int = 25) -> Path:
-    """A clip with FLAC: a tone of 300 Hz in the first channel, 100 Hz more in every further one."""
+def with_sound(
+    path: Path, rate: int, layout: str, samples: int, frames: int = 25, codec: str = "flac"
+) -> Path:
+    """A clip with tones: 300 Hz in the first channel, 100 Hz more in every further one."""
     times = np.arange(samples) / rate
-    tones = [np.sin(2 * np.pi * (300 + 100 * c) * times) for c in range(CHANNELS[layout])]
+    channels = av.AudioLayout(layout).nb_channels
+    tones = [np.sin(2 * np.pi * (300 + 100 * c) * times) for c in range(channels)]
     values = np.rint(8000 * np.stack(tones, axis=1)).astype(np.int16).reshape(1, -1)
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
-        audio = output.add_stream("flac", rate=rate, layout=layout)
+        audio = output.add_stream(codec, rate=rate, layout=layout)
         for index in range(frames):
             output.mux(video.encode(to_video_frame(make_frame("yuv420p", 64, 48, pts=index))))
         output.mux(video.encode(None))
@@ -144,6 +147,52 @@ def test_converted_sound_keeps_its_channels_its_pitch_and_its_length(
     assert pitches == pytest.approx([300 + 100 * c for c in range(CHANNELS[layout])], abs=2)
     size = sum(len(content) for _, _, content in packets(output, "audio"))
     assert 8 * size / 1.013 > 60_000 * CHANNELS[layout]  # of the 64 kbit/s for each
+
+
+@pytest.mark.parametrize(
+    ("layout", "made", "places"),
+    [
+        ("5.1(side)", "5.1", [0, 1, 2, 3, 4, 5]),
+        ("quad(side)", "quad", [0, 1, 2, 3]),
+        ("2.1", "5.1", [0, 1, 3]),
+    ],
+)
+def test_loudspeakers_that_opus_does_not_know_have_a_place_in_its_layouts(
+    tmp_path: Path, layout: str, made: str, places: list[int]
+) -> None:
+    """As AC-3 and DTS have them."""
+    source = with_sound(tmp_path / "in.mkv", 48000, layout, samples=48000)
+    output = remake(probe(source), tmp_path / "o.webm", settings("libvpx-vp9"))
+    _, channels, samples = decoded(output)
+    assert channels == made
+    spectra = np.abs(np.fft.rfft(samples[:, 4800:43200]))
+    own = [int(spectra[place].argmax()) * 48000 / 38400 for place in places]
+    assert own == pytest.approx([300 + 100 * number for number in range(len(places))], abs=2)
+    silent = np.delete(samples, places, axis=0)
+    assert not silent.size or np.abs(silent).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [((48000, "stereo"), (48000, "5.1(side)")), ((48000, "5.1"), (44100, "mono"))],
+)
+def test_sound_that_changes_its_channels_or_rate_is_converted_to_the_end(
+    tmp_path: Path, first: tuple[int, str], then: tuple[int, str]
+) -> None:
+    """As of a broadcast: the film has six channels, what comes before it two."""
+    source = with_sound(tmp_path / "in.ts", *first, samples=first[0], codec="ac3")
+    further = with_sound(tmp_path / "then.ts", *then, samples=then[0], codec="ac3")
+    source.write_bytes(source.read_bytes() + further.read_bytes())
+    notes: list[str] = []
+    output = remake(probe(source), tmp_path / "o.webm", settings("libvpx-vp9"), note=notes.append)
+    assert [note for note in notes if "changes on the way" in note] == [
+        "audio stream 1 changes on the way; it is as at its begin"
+    ]
+    _, channels, samples = decoded(output)
+    assert channels == first[1]
+    assert samples.shape[1] == pytest.approx(2 * 48000, abs=3000)
+    spectrum = np.abs(np.fft.rfft(samples[:, 52800:91200].sum(axis=0)))
+    assert spectrum[300 * 38400 // 48000] > spectrum.max() / 4
 
 
 def test_damaged_sound_is_converted_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -272,9 +272,11 @@ def _mux(
         _tell_of_late_sound(ordered, tracks, job)
     _tell_of_left_out(ordered, tracks, job)
     counts = []
-    for track in tracks.values():
+    for index, track in tracks.items():
         count = ordered.counts[track.stream.index]
         regrouped = isinstance(track, SoundTrack) and track.regrouped
+        if isinstance(track, SoundTrack) and track.changes:
+            job.note(f"audio stream {index} changes on the way; it is as at its begin")
         counts.append((track.stream.type, min(count, 1) if regrouped else count))
     return counts, ordered.left_out.total()
 

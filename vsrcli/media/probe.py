@@ -250,11 +250,13 @@ def _describe(
 def _first_field(context: Any) -> FirstField | None:
     """The field shown first, by the container, where neither coding nor decoder tells of fields.
 
-    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more.
+    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more; of
+    Motion JPEG the decoder weaves two fields without a word.
     """
     codec = context.codec
-    lossless = codec.properties & (Properties.LOSSLESS | Properties.LOSSY).value
-    if lossless != Properties.LOSSLESS.value or codec.name in _TELL_OF_FIELDS:
+    losses = codec.properties & (Properties.LOSSLESS | Properties.LOSSY).value
+    holds_rows = losses == Properties.LOSSLESS.value and codec.name not in _TELL_OF_FIELDS
+    if not holds_rows and codec.name not in ("mjpeg", "mjpegb"):
         return None
     # In the last two FFmpeg writes, and reads of raw video, the field stored first as shown first.
     orders: dict[int, FirstField] = {2: "tff", 3: "bff", 4: "tff", 5: "bff"}

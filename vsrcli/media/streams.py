@@ -29,7 +29,7 @@ from vsrcli.media.tags import lost_tags, unusual_tags
 TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 _TEXT_ENCODER = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
 _AUDIO_ENCODER = {"webm": "libopus"}
-_LOSSLESS = ("mp4", "mov", "avi")
+_LOSSLESS = ("mp4", "mov", "avi", "matroska")
 """Containers in which what comes without loss stays so."""
 _FLAC_LAYOUTS = frozenset(
     {
@@ -169,7 +169,7 @@ def _audio_encoder(muxer: str, context: Any) -> str:
         return _AUDIO_ENCODER.get(muxer, "aac")
     if context.format.name.startswith("flt"):
         return "pcm_f32le"  # which may go beyond what whole numbers reach
-    if muxer == "mp4" and context.layout.name in _FLAC_LAYOUTS:
+    if muxer in ("mp4", "matroska") and context.layout.name in _FLAC_LAYOUTS:
         return "flac"
     return "pcm_s24le" if context.format.bytes > 2 else "pcm_s16le"
 

@@ -18,6 +18,9 @@ from vsrcli.media.tags import stream_tags
 
 _MILLISECOND = Fraction(1, 1000)
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_OPUS_LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+"""What Opus has loudspeakers for (RFC 7845, 5.1.1.2)."""
+_BEHIND = {"SL": "BL", "SR": "BR"}
 _EMPTY_CAPTION = b"\0\0"
 _LEAD = Fraction(50, 1000)
 """Seconds of sound that a decoder is given before what is to be heard."""
@@ -197,7 +200,9 @@ class SoundTrack:
         if offered and rate not in offered:
             rate = min((r for r in offered if r > rate), default=max(offered))
         try:
-            self.stream = output.add_stream(encoder, rate=rate, layout=_layout(self._decoder))
+            layout = _layout(self._decoder)
+            layout = _for_opus(layout) if encoder == "libopus" else layout
+            self.stream = output.add_stream(encoder, rate=rate, layout=layout)
         except (av.FFmpegError, ValueError):  # of a damaged header
             number, codec = source.index, self._decoder.name
             raise OutputError(
@@ -207,13 +212,39 @@ class SoundTrack:
         self.stream.bit_rate = _BITS_PER_CHANNEL.get(encoder, 96_000) * channels
         self.regrouped = encoder.startswith("pcm_")
         """Whether its samples are read in other packets than they were written in."""
+        self.changes = False
+        """Whether the source's samples have changed their form on the way."""
+        self._first: tuple[str, str, int] | None = None
+        self._last: tuple[str, str, int] | None = None
+        self._resampler: Any = None
         if encoder == "flac":
             self.stream.codec_context.format = "s32" if self._decoder.format.bytes > 2 else "s16"
 
     def send(self, packet: Any) -> Iterator[Any]:
         """Give the packets that are full by now."""
         for frame in self._decoded(packet):
-            yield from self.stream.encode(frame)
+            yield from self._encoded(frame)
+
+    def _encoded(self, frame: Any) -> Iterator[Any]:
+        for same in self._as_the_first(frame):
+            yield from self.stream.encode(same)
+
+    def _as_the_first(self, frame: Any) -> Iterator[Any]:
+        """The samples of a frame as those of the first one, which the encoder goes by."""
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        self._first = self._first or form
+        if form != self._last:
+            self._last, self._resampler = form, None
+            if form != self._first:
+                self.changes = True
+                self._resampler = av.AudioResampler(*self._first)
+        if self._resampler is None:
+            yield frame
+            return
+        for same in self._resampler.resample(frame):
+            same.pts = _rescaled(same.pts, Fraction(same.time_base) / Fraction(frame.time_base))
+            same.time_base = frame.time_base
+            yield same
 
     def _decoded(self, packet: Any) -> list[Any]:
         try:
@@ -224,7 +255,7 @@ class SoundTrack:
     def finish(self) -> Iterator[Any]:
         """Give the rest of the encoder."""
         for frame in self._decoded(None):
-            yield from self.stream.encode(frame)
+            yield from self._encoded(frame)
         yield from self.stream.encode(None)
 
 
@@ -232,6 +263,20 @@ def _layout(context: Any) -> str:
     """Return the channel layout, FFmpeg's default for the number if the source names none."""
     name = str(context.layout.name)
     return _LAYOUTS.get(context.layout.nb_channels, name) if name.endswith(" channels") else name
+
+
+def _for_opus(layout: str) -> str:
+    """Return the smallest layout of Opus that has a place for every loudspeaker of another.
+
+    Those at the side may be called those at the back, as of AC-3 and DTS.
+    """
+    own = {each.name for each in av.AudioLayout(layout).channels}
+    behind = {_BEHIND.get(name, name) for name in own} if own.isdisjoint(_BEHIND.values()) else own
+    for name in _OPUS_LAYOUTS:
+        held = {each.name for each in av.AudioLayout(name).channels}
+        if own <= held or behind <= held:
+            return name
+    return _OPUS_LAYOUTS[-1]
 
 
 def describe(stream: Any, source: Any, muxer: str, *, fresh: bool) -> None:
