@@ -206,6 +206,9 @@ def test_what_each_kind_cannot_keep(make_clip: MakeClip) -> None:
     hdr = replace(info, tags=ColourTags(9, 9, 18, 1))
     (lost,) = animation_losses(hdr, "apng", layout_of("yuv420p"))
     assert "its colours are BT.2020, HLG" in lost
+    ycgco = replace(info, tags=ColourTags(8))
+    (lost,) = animation_losses(ycgco, "apng", layout_of("yuv420p"))
+    assert "the colour matrix 8 cannot be converted" in lost
 
 
 def test_transparency_is_turned_with_its_picture(tmp_path: Path) -> None:

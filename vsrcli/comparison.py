@@ -15,10 +15,12 @@ from vsrcli.errors import UsageError
 from vsrcli.media.animation import KINDS
 from vsrcli.media.hidden import without_hidden
 from vsrcli.media.picture_files import CODECS, PictureNames, first_of
-from vsrcli.media.planes import Frame, to_video_frame
+from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
+from vsrcli.media.repack import RGB, Repacker
 from vsrcli.media.resample import resampler_for
+from vsrcli.media.rgb import known_tags
 from vsrcli.media.safely import check_free, is_one_of, save_safely
 from vsrcli.media.sources import find_source
 from vsrcli.turning import Turning, turning_of
@@ -42,17 +44,18 @@ def compare(
     with Reader(output) as outputs:
         chosen = min((outputs.info.frames or 1) // 2, _LATEST_FRAME)
         enlarged = _nth(outputs, chosen)
-        after = _shown(outputs.info).of(_rgb(enlarged))
     with Reader(source) as inputs:
         small = _nth(inputs, skip + enlarged.index)
         small = without_hidden(small) if enlarged.layout.alpha else small
+        size = inputs.info.width, inputs.info.height
+        after = _shown(outputs.info).of(_rgb(enlarged, size))
         height, width = after.shape[:2]
         # Pictures are turned already; some containers have no place for a rotation.
         info = outputs.info
         pictures = info.sequence or info.format in KINDS.values()
         turned = pictures or info.display_matrix is not None
         turning = _shown(inputs.info) if turned else Turning()
-        before = turning.of(_rgb(_bicubic(small, turning.size((width, height)))))
+        before = turning.of(_rgb(_bicubic(small, turning.size((width, height))), size))
     page = Image.fromarray(draw(before, after, names=("bicubic", "vsr")))
     save_safely(picture, page.save, overwrite=overwrite)
 
@@ -109,8 +112,11 @@ def _bicubic(frame: Frame, size: tuple[int, int]) -> Frame:
     return replace(frame, planes=resampler_for(frame, size)(frame.planes))
 
 
-def _rgb(frame: Frame) -> Picture:
-    return to_video_frame(frame).to_ndarray(format="rgb24").astype(np.uint8)
+def _rgb(frame: Frame, size: tuple[int, int]) -> Picture:
+    """FRAME as pictures of it are; the `size` (width, height) of the source tells its matrix."""
+    target = ColourTags(RGB, range=FULL_RANGE)
+    made = Repacker(known_tags(frame.tags, size), "rgb24", target)(frame)
+    return made.to_ndarray().astype(np.uint8)
 
 
 def _most_different(before: Picture, after: Picture, side: int) -> list[tuple[int, int]]:

@@ -306,6 +306,13 @@ def test_rgb_becomes_what_the_options_say(
         assert (frame.tags.matrix, frame.tags.range) == tags
 
 
+def test_a_matrix_that_cannot_become_rgb_is_told(tmp_path: Path, info: MediaInfo) -> None:
+    source, notes = replace(info, tags=ColourTags(8)), list[str]()
+    frames = frames_at([0], BASE, "yuv444p", (64, 64))
+    write_segment(tmp_path / "a", source, frames, settings("libx264rgb"), notes.append)
+    assert "the colour matrix 8 cannot be converted" in notes[-1]
+
+
 def test_rgb_cannot_become_every_matrix(tmp_path: Path, info: MediaInfo) -> None:
     source = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp")
     given = replace(settings("libx264", colorspace="ycgco"), pix_fmt="yuv420p")

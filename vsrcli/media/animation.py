@@ -25,6 +25,7 @@ from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.feeds import opened_segment
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.probe import MediaInfo
+from vsrcli.media.rgb import wrong_colours
 from vsrcli.media.safely import failed_check, made_beside
 from vsrcli.media.segment_times import damaged_segment, read_times
 from vsrcli.media.timing import Timing
@@ -57,7 +58,8 @@ def animation_format(kind: str, layout: PixelLayout) -> str:
 
 def animation_losses(info: MediaInfo, kind: str, layout: PixelLayout) -> list[str]:
     """What an animated picture of a KIND cannot keep of frames of `layout`."""
-    found, name = [], {"gif": "GIF", "apng": "an animated PNG"}[kind]
+    found = wrong_colours(layout, info.tags)
+    name = {"gif": "GIF", "apng": "an animated PNG"}[kind]
     if layout.depth > 8:
         found.append(f"{name} cannot keep {layout.depth} bits (written with 8)")
     if info.tags.unlike_srgb:

@@ -30,7 +30,7 @@ from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, assumed_matrix, target_tags
-from vsrcli.media.rgb import known_tags
+from vsrcli.media.rgb import known_tags, wrong_colours
 from vsrcli.media.segment_times import SegmentTimes, append_times
 
 _TAG_OPTIONS = {
@@ -50,7 +50,7 @@ def encoding_losses(
     found: list[str] = []
     pix_fmt = chosen_pix_fmt(settings, layout, size, found.append)
     tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
-    _note_untagged(info, tags, size, layout, pix_fmt, found.append)
+    _note_colours(info, tags, size, layout, pix_fmt, found.append)
     encoder_options(settings, info.hdr, tags, found.append, pix_fmt=pix_fmt)
     return found
 
@@ -97,7 +97,7 @@ class SegmentWriter:
         self._base, self._timed = info.time_base, keeps_times(settings.codec)
         coding = Coding.of(info, size, settings, layout, note)
         self._rate, self._clock = coding.rate, coding.clock
-        _note_untagged(info, coding.tags, size, layout, coding.pix_fmt, note)
+        _note_colours(info, coding.tags, size, layout, coding.pix_fmt, note)
         self._frames: dict[int, tuple[int, int]] = {}  # encoder's PTS -> PTS and duration
         self._pts: list[int] = []
         self._durations: list[int] = []
@@ -208,7 +208,7 @@ class SegmentWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def _note_untagged(
+def _note_colours(
     info: MediaInfo,
     tags: ColourTags,
     size: tuple[int, int],
@@ -216,10 +216,14 @@ def _note_untagged(
     pix_fmt: str,
     note: Callable[[str], None],
 ) -> None:
-    """Tell when untagged colour that stays so, as the new `tags` say, will be shown otherwise.
+    """Tell of colours that come out wrong, or will be shown otherwise than those of the source.
 
-    Players choose the matrix of untagged video by its size, which has just grown.
+    Untagged ones may if they stay so, as the new `tags` say: players choose the matrix of untagged
+    video by its size, which has just grown.
     """
+    if layout_of(pix_fmt).kind == "rgb":
+        for line in wrong_colours(layout, info.tags):
+            note(line)
     untagged = tags.matrix == UNSPECIFIED
     # RGB has no matrix, or was made by the one assumed.
     untagged = untagged and layout.kind == layout_of(pix_fmt).kind == "yuv"
