@@ -457,6 +457,20 @@ def test_colours_on_the_way_are_those_of_the_first(
         assert [int(plane[9, 9]) for plane in frame.planes] == pytest.approx(levels, abs=1)
 
 
+@pytest.mark.parametrize("matrix", [1, 9])
+def test_high_dynamic_range_that_begins_on_the_way_is_told(tmp_path: Path, matrix: int) -> None:
+    data = b""
+    for tags in (ColourTags(matrix, 1, 1, 1), ColourTags(matrix, 9, 16, 1)):
+        part = write_clip(tmp_path / "part.h264", ClipSpec(tags=tags, frames=3))
+        data += part.read_bytes()
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(data)
+    frames, _, notes = read(joined)
+    assert len(frames) == 6
+    (note,) = notes
+    assert "(standard dynamic range to BT.2020, PQ)" in note
+
+
 @pytest.mark.parametrize(("name", "codec"), [("i.mp4", "libx264"), ("i.ts", "mpeg2video")])
 def test_interlaced_frames_become_whole(make_clip: MakeClip, name: str, codec: str) -> None:
     fields = {"codec": codec, "interlaced": True, "frames": 8, "velocity": (5, 0)}

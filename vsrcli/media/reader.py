@@ -22,7 +22,7 @@ from .decoding import Decoder, OnError, Wanted
 from .endings import is_cut
 from .integrity import is_whole, lists_packets
 from .passing import NotCleanError, can_pass_over
-from .planes import Frame, exceeds_unit, from_video_frame
+from .planes import UNSPECIFIED, Frame, exceeds_unit, from_video_frame
 from .probe import MediaInfo, probe
 from .recode import recoloured
 from .sources import Source, find_source, main_video, opened
@@ -226,6 +226,10 @@ class Reader:
         return self._without_alpha(frame) if self.info.opaque and frame.layout.alpha else frame
 
     def _in_first_colours(self, frame: Frame) -> Frame:
+        own, first = frame.tags, self.info.tags
+        tagged = (own.primaries, own.transfer) != (UNSPECIFIED, UNSPECIFIED)
+        if tagged and own.unlike_srgb != first.unlike_srgb:
+            self._once("curve", _mistagged(first.unlike_srgb, own.unlike_srgb))
         same = recoloured(frame, self.info.tags)
         if same is not frame:
             self._once("colour", _RECOLOURED)
@@ -277,6 +281,14 @@ class Reader:
         if kind not in self._noted:
             self._noted.add(kind)
             self._note(f"{self._source.path.name}: {text}")
+
+
+def _mistagged(first: str | None, later: str | None) -> str:
+    """What to say of pictures that are LATER of other colours than those of the FIRST."""
+    names = " to ".join(name or "standard dynamic range" for name in (first, later))
+    return (
+        f"its colours change on the way ({names}); tagged as the first, the rest shows wrong ones"
+    )
 
 
 def _jumped(jumps: Sequence[Jump]) -> str:
