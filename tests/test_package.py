@@ -39,6 +39,7 @@ def test_the_wheel_has_the_models_and_no_training_code(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"vsrcli/models/{path.name}" for path in (ROOT / "models").glob("*.onnx")}
     assert shipped and shipped <= names
+    assert "vsrcli/py.typed" in names
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "vsrcli").rglob("*.py")} <= names
     assert not [name for name in names if "train" in name or name.endswith(".pt")]
 

@@ -26,9 +26,11 @@ from tests.conftest import MakeClip
 from tests.jobs import ROOT, video
 from tests.networks.tiny import TINY
 from vsrcli.cli import app
-from vsrcli.errors import ExitStatus
+from vsrcli.errors import ExitStatus, InputError, OutputError
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.reader import Reader
+from vsrcli.media.spool import readable_again
+from vsrcli.media.y4m import standard_output
 
 FRAMES = 10
 COMMON = ["upscale", "--model", str(TINY), "--device", "cpu", "--scale", "2"]
@@ -284,3 +286,19 @@ def test_stopped_while_it_reads(clip: Path, tmp_path: Path) -> None:
         assert process.wait(60) == ExitStatus.INTERRUPTED
     assert "interrupted" in said and "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_streams_that_take_text_alone_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a notebook's do."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    with (
+        pytest.raises(InputError, match="standard input .* text alone"),
+        readable_again(Path("-"), tmp_path / "out.mp4"),
+    ):
+        pass
+    with pytest.raises(OutputError, match="standard output: .* text alone"):
+        standard_output()
+    assert not list(tmp_path.iterdir())

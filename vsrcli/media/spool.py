@@ -115,8 +115,9 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _copy(source: Path, kept: IO[bytes], output: Path) -> None:
-    if source == STANDARD and sys.stdin is None:  # closed before Python began
-        raise InputError(f"{source}: standard input is closed; name a file")
+    # Closed before Python began; or a notebook's, which gives text alone.
+    if source == STANDARD and not hasattr(sys.stdin, "buffer"):
+        raise InputError(f"{source}: standard input is closed, or gives text alone; name a file")
     try:
         stream = sys.stdin.buffer if source == STANDARD else source.open("rb")
     except OSError as failure:

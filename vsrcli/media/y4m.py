@@ -41,9 +41,10 @@ def y4m_losses(layout: PixelLayout, tags: ColourTags) -> list[str]:
 
 def standard_output() -> IO[bytes]:
     """The stream that y4m goes to; raises OutputError if there is none."""
-    if sys.stdout is None:  # closed before Python began
-        raise OutputError("standard output: is closed; name a file instead of -")
-    return sys.stdout.buffer
+    stream: IO[bytes] | None = getattr(sys.stdout, "buffer", None)
+    if stream is None:  # closed before Python began; or a notebook's, which takes text alone
+        raise OutputError("standard output: is closed, or takes text alone; name a file, not -")
+    return stream
 
 
 class Y4mWriter:
