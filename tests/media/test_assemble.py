@@ -884,6 +884,19 @@ def test_pcm_of_a_dvd_stays_without_loss_in_matroska(make_clip: MakeClip, tmp_pa
     np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.parametrize("name", ["o.mp4", "o.mov"])
+def test_sound_whose_packets_tell_no_duration_is_copied_to_its_end(
+    make_clip: MakeClip, tmp_path: Path, name: str
+) -> None:
+    """ALAC in Matroska: the last packet would have none in an MP4, and would not be read."""
+    noise = with_noise(make_clip(frames=12), tmp_path / "in.mkv", "alac", "s16p", "stereo")
+    output = remake(probe(tmp_path / "in.mkv"), tmp_path / name, settings("mpeg4"))
+    with av.open(str(output)) as made:
+        assert made.streams.audio[0].codec_context.name == "alac"
+        sound = [frame.to_ndarray() for frame in made.decode(audio=0)]
+    assert np.array_equal(np.concatenate(sound, 1).T.ravel(), noise[0])
+
+
 def test_a_second_h264_is_copied_into_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     """Which wants it as a byte stream, that no MP4 or Matroska has."""
     clip = make_clip(frames=6, options={"bf": "0"})
