@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import av
+import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from vsrcli.media.colour import BT709, RED_AND_BLUE, SWSCALE
@@ -101,6 +102,8 @@ class Repacker:
         target = replace(self._target, range=self._target.range or source.range)
         if new.kind != "rgb" and target.matrix in (RGB, UNSPECIFIED):
             target = replace(target, matrix=source.matrix)
+        if new.depth == 8 < layout.depth and layout.kind != "yuv" and full:
+            frame = _in_bytes(frame)
         if layout.kind == "gray":
             return self._from_gray(frame, source.range, target, new)
         if layout.kind == "yuv" and new.kind == "rgb" and new.depth > 8:
@@ -160,6 +163,15 @@ class Repacker:
             src_color_range=ColorRange(source.range),
             dst_color_range=ColorRange(target.range),
         )
+
+
+def _in_bytes(frame: Frame) -> Frame:
+    """Return FRAME, RGB or gray of full range, with 8 bits; swscale divides by 256, not 257."""
+    depth = frame.layout.depth
+    name = frame.layout.pix_fmt.replace("ya16", "ya8").removesuffix("le").removesuffix(str(depth))
+    planes = (stretched(plane, (1 << depth) - 1, 8) for plane in frame.planes)
+    made = tuple(plane.astype(np.uint8) for plane in planes)
+    return replace(frame, planes=made, layout=layout_of(name))
 
 
 def _recodes(layout: PixelLayout, new: PixelLayout, source: ColourTags, target: ColourTags) -> bool:
