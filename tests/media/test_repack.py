@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ from numpy.typing import NDArray
 
 from tests.clips import make_frame
 from vsrcli.media.formats import layout_of
-from vsrcli.media.planes import ColourTags, Frame, from_video_frame
-from vsrcli.media.repack import FULL_RANGE, LIMITED_RANGE, RGB, Repacker, target_tags
+from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame, from_video_frame
+from vsrcli.media.repack import (
+    FULL_RANGE,
+    LIMITED_RANGE,
+    RGB,
+    SMPTE170M,
+    Repacker,
+    target_tags,
+)
 
 SOURCES = ["yuv420p", "yuv422p10le", "yuva444p", "yuva420p10le", "yuva444p12le", "yuva444p16le"]
 TARGETS = ["gbrap10le", "gbrap12le", "gbrap16le", "rgba64be", "gbrp10le", "rgb48le"]
@@ -136,3 +144,17 @@ def test_rgb_becomes_chroma_of_the_siting_that_is_tagged(
 def _rgb_of(frame: Frame, tags: ColourTags) -> list[NDArray[np.float64]]:
     repack = Repacker(tags, "gbrp16le", replace(tags, matrix=RGB, range=FULL_RANGE))
     return [plane / 65535 for plane in from_video_frame(repack(frame)).planes]
+
+
+@pytest.mark.parametrize("pix_fmt", ["gbrp16le", "gbrap16le", "gbrp10le", "gray16le", "ya16le"])
+def test_fewer_bits_of_rgb_and_gray_are_the_nearest_levels(pix_fmt: str) -> None:
+    layout = layout_of(pix_fmt)
+    peak = (1 << layout.depth) - 1
+    ramp = np.linspace(0, peak, 256).round().astype(np.uint16).reshape(4, 64)
+    tags = ColourTags(matrix=RGB if layout.kind == "rgb" else UNSPECIFIED, range=FULL_RANGE)
+    planes = tuple(ramp for _ in layout.shapes(64, 4))
+    frame = Frame(planes, layout, 0, 1, Fraction(1, 25), tags, 0)
+    for target, matrix in (("bgra", RGB), ("yuvj444p", SMPTE170M)):
+        made = Repacker(tags, target, ColourTags(matrix=matrix, range=FULL_RANGE))(frame)
+        found = from_video_frame(made).planes[0].astype(int)
+        np.testing.assert_array_equal(found.ravel(), np.arange(256))

@@ -103,6 +103,8 @@ class Repacker:
         target = replace(self._target, range=self._target.range or source.range)
         if new.kind != "rgb" and target.matrix in (RGB, UNSPECIFIED):
             target = replace(target, matrix=source.matrix)
+        if new.depth == 8 < layout.depth and layout.kind != "yuv" and full:
+            frame = _in_bytes(frame)
         if layout.kind == "gray":
             return self._from_gray(frame, source.range, target, new)
         if layout.kind == "yuv" and new.kind == "rgb" and new.depth > 8:
@@ -185,6 +187,15 @@ def _with_alpha_as(frame: Frame, new: PixelLayout) -> Frame:
     opaque = np.full_like(frame.planes[0], (1 << new.depth) - 1)
     planes = (*frame.planes[:3], opaque) if new.alpha else frame.planes[:3]
     return replace(frame, planes=planes, layout=new)
+
+
+def _in_bytes(frame: Frame) -> Frame:
+    """Return FRAME, RGB or gray of full range, with 8 bits; swscale divides by 256, not 257."""
+    depth = frame.layout.depth
+    name = frame.layout.pix_fmt.replace("ya16", "ya8").removesuffix("le").removesuffix(str(depth))
+    planes = (stretched(plane, (1 << depth) - 1, 8) for plane in frame.planes)
+    made = tuple(plane.astype(np.uint8) for plane in planes)
+    return replace(frame, planes=made, layout=layout_of(name))
 
 
 def _recodes(layout: PixelLayout, new: PixelLayout, source: ColourTags, target: ColourTags) -> bool:
