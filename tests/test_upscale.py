@@ -198,6 +198,34 @@ def test_that_an_avi_begins_earlier_is_told_before_the_work(
     ]
 
 
+def first_packet(path: Path, kind: str) -> Fraction:
+    """When the first packet of a kind of stream is shown, in seconds."""
+    with av.open(str(path)) as container:
+        demuxed = container.demux(**{kind: 0})
+        return next(p.pts * Fraction(p.time_base) for p in demuxed if p.size)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.ts"])
+def test_a_recording_whose_clock_had_run_for_hours_begins_at_0(
+    make_clip: MakeClip, tmp_path: Path, name: str
+) -> None:
+    clip = make_clip("in.ts", frames=7, codec="mpeg2video", audio=("mp2",))
+    late, output = later(clip, tmp_path / "late.ts", 30_000), tmp_path / name
+    options = UpscaleOptions(model=str(TINY), device="cpu")
+    notes: list[str] = []
+    upscale(late, output, options, note=notes.append)
+    picture, sound = first_packet(late, "video"), first_packet(late, "audio")
+    begin = 0 if name == "out.ts" else min(picture, sound)
+    told = f"all times are {float(begin):.8g} s earlier: "
+    made = first_packet(output, "video"), first_packet(output, "audio")
+    assert made == pytest.approx((picture - begin, sound - begin), abs=0.0006)
+    assert begin == 0 or begin > 30_000
+    assert [note.startswith(told) for note in notes if "earlier" in note] == [True] * (begin > 0)
+    if begin:
+        with pytest.raises(CheckError, match=told):
+            prepare(late, output, replace(options, strict=True, overwrite=True), note=print)
+
+
 def shapes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     """Plane shapes of a 4:2:0 picture."""
     return layout_of("yuv420p").shapes(*size)

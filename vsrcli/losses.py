@@ -23,6 +23,7 @@ from vsrcli.media.images import picture_losses, picture_tags
 from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo
 from vsrcli.media.reader import DEINTERLACED, refused_fields
+from vsrcli.media.running_clock import begun_at_0, shift_of_clock
 from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan
@@ -117,11 +118,15 @@ def uneven_times(
 
 
 def _late_begin(info: MediaInfo, output: Path, options: UpscaleOptions) -> list[str]:
-    """A line if an AVI has all times earlier; of a part it is told in the course of the work."""
-    if options.trimmed or muxer_of(output) != "avi":
+    """A line if all times are earlier; of a part it is told in the course of the work."""
+    muxer, first = muxer_of(output), (info.start_pts or 0) * info.time_base
+    if options.trimmed:
         return []
+    if muxer != "avi":
+        shift = shift_of_clock(info, first, muxer)
+        return [begun_at_0(shift)] if shift else []
     sound = [stream.index for stream in info.streams if stream.type == "audio" and options.audio]
-    shift = shift_to_zero((info.start_pts or 0) * info.time_base, info, sound)
+    shift = shift_to_zero(first, info, sound)
     return [moved(shift)] if shift else []
 
 

@@ -22,6 +22,7 @@ from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video
 from vsrcli.media.matroska import ROOM, set_display_size
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
+from vsrcli.media.running_clock import begun_at_0, shift_of_clock
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan
@@ -62,7 +63,8 @@ def assemble(
 ) -> int:
     """Join `segments` and everything of the source that `plan` keeps into `output`.
 
-    Nothing is encoded again but what the plan converts, and all times are those of the source.
+    Nothing is encoded again but what the plan converts, and all times are those of the source, but
+    in AVI, and of a recording whose clock had run for long: they begin at 0.
     With a `start` (seconds from the source's first frame), what comes before the first frame is
     left out and everything is moved so that this frame is at 0. With an `end`, so is what comes
     after it or after the last frame, whichever is later: 0 ends everything with the last frame.
@@ -78,11 +80,8 @@ def assemble(
     muxer = muxer_of(output)
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
-    if muxer == "avi" and start is None:
-        shift = shift_to_zero(timing.dts[0] * timing.base, info, _all_sound(plan))
-        if shift:
-            note(moved(shift))
-        cut = replace(cut, shift=shift)
+    if start is None:
+        cut = _from_zero(cut, timing, info, plan, muxer, note)
     job = _Job(segments, timing, info, plan, muxer, cut, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         counts, left_out = _write(partial, job)
@@ -120,6 +119,25 @@ def _cut(
         note(f"all times are {late:.3g} ms later: {NAMES[muxer]} shows nothing before 0")
         return Cut(None, limit, -timing.begin)
     return Cut(None, limit)
+
+
+def _from_zero(
+    cut: Cut,
+    timing: Timing,
+    info: MediaInfo,
+    plan: StreamPlan,
+    muxer: str,
+    note: Callable[[str], None],
+) -> Cut:
+    """CUT with all moved to begin at 0, where it has to."""
+    if muxer == "avi":
+        shift, say = shift_to_zero(timing.dts[0] * timing.base, info, _all_sound(plan)), moved
+    else:
+        shift, say = shift_of_clock(info, timing.begin, muxer), begun_at_0
+    if not shift:
+        return cut
+    note(say(shift))
+    return replace(cut, shift=shift)
 
 
 def _all_sound(plan: StreamPlan) -> list[int]:
