@@ -406,6 +406,22 @@ def test_times_that_go_back_are_repaired_with_one_note(tmp_path: Path) -> None:
     assert sum("timestamps" in note for note in notes) == 1
 
 
+@pytest.mark.parametrize("absurd", [0x7F << 56, 0xFF << 40])
+def test_times_that_no_clock_has_come_to_follow_from_the_frames_before(
+    make_clip: MakeClip, absurd: int
+) -> None:
+    path = make_clip("t.ivf", codec="libvpx", frames=10)
+    content, place = bytearray(path.read_bytes()), 32
+    for number in range(10):
+        size, time = struct.unpack_from("<IQ", content, place)
+        assert time == number
+        if number in (5, 7):
+            struct.pack_into("<Q", content, place + 4, absurd)
+        place += 12 + size
+    path.write_bytes(content)
+    assert [(frame.pts, frame.duration) for frame in read(path)[0]] == [(n, 1) for n in range(10)]
+
+
 def test_a_new_size_on_the_way_is_scaled_to_the_first(tmp_path: Path) -> None:
     sizes = [(64, 48), (96, 72), (64, 48)]
     parts = [write_clip(tmp_path / f"{i}.h264", ClipSpec(size=s)) for i, s in enumerate(sizes)]

@@ -17,6 +17,9 @@ from .sources import is_counted, is_shown_late
 _REORDERS = ("h264", "hevc")
 """Codecs of which it is known from the first frame on whether their pictures change places."""
 
+_LATEST_S = 10**10
+"""Some clocks count from 1970; centuries later, only damage does."""
+
 Packet: TypeAlias = "av.Packet[Any]"
 
 
@@ -43,6 +46,7 @@ class FrameTimes:
         self.awaited = []
         self._context = context
         self._passing_over = passing_over
+        self._latest = _LATEST_S / (stream.time_base or 1)
         self._counted = is_counted(container, stream)
         self._in_order = self._counted and context.has_b_frames
         self._late = self._counted and is_shown_late(container)
@@ -59,9 +63,14 @@ class FrameTimes:
         self._straight = True  # whether each picture so far was shown in its turn of decoding
 
     def expect(self, packet: Packet) -> None:
-        """Take the time of the next packet; a PTS that nobody wrote is replaced by the DTS."""
+        """Take the time of the next packet.
+
+        A PTS that nobody wrote is replaced by the DTS; times no clock can have come to are removed.
+        """
         if self._counted:
             packet.pts = packet.dts
+        if any(abs(time or 0) > self._latest for time in (packet.pts, packet.dts)):
+            packet.pts = packet.dts = None
         if packet.is_discard:
             return
         self._coincide &= packet.pts == packet.dts
