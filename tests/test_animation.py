@@ -84,6 +84,28 @@ def test_a_gif_keeps_its_delays_and_its_transparency(ending: str, tmp_path: Path
         assert np.abs(square[:3].astype(int) - (200, 40 + 9 * number, 30)).max() <= 8
 
 
+def test_what_is_opaque_makes_room_for_what_is_not(tmp_path: Path) -> None:
+    """Over two segments, each of which has a palette of its own, and for all that read GIFs."""
+    pictures = []
+    for number in range(SEGMENT + 6):
+        colour = (20, 200, 90) if number < SEGMENT else (200, 90, 20)
+        opaque = number % 4 < 2
+        picture = Image.new("RGBA", (48, 32), (*colour, 255 if opaque else 0))
+        picture.paste((250, 250, 80 + 5 * number, 255), (4 + number, 6, 20 + number, 26))
+        pictures.append(picture)
+    source, output = tmp_path / "in.apng", tmp_path / "out.gif"
+    pictures[0].save(source, "PNG", save_all=True, append_images=pictures[1:], blend=0)
+    do(source, output, scale=2)
+    seen = [np.asarray(picture.resize((96, 64), Image.Resampling.NEAREST)) for picture in pictures]
+    with Reader(output) as reader:
+        read = [frame.planes[3] for frame in reader]
+    for by_pillow, by_ffmpeg, expected in zip(shown(output)[1], read, seen, strict=True):
+        opaque = expected[..., 3] == 255
+        np.testing.assert_array_equal(by_pillow[..., 3] == 255, opaque)
+        np.testing.assert_array_equal(by_ffmpeg == 255, opaque)
+        assert np.abs(by_pillow[opaque].astype(int) - expected[opaque]).mean() < 20
+
+
 @pytest.mark.parametrize(
     ("name", "loop", "again", "played"),
     [
@@ -226,9 +248,11 @@ def test_other_times_in_the_file_are_seen(
 ) -> None:
     write: Callable[..., None] = animation._write
 
-    def late(path: Path, kind: str, pictures: Any, moments: Moments, plays: int) -> None:
+    def late(
+        path: Path, kind: str, pictures: Any, moments: Moments, plays: int, **how: Any
+    ) -> None:
         times = (*moments.times[:3], *(time + 9 for time in moments.times[3:]))
-        write(path, kind, pictures, replace(moments, times=times), plays)
+        write(path, kind, pictures, replace(moments, times=times), plays, **how)
 
     monkeypatch.setattr(animation, "_write", late)
     with pytest.raises(OutputError, match=r"out\.gif: .*its frames have other times"):
@@ -281,9 +305,9 @@ def test_a_damaged_segment_and_a_lost_frame_are_seen(
     source, output = make_clip(frames=6), tmp_path / "out.apng"
     write: Callable[..., None] = animation._write
 
-    def short(path: Path, kind: str, pictures: Any, moments: Any, plays: int) -> None:
+    def short(path: Path, kind: str, pictures: Any, moments: Any, plays: int, **how: Any) -> None:
         kept = animation.Moments(moments.base, moments.times[:-1], moments.last)
-        write(path, kind, list(pictures)[:-1], kept, plays)
+        write(path, kind, list(pictures)[:-1], kept, plays, **how)
 
     monkeypatch.setattr(animation, "_write", short)
     with pytest.raises(

@@ -74,8 +74,8 @@ class BatchPlan:
 
 def is_batch(source: Path, output: Path) -> bool:
     """Whether `source` is a folder whose files are enlarged one by one: with videos in it, or with
-    pictures of several sizes, or held in several ways, that go into a folder. (Pictures that are
-    alike are frames of a video.)
+    pictures of several sizes or kinds, or held in several ways, that go into a folder. (Pictures
+    that are alike are frames of a video.)
 
     Raises InputError if a picture cannot be read, UsageError if two would be called the same.
     """

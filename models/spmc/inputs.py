@@ -79,7 +79,7 @@ def load_truths(folder: Path, most: int | None = None) -> list[Truth]:
     """The clips of FOLDER, at most MOST frames of each.
 
     Raises InputError if there are none, two have one name, or one is no truth: it is damaged, so
-    that frames were concealed, or its pictures differ in size. Else what the reader had to do to it
+    that frames were concealed, or its pictures are not alike. Else what the reader had to do to it
     is said.
     """
     truths: dict[str, Truth] = {}
@@ -89,8 +89,8 @@ def load_truths(folder: Path, most: int | None = None) -> list[Truth]:
         with clip.opened() as path, Reader(path, max_frames=most, note=say) as reader:
             if not are_alike(find_source(path).pictures):
                 raise InputError(
-                    f"{clip.label}: its pictures are of several sizes, so they are no frames of "
-                    "one clip; give each a folder of its own"
+                    f"{clip.label}: its pictures are of several sizes or kinds, so they are no "
+                    "frames of one clip; give each a folder of its own"
                 )
             converter = RgbConverter()
             truth = Truth(clip.name, [rgb_of(frame, converter) for frame in reader])

@@ -830,6 +830,36 @@ def test_pictures_of_several_sizes_are_enlarged_one_by_one(tmp_path: Path) -> No
     assert sizes == {"a.jpg": (64, 48), "b.png": (80, 48)}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [
+        ("L", "RGB", False),
+        ("RGB", "RGBA", False),
+        ("RGB", "I;16", False),
+        ("RGBA", "RGB", True),
+        ("RGB", "L", True),
+        ("P", "RGB", True),
+    ],
+)
+def test_pictures_of_several_modes_keep_what_they_have(
+    tmp_path: Path, first: str, second: str, alike: bool
+) -> None:
+    """Frames of one video are brought to the form of the first, which must have room for them."""
+    (tmp_path / "in").mkdir()
+    colour = Image.new("RGBA", (32, 24), (250, 30, 90, 128))
+    deep = Image.fromarray(np.full((24, 32), 0x1234, np.uint16))
+    for name, mode in (("a", first), ("b", second)):
+        picture = deep if mode == "I;16" else colour.convert(mode)
+        picture.save(tmp_path / "in" / f"{name}.png")
+    result = vsr("upscale", tmp_path / "in", tmp_path / "out", "--model", TINY, "--scale", "2")
+    assert result.exit_code == ExitStatus.SUCCESS
+    assert ("is brought to the first form" in result.stderr) == alike
+    before, made = (Image.open(tmp_path / name / "b.png") for name in ("in", "out"))
+    assert (made.mode == "I;16") == (second == "I;16")
+    levels = (np.asarray(each.convert("RGBA")) for each in (before, made))
+    assert np.allclose(*(each[9, 9] for each in levels), atol=3)
+
+
 def test_pictures_are_degraded_into_a_folder(tmp_path: Path) -> None:
     for number in range(2):
         photo(tmp_path / "hr" / f"{number}.jpg", 64, 48)

@@ -64,6 +64,25 @@ def test_another_depth_keeps_the_levels(span: int) -> None:
         assert np.abs(plane - samples * ratio).max() < 1.5  # dithered
 
 
+@pytest.mark.parametrize(
+    "formats", [("gbrp", "gbrap"), ("gbrp10le", "gbrap10le"), ("gbrp16le", "gbrap16le")]
+)
+@pytest.mark.parametrize("loses", [True, False])
+def test_alpha_that_comes_or_goes_leaves_colour_alone(
+    formats: tuple[str, str], loses: bool
+) -> None:
+    first, second = formats if loses else formats[::-1]
+    conform = Conform(lambda change: None)
+    conform(to_video_frame(make_frame(first, 64, 48)))
+    before = make_frame(second, 64, 48)
+    after = from_video_frame(conform(to_video_frame(before)))
+    assert after.layout.pix_fmt == first
+    for one, other in zip(before.planes[:3], after.planes[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+    if after.layout.alpha:
+        assert after.planes[3].min() == (1 << after.layout.depth) - 1
+
+
 def test_another_size_keeps_the_picture() -> None:
     conform = Conform(lambda change: None)
     conform(to_video_frame(make_frame("gbrp", 40, 30)))

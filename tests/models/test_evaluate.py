@@ -375,7 +375,7 @@ def test_pictures_of_several_sizes_are_no_clip(tmp_path: Path) -> None:
     folder.mkdir()
     for name, width in (("a", 48), ("b", 48), ("c", 64)):
         Image.fromarray(texture(40, width)).save(folder / f"{name}.png")
-    with pytest.raises(InputError, match="photos: its pictures are of several sizes"):
+    with pytest.raises(InputError, match="photos: its pictures are of several sizes or kinds"):
         inputs.load_truths(folder)
     (folder / "c.png").unlink()
     (truth,) = inputs.load_truths(folder)

@@ -37,6 +37,13 @@ GIF_ROUNDS = "GIF counts time in hundredths of a second: the times were rounded"
 GIF_TICK = Fraction(1, 100)
 """Of a GIF."""
 _MOST_DELAY = 65535
+_SEEN = 128
+"""Alpha from which on a pixel is opaque in a GIF, as FFmpeg's filter has it."""
+_CONTROL = b"!\xf9\x04"
+"""What begins a GIF's graphic control extension; flags follow."""
+_DISPOSAL, _TO_BACKGROUND, _TRANSPARENT = 0b11100, 0b01000, 0b00001
+_NO_COLOUR = 255
+"""Of a palette, which the filter keeps for what is transparent."""
 _USE = "dither=bayer:bayer_scale=4"
 """Ordered dithering: what does not move stays as it is, which is not so if errors are diffused."""
 
@@ -134,7 +141,8 @@ def animate(
         note(GIF_ROUNDS)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         pictures = chain.from_iterable(_pictures(each, kind, turning) for each in segments)
-        _write(partial, kind, pictures, moments, plays_of(info))
+        whole = kind == "gif" and _opaque_at_times(segments)
+        _write(partial, kind, pictures, moments, plays_of(info), whole=whole)
         _check(partial, output, kind, moments)
 
 
@@ -156,6 +164,17 @@ def _with_palette(segment: Path, turning: Turning | None) -> Iterator[av.VideoFr
     for frame in _decoded(segment, turning):
         yield from dither.push(_opaque(frame))
     yield from dither.push(None)
+
+
+def _opaque_at_times(segments: Sequence[Path]) -> bool:
+    """Whether some frames show what lies behind them, and others do not."""
+    found: set[bool] = set()
+    for frame in chain.from_iterable(_decoded(each, None) for each in segments):
+        clear = frame.format.name == "bgra" and frame.to_ndarray()[..., 3].min() < _SEEN
+        found.add(bool(clear))
+        if len(found) > 1:
+            return True
+    return False
 
 
 def _opaque(picture: av.VideoFrame) -> av.VideoFrame:
@@ -230,8 +249,15 @@ def _buffer(graph: av.filter.Graph, like: av.VideoFrame) -> Any:
 
 
 def _write(
-    path: Path, kind: str, pictures: Iterator[av.VideoFrame], moments: Moments, plays: int
+    path: Path,
+    kind: str,
+    pictures: Iterator[av.VideoFrame],
+    moments: Moments,
+    plays: int,
+    *,
+    whole: bool = False,
 ) -> None:
+    """WHOLE: every frame of a GIF is all of the picture, and is taken away before the next."""
     options = _muxing(kind, moments, plays)
     container: Any = av.open(str(path.absolute()), "w", format=kind, options=options)
     stream: Any = None
@@ -240,9 +266,24 @@ def _write(
         for picture, time in zip(pictures, moments.times, strict=True):
             if stream is None:
                 stream = _add_stream(container, kind, picture, moments.base)
+                # FFmpeg's encoder takes nothing away that is opaque, and codes what follows upon
+                # frames as if none were.
+                stream.codec_context.options = {"gifflags": "0"} if whole else {}
             picture.pts, picture.time_base = time, moments.base
-            container.mux(stream.encode(picture))
+            packets = stream.encode(picture)
+            container.mux(map(_taken_away, packets) if whole else packets)
         container.mux(stream.encode(None))
+
+
+def _taken_away(packet: av.Packet[Any]) -> av.Packet[Any]:
+    """PACKET, a frame of a GIF, with the canvas to be cleared after it."""
+    data = bytearray(bytes(packet))
+    flags = data.index(_CONTROL) + len(_CONTROL)
+    if not data[flags] & _TRANSPARENT:  # else Pillow and FFmpeg clear it to a colour
+        data[flags + 3] = _NO_COLOUR
+    data[flags] = data[flags] & ~_DISPOSAL | _TO_BACKGROUND | _TRANSPARENT
+    packet.update(bytes(data))
+    return packet
 
 
 def _muxing(kind: str, moments: Moments, plays: int) -> dict[str, str]:

@@ -14,7 +14,14 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from .colour import SWSCALE
 from .formats import layout_of, planar_equivalent
-from .planes import FULL_RANGE, ColourTags, tags_of
+from .planes import (
+    FULL_RANGE,
+    ColourTags,
+    from_video_frame,
+    tags_of,
+    to_video_frame,
+    with_alpha_as,
+)
 from .timeline import Timed
 
 FirstField: TypeAlias = Literal["tff", "bff"]
@@ -43,8 +50,11 @@ class Conform:
             return frame
         width, height, pix_fmt = self._first
         self._changed(f"{found[0]}x{found[1]} {found[2]} to {width}x{height} {pix_fmt}")
+        old, new = layout_of(found[2]), layout_of(pix_fmt)
+        if found[:2] == (width, height) and old.kind == "rgb" and old.opaque == new.opaque:
+            return to_video_frame(with_alpha_as(from_video_frame(frame), new))
         own = tags_of(frame)
-        alike = layout_of(found[2]).kind == layout_of(pix_fmt).kind
+        alike = old.kind == new.kind
         tags = own if alike else self._tags
         scaled = self._scaler.reformat(
             frame,

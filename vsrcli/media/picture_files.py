@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.probe import probe
 from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
@@ -111,8 +113,8 @@ def apart(
 ) -> list[tuple[Path, Path]]:
     """The pictures of folder SOURCE and what each becomes, one by one, of NAMES: a folder's.
 
-    Nothing if they are alike in size and in how EXIF turns them, so that they may be frames of one
-    video; LOSSLESS: and in pixel format, since bringing them to one loses something.
+    Nothing if they may be frames of one video: alike in size, depth and how EXIF turns them, and of
+    no more colour or transparency than the first; LOSSLESS: and of the very same pixel format.
     """
     if names is None or not names.kept or not source.is_dir():
         return []
@@ -126,21 +128,48 @@ def apart(
 
 def are_alike(pictures: Iterable[Path], *, lossless: bool = False) -> bool:
     """Whether `pictures` may be frames of one video, see `apart`."""
-    forms = {form if lossless else form[:-1] for each in pictures if (form := _form(each))}
-    return len(forms) < 2
+    forms = [form for each in pictures if (form := _form(each))]
+    return all(
+        form.held == forms[0].held
+        and (form.format == forms[0].format if lossless else _has_room(forms[0].format, form.shown))
+        for form in forms[1:]
+    )
+
+
+class _Form(NamedTuple):
+    """What tells whether pictures may be frames of one video."""
+
+    held: tuple[int, int, tuple[int, ...] | None]
+    """Width, height and display matrix."""
+    format: str
+    """The pixel format."""
+    shown: PixelLayout
+    """The layout of its samples, without alpha where all is opaque."""
 
 
 @cache
-def _form(picture: Path) -> tuple[int, int, tuple[int, ...] | None, str] | None:
-    """Width, height, display matrix and pixel format.
-
-    None of a damaged one, which is seen to where it is read.
-    """
+def _form(picture: Path) -> _Form | None:
+    """The form of a picture; None of a damaged one, which is seen to where it is read."""
     try:
         info = probe(picture)
     except InputError:
         return None
-    return info.width, info.height, info.display_matrix, info.pix_fmt
+    return _Form((info.width, info.height, info.display_matrix), info.pix_fmt, info.layout)
+
+
+def _has_room(pix_fmt: str, shown: PixelLayout) -> bool:
+    """Whether a picture with samples of the layout SHOWN can be brought to PIX_FMT.
+
+    Its depth would be another, its transparency or colour lost, or its chroma coarser.
+    """
+    layout = layout_of(pix_fmt)
+    fine = all(new <= own for new, own in zip(layout.log2_chroma, shown.log2_chroma, strict=True))
+    coloured = layout.kind != "gray" and fine
+    return (
+        layout.depth == shown.depth
+        and (layout.alpha or not shown.alpha)
+        and (coloured or shown.kind == "gray")
+    )
 
 
 def check_pictures(

@@ -7,7 +7,7 @@ palette, go through swscale.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -39,6 +39,7 @@ __all__ = [
     "planar_equivalent",
     "tags_of",
     "to_video_frame",
+    "with_alpha_as",
 ]
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
@@ -178,6 +179,15 @@ def to_video_frame(frame: Frame) -> av.VideoFrame:
     made.colorspace, made.color_range = frame.tags.matrix, frame.tags.range
     made.color_primaries, made.color_trc = frame.tags.primaries, frame.tags.transfer
     return made
+
+
+def with_alpha_as(frame: Frame, layout: PixelLayout) -> Frame:
+    """Return an RGB frame in LAYOUT, which is of its depth: swscale loses the end of a plane."""
+    if frame.layout.alpha == layout.alpha:
+        return frame
+    opaque = np.full_like(frame.planes[0], (1 << layout.depth) - 1)
+    planes = (*frame.planes[:3], opaque) if layout.alpha else frame.planes[:3]
+    return replace(frame, planes=planes, layout=layout)
 
 
 def _planes(

@@ -191,7 +191,8 @@ class Reader:
         same: Iterator[Timed[av.VideoFrame]]
         conform = Conform(
             lambda change: self._once(
-                "size", f"the picture changes on the way ({change}); it is scaled to the first size"
+                "form",
+                f"the picture changes on the way ({change}); it is brought to the first form",
             )
         )
         same = (Timed(conform(item.payload), item.pts, item.duration) for item in decoder)

@@ -19,6 +19,7 @@ from vsrcli.media.planes import (
     from_video_frame,
     is_full,
     to_video_frame,
+    with_alpha_as,
 )
 from vsrcli.media.recode import recoded
 from vsrcli.media.resample import chroma_location
@@ -112,7 +113,7 @@ class Repacker:
         if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
             source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
         if layout.kind == new.kind == "rgb" and layout.depth == new.depth:
-            frame = _with_alpha_as(frame, new)
+            frame = with_alpha_as(frame, new)
         if not _recodes(layout, new, source, target):
             return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
         if new.depth > layout.depth:  # at the greater depth no levels fall together
@@ -178,15 +179,6 @@ class Repacker:
             return picture
         tags = self._source if any(old.log2_chroma) else self._target
         return sited(picture, chroma_location(tags))
-
-
-def _with_alpha_as(frame: Frame, new: PixelLayout) -> Frame:
-    """Return an RGB frame in `new`, which is of its depth: swscale loses the end of a plane."""
-    if frame.layout.alpha == new.alpha:
-        return frame
-    opaque = np.full_like(frame.planes[0], (1 << new.depth) - 1)
-    planes = (*frame.planes[:3], opaque) if new.alpha else frame.planes[:3]
-    return replace(frame, planes=planes, layout=new)
 
 
 def _in_bytes(frame: Frame) -> Frame:
