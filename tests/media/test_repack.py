@@ -158,3 +158,53 @@ def test_fewer_bits_of_rgb_and_gray_are_the_nearest_levels(pix_fmt: str) -> None
         made = Repacker(tags, target, ColourTags(matrix=matrix, range=FULL_RANGE))(frame)
         found = from_video_frame(made).planes[0].astype(int)
         np.testing.assert_array_equal(found.ravel(), np.arange(256))
+
+
+@pytest.mark.parametrize("source", ["gbrp", "gbrp9le", "gbrap10le", "gbrp14le", "gbrap16le"])
+@pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuva444p10le", "yuv444p12le"])
+@pytest.mark.parametrize("span", [LIMITED_RANGE, FULL_RANGE])
+def test_rgb_of_any_depth_becomes_the_levels_of_its_matrix(
+    source: str, pix_fmt: str, span: int
+) -> None:
+    frame = _noise(source, RGB)
+    target = ColourTags(1, 1, 1, span)
+    made = from_video_frame(Repacker(frame.tags, pix_fmt, target)(frame))
+    green, blue, red, *alpha = _in_unit(frame)
+    luma = 0.7152 * green + 0.0722 * blue + 0.2126 * red
+    unit, peak = 1 << made.layout.depth - 8, (1 << made.layout.depth) - 1
+    black, whole = (16 * unit, 219 * unit) if span == LIMITED_RANGE else (0, peak)
+    across = 224 * unit if span == LIMITED_RANGE else peak
+    wanted = [black + whole * luma, 128 * unit + across * (blue - luma) / 1.8556]
+    for plane, levels in zip(made.planes, wanted, strict=False):
+        assert abs((plane - levels).mean()) < (0.2 if span == LIMITED_RANGE else 0.6)
+        assert np.abs(plane - levels).max() < (1.1 if span == LIMITED_RANGE else 1.6)
+    if made.layout.alpha:
+        opaque = alpha[0] if alpha else np.ones(luma.shape)
+        assert np.abs(made.planes[3] - peak * opaque).max() < 0.51
+
+
+@pytest.mark.parametrize("source", ["gray", "gray10le", "ya16le", "gbrp", "gbrap10le", "gbrp16le"])
+@pytest.mark.parametrize("pix_fmt", ["gbrap", "gbrp10le", "gbrap12le", "rgb48be"])
+def test_rgb_of_another_depth_has_the_nearest_levels(source: str, pix_fmt: str) -> None:
+    frame = _noise(source, RGB)
+    made = from_video_frame(Repacker(frame.tags, pix_fmt, ColourTags(RGB, 1, 1, FULL_RANGE))(frame))
+    first, *others = _in_unit(frame)
+    colours, alpha = [first, *others[:2]], others[2:]
+    if frame.layout.kind == "gray":
+        colours, alpha = [first] * 3, others
+    wanted = [*colours, *(alpha or [np.ones(first.shape)])]
+    for plane, levels in zip(made.planes, wanted, strict=False):
+        assert np.abs(plane - levels * ((1 << made.layout.depth) - 1)).max() < 0.51
+
+
+def _noise(pix_fmt: str, matrix: int) -> Frame:
+    """Samples of every level, of full range."""
+    frame = make_frame(pix_fmt, 64, 64, tags=ColourTags(matrix, 1, 1, FULL_RANGE))
+    peak, dtype = (1 << frame.layout.depth) - 1, frame.layout.dtype
+    noise = np.random.default_rng(3).integers(0, peak, (len(frame.planes), 64, 64), endpoint=True)
+    noise[:, :2] = np.array([0, peak])[:, None]
+    return replace(frame, planes=tuple(noise.astype(dtype)))
+
+
+def _in_unit(frame: Frame) -> list[NDArray[np.float64]]:
+    return [plane / ((1 << frame.layout.depth) - 1) for plane in frame.planes]
