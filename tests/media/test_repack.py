@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -20,9 +21,12 @@ from vsrcli.media.repack import (
     Repacker,
     target_tags,
 )
+from vsrcli.media.swscale import RgbConverter
 
 SOURCES = ["yuv420p", "yuv422p10le", "yuva444p", "yuva420p10le", "yuva444p12le", "yuva444p16le"]
 TARGETS = ["gbrap10le", "gbrap12le", "gbrap16le", "rgba64be", "gbrp10le", "rgb48le"]
+Unit = list[NDArray[np.float64]]
+"""Planes, from 0 to 1."""
 SITES = [(0, 0, 0.5), (1, 0, 0.5), (2, 0.5, 0.5), (3, 0, 0), (4, 0.5, 0), (5, 0, 1), (6, 0.5, 1)]
 """AVCHROMA_LOC_*, and which luma column and row the first chroma lies at: untagged is left."""
 
@@ -105,16 +109,28 @@ def test_chroma_does_not_depend_on_the_number_of_cores() -> None:
         np.testing.assert_array_equal(plane[2:-6], plane[6:-2])
 
 
+def _of_pictures(frame: Frame) -> Unit:
+    repack = Repacker(frame.tags, "gbrp16le", replace(frame.tags, matrix=RGB, range=FULL_RANGE))
+    return [plane / 65535 for plane in from_video_frame(repack(frame)).planes]
+
+
+def _of_metrics(frame: Frame) -> Unit:
+    picture = RgbConverter(16)(frame)
+    red, green, blue = (plane / picture.peak for plane in picture.planes)
+    return [green, blue, red]
+
+
+@pytest.mark.parametrize("rgb_of", [_of_pictures, _of_metrics])
 @pytest.mark.parametrize(("location", "column", "row"), SITES)
 def test_chroma_of_every_siting_becomes_rgb_where_it_lies(
-    location: int, column: float, row: float
+    location: int, column: float, row: float, rgb_of: Callable[[Frame], Unit]
 ) -> None:
     tags = ColourTags(1, 1, 1, LIMITED_RANGE, location)
     frame = make_frame("yuv420p10le", 64, 64, tags=tags)
     across, down = np.meshgrid(np.arange(32), np.arange(32))  # luma is level, chroma rises
     planes = (np.full((64, 64), 480), 256 + 16 * across, 256 + 16 * down)
     frame = replace(frame, planes=tuple(plane.astype(np.uint16) for plane in planes))
-    green, blue, red = _rgb_of(frame, tags)
+    green, blue, red = rgb_of(frame)
     luma = 0.7152 * green + 0.0722 * blue + 0.2126 * red
     cb, cr = (blue - luma) / 1.8556, (red - luma) / 1.5748
     inner, grid = slice(16, 48), np.arange(16, 48)
@@ -139,11 +155,6 @@ def test_rgb_becomes_chroma_of_the_siting_that_is_tagged(
     inner = slice(8, 24), slice(8, 24)
     for plane, wanted in ((made[1], (blue - luma) / 1.8556), (made[2], (red - luma) / 1.5748)):
         np.testing.assert_allclose(plane[inner], (512 + 896 * wanted)[inner], atol=1.1)
-
-
-def _rgb_of(frame: Frame, tags: ColourTags) -> list[NDArray[np.float64]]:
-    repack = Repacker(tags, "gbrp16le", replace(tags, matrix=RGB, range=FULL_RANGE))
-    return [plane / 65535 for plane in from_video_frame(repack(frame)).planes]
 
 
 @pytest.mark.parametrize("pix_fmt", ["gbrp16le", "gbrap16le", "gbrp10le", "gray16le", "ya16le"])
@@ -206,5 +217,5 @@ def _noise(pix_fmt: str, matrix: int) -> Frame:
     return replace(frame, planes=tuple(noise.astype(dtype)))
 
 
-def _in_unit(frame: Frame) -> list[NDArray[np.float64]]:
+def _in_unit(frame: Frame) -> Unit:
     return [plane / ((1 << frame.layout.depth) - 1) for plane in frame.planes]
