@@ -73,7 +73,7 @@ class SourceFrames:
     def __init__(self, job: Job, note: Note) -> None:
         options = job.options
         self._first: int | None = None
-        self._after, self._transparent = reach(options.frames)[1], job.transparent
+        self._after = reach(options.frames)[1]
         self._reader = Reader(
             job.info.path,
             info=job.info,
@@ -95,7 +95,7 @@ class SourceFrames:
         for frame, wanted in self._reader.with_context(WARM_UP, self._after):
             if wanted and self._first is None:
                 self._first = frame.index
-            yield without_hidden(frame) if self._transparent else frame, wanted
+            yield frame, wanted
 
     @property
     def reading(self) -> Reading:
@@ -188,7 +188,9 @@ class SegmentMaker:
         path = self._folder.segment(segment.number)
         with (
             SegmentWriter(path, job.info, job.size, job.settings, job.layout, self._note) as out,
-            enlarged(segment.frames, self._enlarger) as enlarged_frames,
+            enlarged(
+                segment.frames, self._enlarger, transparent=job.transparent
+            ) as enlarged_frames,
         ):
             for frame in enlarged_frames:
                 out.write(frame)
@@ -224,13 +226,17 @@ def make_all(job: Job, *, note: Notes, tick: Tick) -> Iterator[Made]:
 
 @contextmanager
 def enlarged(
-    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger[S]
+    frames: Iterable[tuple[Frame, bool]], enlarger: FrameEnlarger[S], *, transparent: bool
 ) -> Iterator[Iterator[Frame]]:
     """The enlarged frames of one clip, without those that are but context (False).
 
+    Of `transparent` ones, what is hidden is done without: here, as it takes time, which frames that
+    are but passed over are spared.
     Threads of their own read `frames`, estimate motion and fuse ahead; the rest is done as the
     frames are taken. Outside the block none of them runs.
     """
+    if transparent:
+        frames = ((without_hidden(frame), own) for frame, own in frames)
     with Overlap() as overlap:
         read = overlap.ahead(frames, _READ_AHEAD, "vsr-read")
         seen = overlap.ahead(_looked_at(read, enlarger), SEEN_AHEAD, "vsr-motion")

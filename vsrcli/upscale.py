@@ -265,7 +265,7 @@ def _write_all(
     before = identity(job.info.path)
     with SourceFrames(job, note) as frames:
         enlarger = open_enlarger(job, job.options.threads, note)
-        with enlarged(frames, enlarger) as enlarged_frames:
+        with enlarged(frames, enlarger, transparent=job.transparent) as enlarged_frames:
             for frame in enlarged_frames:
                 write(frame)
                 counter.finish()

@@ -1,5 +1,6 @@
 """What transparency hides does not show at the edges of enlarged pictures."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,7 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.clips import make_frame
+from tests.lossless import write_frames
 from vsrcli import UpscaleOptions, upscale
+from vsrcli.job import prepare
+from vsrcli.making import Notes, SegmentMaker
+from vsrcli.media.folder import JobFolder
 from vsrcli.media.formats import layout_of
 from vsrcli.media.hidden import without_hidden
 from vsrcli.media.planes import ColourTags, Frame
@@ -67,3 +73,24 @@ def test_of_nothing_seen_nothing_changes() -> None:
     frame = Frame(planes, layout_of("gbrap"), 0, 1, Fraction(1, 25), ColourTags(), 0)
     for plane, same in zip(without_hidden(frame).planes, planes, strict=True):
         np.testing.assert_array_equal(plane, same)
+
+
+def test_it_is_not_looked_for_in_what_is_made_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [make_frame("yuva444p", 32, 24, pts=index) for index in range(4)]
+    clip = write_frames(tmp_path / "i.mkv", frames)
+    options = replace(OPTIONS, codec="ffv1")
+    job = replace(prepare(clip, tmp_path / "o.mkv", options, note=print), segment_frames=2)
+    seen: list[int] = []
+
+    def counted(frame: Frame) -> Frame:
+        seen.append(frame.index)
+        return without_hidden(frame)
+
+    monkeypatch.setattr("vsrcli.making.without_hidden", counted)
+    JobFolder(job.output).segment(0).parent.mkdir()
+    for _ in range(2):
+        with SegmentMaker(job, threads=1, note=Notes(print, strict=False)) as maker:
+            assert maker.make(0).frames == 2
+    assert seen == [0, 1]

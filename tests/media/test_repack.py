@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -20,9 +21,12 @@ from vsrcli.media.repack import (
     Repacker,
     target_tags,
 )
+from vsrcli.media.swscale import RgbConverter
 
 SOURCES = ["yuv420p", "yuv422p10le", "yuva444p", "yuva420p10le", "yuva444p12le", "yuva444p16le"]
 TARGETS = ["gbrap10le", "gbrap12le", "gbrap16le", "rgba64be", "gbrp10le", "rgb48le"]
+Unit = list[NDArray[np.float64]]
+"""Planes, from 0 to 1."""
 SITES = [(0, 0, 0.5), (1, 0, 0.5), (2, 0.5, 0.5), (3, 0, 0), (4, 0.5, 0), (5, 0, 1), (6, 0.5, 1)]
 """AVCHROMA_LOC_*, and which luma column and row the first chroma lies at: untagged is left."""
 
@@ -105,16 +109,28 @@ def test_chroma_does_not_depend_on_the_number_of_cores() -> None:
         np.testing.assert_array_equal(plane[2:-6], plane[6:-2])
 
 
+def _of_pictures(frame: Frame) -> Unit:
+    repack = Repacker(frame.tags, "gbrp16le", replace(frame.tags, matrix=RGB, range=FULL_RANGE))
+    return [plane / 65535 for plane in from_video_frame(repack(frame)).planes]
+
+
+def _of_metrics(frame: Frame) -> Unit:
+    picture = RgbConverter(16)(frame)
+    red, green, blue = (plane / picture.peak for plane in picture.planes)
+    return [green, blue, red]
+
+
+@pytest.mark.parametrize("rgb_of", [_of_pictures, _of_metrics])
 @pytest.mark.parametrize(("location", "column", "row"), SITES)
 def test_chroma_of_every_siting_becomes_rgb_where_it_lies(
-    location: int, column: float, row: float
+    location: int, column: float, row: float, rgb_of: Callable[[Frame], Unit]
 ) -> None:
     tags = ColourTags(1, 1, 1, LIMITED_RANGE, location)
     frame = make_frame("yuv420p10le", 64, 64, tags=tags)
     across, down = np.meshgrid(np.arange(32), np.arange(32))  # luma is level, chroma rises
     planes = (np.full((64, 64), 480), 256 + 16 * across, 256 + 16 * down)
     frame = replace(frame, planes=tuple(plane.astype(np.uint16) for plane in planes))
-    green, blue, red = _rgb_of(frame, tags)
+    green, blue, red = rgb_of(frame)
     luma = 0.7152 * green + 0.0722 * blue + 0.2126 * red
     cb, cr = (blue - luma) / 1.8556, (red - luma) / 1.5748
     inner, grid = slice(16, 48), np.arange(16, 48)
@@ -141,11 +157,6 @@ def test_rgb_becomes_chroma_of_the_siting_that_is_tagged(
         np.testing.assert_allclose(plane[inner], (512 + 896 * wanted)[inner], atol=1.1)
 
 
-def _rgb_of(frame: Frame, tags: ColourTags) -> list[NDArray[np.float64]]:
-    repack = Repacker(tags, "gbrp16le", replace(tags, matrix=RGB, range=FULL_RANGE))
-    return [plane / 65535 for plane in from_video_frame(repack(frame)).planes]
-
-
 @pytest.mark.parametrize("pix_fmt", ["gbrp16le", "gbrap16le", "gbrp10le", "gray16le", "ya16le"])
 def test_fewer_bits_of_rgb_and_gray_are_the_nearest_levels(pix_fmt: str) -> None:
     layout = layout_of(pix_fmt)
@@ -158,3 +169,53 @@ def test_fewer_bits_of_rgb_and_gray_are_the_nearest_levels(pix_fmt: str) -> None
         made = Repacker(tags, target, ColourTags(matrix=matrix, range=FULL_RANGE))(frame)
         found = from_video_frame(made).planes[0].astype(int)
         np.testing.assert_array_equal(found.ravel(), np.arange(256))
+
+
+@pytest.mark.parametrize("source", ["gbrp", "gbrp9le", "gbrap10le", "gbrp14le", "gbrap16le"])
+@pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuva444p10le", "yuv444p12le"])
+@pytest.mark.parametrize("span", [LIMITED_RANGE, FULL_RANGE])
+def test_rgb_of_any_depth_becomes_the_levels_of_its_matrix(
+    source: str, pix_fmt: str, span: int
+) -> None:
+    frame = _noise(source, RGB)
+    target = ColourTags(1, 1, 1, span)
+    made = from_video_frame(Repacker(frame.tags, pix_fmt, target)(frame))
+    green, blue, red, *alpha = _in_unit(frame)
+    luma = 0.7152 * green + 0.0722 * blue + 0.2126 * red
+    unit, peak = 1 << made.layout.depth - 8, (1 << made.layout.depth) - 1
+    black, whole = (16 * unit, 219 * unit) if span == LIMITED_RANGE else (0, peak)
+    across = 224 * unit if span == LIMITED_RANGE else peak
+    wanted = [black + whole * luma, 128 * unit + across * (blue - luma) / 1.8556]
+    for plane, levels in zip(made.planes, wanted, strict=False):
+        assert abs((plane - levels).mean()) < (0.2 if span == LIMITED_RANGE else 0.6)
+        assert np.abs(plane - levels).max() < (1.1 if span == LIMITED_RANGE else 1.6)
+    if made.layout.alpha:
+        opaque = alpha[0] if alpha else np.ones(luma.shape)
+        assert np.abs(made.planes[3] - peak * opaque).max() < 0.51
+
+
+@pytest.mark.parametrize("source", ["gray", "gray10le", "ya16le", "gbrp", "gbrap10le", "gbrp16le"])
+@pytest.mark.parametrize("pix_fmt", ["gbrap", "gbrp10le", "gbrap12le", "rgb48be"])
+def test_rgb_of_another_depth_has_the_nearest_levels(source: str, pix_fmt: str) -> None:
+    frame = _noise(source, RGB)
+    made = from_video_frame(Repacker(frame.tags, pix_fmt, ColourTags(RGB, 1, 1, FULL_RANGE))(frame))
+    first, *others = _in_unit(frame)
+    colours, alpha = [first, *others[:2]], others[2:]
+    if frame.layout.kind == "gray":
+        colours, alpha = [first] * 3, others
+    wanted = [*colours, *(alpha or [np.ones(first.shape)])]
+    for plane, levels in zip(made.planes, wanted, strict=False):
+        assert np.abs(plane - levels * ((1 << made.layout.depth) - 1)).max() < 0.51
+
+
+def _noise(pix_fmt: str, matrix: int) -> Frame:
+    """Samples of every level, of full range."""
+    frame = make_frame(pix_fmt, 64, 64, tags=ColourTags(matrix, 1, 1, FULL_RANGE))
+    peak, dtype = (1 << frame.layout.depth) - 1, frame.layout.dtype
+    noise = np.random.default_rng(3).integers(0, peak, (len(frame.planes), 64, 64), endpoint=True)
+    noise[:, :2] = np.array([0, peak])[:, None]
+    return replace(frame, planes=tuple(noise.astype(dtype)))
+
+
+def _in_unit(frame: Frame) -> Unit:
+    return [plane / ((1 << frame.layout.depth) - 1) for plane in frame.planes]

@@ -182,11 +182,13 @@ def to_video_frame(frame: Frame) -> av.VideoFrame:
 
 
 def with_alpha_as(frame: Frame, layout: PixelLayout) -> Frame:
-    """Return an RGB frame in LAYOUT, which is of its depth: swscale loses the end of a plane."""
-    if frame.layout.alpha == layout.alpha:
-        return frame
-    opaque = np.full_like(frame.planes[0], (1 << layout.depth) - 1)
-    planes = (*frame.planes[:3], opaque) if layout.alpha else frame.planes[:3]
+    """Return an RGB frame, whose samples have the depth of LAYOUT, in it.
+
+    Where alpha comes or goes, swscale loses the end of a plane.
+    """
+    planes = frame.planes[: 4 if layout.alpha else 3]
+    if layout.alpha and not frame.layout.alpha:
+        planes = (*planes, np.full_like(planes[0], (1 << layout.depth) - 1))
     return replace(frame, planes=planes, layout=layout)
 
 

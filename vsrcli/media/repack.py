@@ -104,16 +104,15 @@ class Repacker:
         target = replace(self._target, range=self._target.range or source.range)
         if new.kind != "rgb" and target.matrix in (RGB, UNSPECIFIED):
             target = replace(target, matrix=source.matrix)
-        if new.depth == 8 < layout.depth and layout.kind != "yuv" and full:
-            frame = _in_bytes(frame)
+        if layout.kind == "rgb":
+            rgb = new.kind == "rgb"
+            frame = _as_rgb(frame, new) if rgb else _for_matrix(frame, new.depth)
         if layout.kind == "gray":
             return self._from_gray(frame, source.range, target, new)
         if layout.kind == "yuv" and new.kind == "rgb" and new.depth > 8:
             return self._in_deep_rgb(frame, source, target, new)
         if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
             source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
-        if layout.kind == new.kind == "rgb" and layout.depth == new.depth:
-            frame = with_alpha_as(frame, new)
         if not _recodes(layout, new, source, target):
             return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
         if new.depth > layout.depth:  # at the greater depth no levels fall together
@@ -147,6 +146,10 @@ class Repacker:
             return self._reformatted(to_video_frame(frame), self._pix_fmt, full, full)
         if span != FULL_RANGE:
             frame = recoded(frame, replace(target, range=span), full, depth)
+        if new.kind == "rgb":
+            return self._reformatted(to_video_frame(_as_rgb(frame, new)), self._pix_fmt, full, full)
+        if new.depth == 8 < depth:
+            frame = _in_bytes(frame)
         # By way of planes: straight to P010 swscale makes the chroma of gray green.
         planar = self._reformatted(to_video_frame(frame), new.pix_fmt, full, full)
         if target.range == FULL_RANGE:
@@ -181,13 +184,40 @@ class Repacker:
         return sited(picture, chroma_location(tags))
 
 
+def _as_rgb(frame: Frame, new: PixelLayout) -> Frame:
+    """Return a frame of RGB or full-range gray in `new`, of RGB.
+
+    swscale appends zeros to samples, or cuts them off.
+    """
+    layout, planes = frame.layout, frame.planes
+    if layout.kind == "gray":
+        planes = (*planes[:1] * 3, *planes[1:])
+    if layout.depth != new.depth:
+        planes = tuple(stretched(plane, (1 << layout.depth) - 1, new.depth) for plane in planes)
+    return with_alpha_as(replace(frame, planes=planes), new)
+
+
+def _for_matrix(frame: Frame, depth: int) -> Frame:
+    """Return an RGB frame as swscale makes Y'CbCr or gray of `depth` bits of it.
+
+    White is 255 with zeros appended there, which all ones are not; alpha is cut off.
+    """
+    name, white = "gbrap" if frame.layout.alpha else "gbrp", (1 << frame.layout.depth) - 1
+    if depth == 8:
+        return _as_rgb(frame, layout_of(name))
+    if white == 255:
+        return frame
+    made = [plane * ((255 << 8) / white) + 0.5 for plane in frame.planes[:3]]
+    made += [stretched(plane, white, depth) * float(1 << 16 - depth) for plane in frame.planes[3:]]
+    planes = tuple(plane.astype(np.uint16) for plane in made)
+    return replace(frame, planes=planes, layout=layout_of(f"{name}16le"))
+
+
 def _in_bytes(frame: Frame) -> Frame:
-    """Return FRAME, RGB or gray of full range, with 8 bits; swscale divides by 256, not 257."""
-    depth = frame.layout.depth
-    name = frame.layout.pix_fmt.replace("ya16", "ya8").removesuffix("le").removesuffix(str(depth))
-    planes = (stretched(plane, (1 << depth) - 1, 8) for plane in frame.planes)
-    made = tuple(plane.astype(np.uint8) for plane in planes)
-    return replace(frame, planes=made, layout=layout_of(name))
+    """Return a gray frame of full range with 8 bits; swscale divides by 256, not 257."""
+    white = (1 << frame.layout.depth) - 1
+    planes = tuple(stretched(plane, white, 8) for plane in frame.planes)
+    return replace(frame, planes=planes, layout=layout_of("ya8" if frame.layout.alpha else "gray"))
 
 
 def _recodes(layout: PixelLayout, new: PixelLayout, source: ColourTags, target: ColourTags) -> bool:

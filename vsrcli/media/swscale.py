@@ -144,9 +144,10 @@ def white_of_rgb(depth: int, to: int, *, full: bool) -> int:
 
 
 def stretched(samples: Plane, white: int, depth: int) -> Plane:
-    """SAMPLES, 16 bits each, in DEPTH bits: all ones for WHITE, and for what is above it."""
+    """SAMPLES in DEPTH bits: all ones for WHITE, and for what is above it."""
     peak = (1 << depth) - 1
-    found: Plane = np.minimum(peak, samples * (peak / white) + 0.5).astype(samples.dtype)
+    kind = np.uint8 if depth == 8 else np.uint16
+    found: Plane = np.minimum(peak, samples * (peak / white) + 0.5).astype(kind)
     return found
 
 
