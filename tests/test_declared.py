@@ -63,6 +63,14 @@ def test_whole_numbers_and_those_of_numpy_will_do(
     assert options(**fields)
 
 
+@pytest.mark.parametrize("field", ["start", "end", "rate"])
+@pytest.mark.parametrize("value", [0.2, 25, 30000 / 1001, np.float32(0.5), np.int64(25)])
+def test_numbers_become_the_fractions_that_they_stand_for(field: str, value: Any) -> None:
+    made = getattr(UpscaleOptions(**{field: value}), field)
+    assert isinstance(made, Fraction)
+    assert made in (Fraction(1, 5), Fraction(25), Fraction(30000, 1001), Fraction(1, 2))
+
+
 @pytest.mark.parametrize(
     ("options", "fields"),
     [

@@ -21,6 +21,9 @@ VIEWS = (1, 2, 4, 8)
 MAX_PIXELS = 1 << 28
 """Of an output frame, as 16384x16384: a file that declares more is an accident or an attack."""
 
+_FINEST = 1_000_000
+"""Parts of a second that times are told in."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpscaleOptions:
@@ -110,6 +113,12 @@ class UpscaleOptions:
             raise UsageError(f"--workers {self.workers}: must be at least 1")
         if self.workers > 1 and self.cluster is not None:
             raise UsageError("--workers and --cluster exclude each other; give one")
+        for name in ("start", "end", "rate"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Fraction):
+                # 0.2 of binary digits lies behind the frame that is shown then.
+                exact = Fraction(float(value)).limit_denominator(_FINEST)
+                object.__setattr__(self, name, exact)
 
     @property
     def trimmed(self) -> bool:

@@ -187,7 +187,7 @@ def test_avi_made_of_an_avi_is_no_later(make_clip: MakeClip, tmp_path: Path, rat
     assert places(first) == places(second) == list(range(25))
 
 
-@pytest.mark.parametrize("codec", ["mp2", "mp3", "ac3"])
+@pytest.mark.parametrize("codec", ["mp2", "mp3", "ac3", "aac"])
 def test_sound_of_an_avi_is_counted_in_packets(
     make_clip: MakeClip, tmp_path: Path, codec: str
 ) -> None:

@@ -66,9 +66,10 @@ def test_what_follows_the_end_does_no_harm(tmp_path: Path, name: str) -> None:
     assert not is_cut(path)
 
 
-def test_a_gif_may_lack_the_mark_of_its_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [b"", b"\0", b"\0\0;"])
+def test_a_gif_may_lack_the_mark_of_its_end_or_have_more_zeros(tmp_path: Path, end: bytes) -> None:
     path = write(tmp_path / "a.gif")
-    path.write_bytes(path.read_bytes().removesuffix(b";"))
+    path.write_bytes(path.read_bytes().removesuffix(b";") + end)
     assert not is_cut(path)
 
 

@@ -71,7 +71,8 @@ def _gif(file: IO[bytes]) -> bool:
             _skip_colours(file, _read(file, 9)[8])
             _read(file, 1)
         else:
-            return block[0] != _TRAILER and any(block + file.read(_LAST))
+            rest = (block + file.read(_LAST)).lstrip(b"\0")
+            return bool(rest) and rest[0] != _TRAILER
         while length := _read(file, 1)[0]:
             _read(file, length)
     return False

@@ -25,7 +25,9 @@ _EMPTY_CAPTION = b"\0\0"
 _LEAD = Fraction(50, 1000)
 """Seconds of sound that a decoder is given before what is to be heard."""
 _OF_ANY_SIZE = frozenset({"mp2", "mp3", "ac3"})
-"""Sound whose packets differ in size, of which AVI says a size of blocks all the same."""
+"""Sound whose packets differ in size, of which AVI says a size of blocks all the same; AAC too."""
+_SILENCE = b"\x00\xc8\x00\x80\x23\x80"
+"""A packet of AAC, by which it is known how many samples each has; that of others is known."""
 _BITS_PER_CHANNEL = {"libopus": 64_000, "aac": 96_000}
 
 
@@ -110,13 +112,14 @@ class Heard:
 def _added(output: Any, source: Any) -> Any:
     """Add a stream for the packets of another as they are."""
     codec = source.codec_context and source.codec_context.codec.canonical_name
-    if output.format.name != "avi" or codec not in _OF_ANY_SIZE:
+    blocks = codec in _OF_ANY_SIZE or (codec == "aac" and source.container.format.name == "avi")
+    if output.format.name != "avi" or not blocks:
         return output.add_stream_from_template(source, opaque=True)
     # FFmpeg's muxer would count such blocks instead of packets, and players find no sound where
     # they seek: the template is taken from a kind of file that knows of none.
     file = io.BytesIO()
     with av.open(file, "w", format="nut") as plain:
-        packet = av.Packet(bytes(8))
+        packet = av.Packet(_SILENCE)
         packet.stream = plain.add_stream_from_template(source, opaque=True)
         packet.pts = packet.dts = 0
         plain.mux(packet)
