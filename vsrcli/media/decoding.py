@@ -288,7 +288,7 @@ class Decoder:
 
     def _lost(self, last: Timed[av.VideoFrame], pts: int | None) -> Iterator[Timed[av.VideoFrame]]:
         """Yield the last good frame for each awaited picture before `pts` (None: to the end)."""
-        if last.pts is None:
+        if last.pts is None or (pts is not None and self._times.comes_again(pts)):
             return
         shown = last.pts
         apart = self._apart()
