@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -273,3 +275,30 @@ def test_the_reader_tells_of_the_first_jump(recording: Path) -> None:
     assert times == [times[0] + FRAME * number for number in range(75)]
     told = "its clock jumps 2 times, first by -1 s at 1.021 s; what follows goes on from there, in"
     assert notes == [f"recording.ts: {told} sync"]
+
+
+@pytest.mark.parametrize("first", [8, 10, 12, 15])
+def test_a_clock_set_back_among_pictures_that_change_places_is_no_damage(
+    make_clip: MakeClip, first: int
+) -> None:
+    """From packet FIRST on, by 0.2 s: what was decoded just before is shown amid what follows."""
+    ordered = {"bf": "3", "b-adapt": "0", "sc_threshold": "0"}
+    path = make_clip("c.ts", frames=30, options=ordered)
+    parts = [io.BytesIO(), io.BytesIO()]
+    with av.open(str(path)) as source:
+        outputs = [av.open(part, "w", format="mpegts") for part in parts]
+        video = source.streams.video[0]
+        streams: Any = [output.add_stream_from_template(video) for output in outputs]
+        for number, packet in enumerate(packet for packet in source.demux() if packet.size):
+            part, back = (1, 18_000) if number >= first else (0, 0)
+            assert packet.pts is not None and packet.dts is not None
+            packet.pts, packet.dts = packet.pts - back, packet.dts - back
+            packet.stream = streams[part]
+            outputs[part].mux(packet)
+        for output in outputs:
+            output.close()
+    path.write_bytes(b"".join(part.getvalue() for part in parts))
+    with Reader(path) as reader:
+        frames = list(reader)
+    assert len(frames) == 30 and not reader.damaged
+    assert all(after.pts > before.pts for before, after in pairwise(frames))

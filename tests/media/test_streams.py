@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import MakeClip
 from vsrcli.errors import UsageError
 from vsrcli.media.probe import probe
-from vsrcli.media.streams import StreamPlan, plan_streams
+from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 
 CHAPTERS = [(Fraction(0), Fraction(1, 4), "One"), (Fraction(1, 4), Fraction(12, 25), "Two")]
 TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
@@ -120,3 +120,25 @@ def test_a_second_video_is_kept_and_pictures_have_no_streams(
     assert plan_streams(probe(tmp_path / "p"), Path("o.mp4")) == StreamPlan()
     with pytest.raises(UsageError, match="unknown kind"):
         plan_streams(probe(tmp_path / "p"), Path("o.doc"))
+
+
+@pytest.mark.parametrize("name", ["c.vob", "c.ts"])
+def test_what_leads_through_a_disc_or_a_broadcast_is_not_missed(
+    make_clip: MakeClip, name: str
+) -> None:
+    path = make_clip(name, codec="mpeg2video", audio=("mp2",))
+    whole = path.read_bytes()
+    if name == "c.vob":  # a navigation pack's two packets (PCI and DSI), behind the first pack
+        led = b"\0\0\1\xbf\3\xd4\0" + bytes(979) + b"\0\0\1\xbf\3\xfa\1" + bytes(1017)
+        place, codec = whole.index(b"\0\0\1\xba", 4), "dvd_nav_packet"
+        led = whole[:14] + led
+    else:  # a table of what is on (EN 300 468, 5.2.4)
+        table = "4ef0280001c1000000010001004e0001c957123000003000000d4d0b656e670446696c6d026162"
+        led = (b"\x47\x40\x12\x10\0" + bytes.fromhex(f"{table}a483b1bb")).ljust(188, b"\xff")
+        place, codec = 188 * 6, "epg"
+    path.write_bytes(whole[:place] + led + whole[place:])
+    info = probe(path)
+    assert codec in [stream.codec for stream in info.streams]
+    for suffix in ("mkv", "mp4", "avi"):
+        assert not plan_streams(info, path.with_name(f"o.{suffix}")).notes
+    assert not frames_alone(info, audio=False).notes

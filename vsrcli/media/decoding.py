@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from ..errors import InputError
 from .clock import Clock, Jump
+from .conform import FirstField
 from .frame_times import FrameTimes
 from .holes import Holes
 from .length import Length
@@ -93,6 +94,7 @@ class Decoder:
         cut: bool = False,
         wanted: Wanted | None = None,
         listed: bool = False,
+        first_field: FirstField | None = None,
     ) -> None:
         """`owed`: seconds of video that were there before the container's structure was damaged.
 
@@ -100,7 +102,7 @@ class Decoder:
         `wanted`, the first frame stands in for pictures before that which need not be decoded;
         iterating raises NotCleanError if that turns out to be impossible, before any frame that is
         wanted. `listed`: damage takes no packet, so that a gap of seconds between the times of two
-        is not its doing.
+        is not its doing. `first_field`: of two in every packet, as `MediaInfo` has it.
         """
         self.concealed = 0
         self.left_out = 0
@@ -117,7 +119,7 @@ class Decoder:
         self._clock = Clock(container, stream.index)
         self._name = name
         self._nominal = nominal
-        self._context = decoder_of(stream, threads)
+        self._context = decoder_of(stream, threads, first_field)
         self._times = FrameTimes(container, stream, self._context, passing_over=wanted is not None)
         codec = self._context.codec
         self._strict = codec.intra_only or codec.canonical_name in _ONE_IN_ONE_OUT
@@ -286,7 +288,7 @@ class Decoder:
 
     def _lost(self, last: Timed[av.VideoFrame], pts: int | None) -> Iterator[Timed[av.VideoFrame]]:
         """Yield the last good frame for each awaited picture before `pts` (None: to the end)."""
-        if last.pts is None:
+        if last.pts is None or (pts is not None and self._times.comes_again(pts)):
             return
         shown = last.pts
         apart = self._apart()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Any, TypeAlias
 
 import av
@@ -60,6 +61,8 @@ class FrameTimes:
         self._guessed = mpeg4_in_avi and context.has_b_frames
         self._misguessed = False
         self._dts: list[int] = []  # of packets whose PTS is unknown, for pictures in their order
+        self._decoded = -math.inf  # time of the packet before
+        self._turned = -math.inf  # newest PTS when the clock last went back
         self._straight = True  # whether each picture so far was shown in its turn of decoding
 
     def expect(self, packet: Packet) -> None:
@@ -74,6 +77,10 @@ class FrameTimes:
         if packet.is_discard:
             return
         self._coincide &= packet.pts == packet.dts
+        if packet.dts is not None:
+            if packet.dts < self._decoded:
+                self._turned = max(self.awaited, default=-math.inf)
+            self._decoded = packet.dts
         if packet.pts is not None and not self._in_order:
             heapq.heappush(self.awaited, packet.pts)
         elif packet.dts is not None:
@@ -89,6 +96,10 @@ class FrameTimes:
             self._begin(frame)
         pts = None if self._in_order else self._told(frame, damaged)
         return self._next_in_order(frame, damaged) if pts is None and self._dts else pts
+
+    def comes_again(self, pts: int) -> bool:
+        """Whether the clock went back: times up to there say nothing of what comes between them."""
+        return pts <= self._turned
 
     def end(self, step: int) -> None:
         """Add the times of the last pictures, which are shown after the last is decoded.

@@ -12,7 +12,6 @@ from typing import Any
 
 import av
 import av.logging
-from av.codec.codec import Properties
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -21,6 +20,7 @@ from ..errors import InputError
 from .conform import FirstField
 from .cropping import Crop, crop_in
 from .exif import display_matrix, orientation_of
+from .fields import first_field
 from .formats import PixelLayout, layout_of
 from .hdr import HdrMetadata, hdr_of
 from .length import own_duration
@@ -41,8 +41,6 @@ _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
 _IN_PASSES = ("png", "apng")
 """Codings whose pictures may come in passes (Adam7), which FFmpeg marks as if they had fields."""
-_TELL_OF_FIELDS = ("ffv1", "rawvideo", "v210")
-"""Lossless codings whose frames FFmpeg marks as interlaced where they are."""
 _CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _FINEST_SAR = 1 << 16
 """What encoders have room for, and more than anybody can see."""
@@ -146,7 +144,7 @@ class MediaInfo:
     hdr: HdrMetadata = HdrMetadata()
     """Of the first decoded frame."""
     first_field: FirstField | None = None
-    """Which field is shown first where the container alone says that there are any."""
+    """Which field is shown first where the decoder does not say that there are any."""
 
     @property
     def layout(self) -> PixelLayout:
@@ -211,7 +209,7 @@ def _describe(
     matrix = _display_matrix(frame, codec)
     crop = crop_in(description, (frame.width, frame.height))
     width, height = (crop or Crop(0, 0, 0, 0)).of(frame.width, frame.height)
-    first_field = _first_field(stream.codec_context)
+    field = first_field(source.path, stream, frame.height)
     return MediaInfo(
         path=source.path,
         format=container.format.name,
@@ -234,7 +232,7 @@ def _describe(
         hdr=_hdr(frame, codec),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
-        interlaced=first_field is not None or (frame.interlaced_frame and codec not in _IN_PASSES),
+        interlaced=field is not None or (frame.interlaced_frame and codec not in _IN_PASSES),
         fields=stream.codec_context.field_order > 1,
         video_index=stream.index,
         streams=tuple(_stream_info(s) for s in container.streams),
@@ -243,24 +241,8 @@ def _describe(
         sequence=False,
         opaque=container.format.name == "gif" and gif_opaque(source.path, frame),
         crop=crop,
-        first_field=first_field,
+        first_field=field,
     )
-
-
-def _first_field(context: Any) -> FirstField | None:
-    """The field shown first, by the container, where neither coding nor decoder tells of fields.
-
-    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more; of
-    Motion JPEG the decoder weaves two fields without a word.
-    """
-    codec = context.codec
-    losses = codec.properties & (Properties.LOSSLESS | Properties.LOSSY).value
-    holds_rows = losses == Properties.LOSSLESS.value and codec.name not in _TELL_OF_FIELDS
-    if not holds_rows and codec.name not in ("mjpeg", "mjpegb"):
-        return None
-    # In the last two FFmpeg writes, and reads of raw video, the field stored first as shown first.
-    orders: dict[int, FirstField] = {2: "tff", 3: "bff", 4: "tff", 5: "bff"}
-    return orders.get(int(context.field_order))
 
 
 def _tags(frame: av.VideoFrame, stream: VideoStream, chroma_location: int) -> ColourTags:

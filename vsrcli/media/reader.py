@@ -180,6 +180,7 @@ class Reader:
             cut=is_cut(self._source.path),
             wanted=wanted if whole else None,
             listed=whole and lists_packets(self._source.path, self.info.format),
+            first_field=self.info.first_field,
         )
 
     def _nominal(self) -> int:

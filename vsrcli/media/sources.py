@@ -17,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .conform import FirstField
 from .containers import METADATA
 from .tiff import refused_tiff
 
@@ -230,15 +231,23 @@ def is_shown_late(container: InputContainer) -> bool:
     return container.format.name == "asf"
 
 
-def decoder_of(stream: VideoStream, threads: int = 0) -> VideoCodecContext:
+def decoder_of(
+    stream: VideoStream, threads: int = 0, first_field: FirstField | None = None
+) -> VideoCodecContext:
     """Return the decoder for a stream, not yet open; `threads` 0 lets FFmpeg choose.
 
-    WebM keeps alpha beside the picture, which only libvpx's decoders read.
+    WebM keeps alpha beside the picture, which only libvpx's decoders read. Of two fields of Motion
+    JPEG the one shown first becomes the rows that the `first_field` says.
     """
     context: Any = stream.codec_context
     alpha = _ALPHA_DECODERS.get(context.name)
     if alpha in av.codecs_available and has_alpha_beside(stream):
         context = av.CodecContext.create(alpha, "r")
+    if context.name == "mjpeg" and first_field:
+        bottom = first_field == "bff"
+        # By this tag FFmpeg takes the first field for the bottom one, whatever the pictures say.
+        if bottom != (context.codec_tag == "MJPG"):
+            context.codec_tag = "MJPG" if bottom else "mjpg"
     context.thread_type, context.thread_count = "AUTO", threads
     context.flags |= Flags.unaligned  # else what is cut off at the left is rounded down
     return cast(VideoCodecContext, context)

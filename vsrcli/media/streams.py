@@ -45,7 +45,9 @@ _COVER_CODECS: dict[str, tuple[str, ...]] = {
 
 _ISO_639_2 = re.compile("[a-z]{3}")
 
-Fate = Literal["keep", "convert", "drop", "remade"]
+Fate = Literal["keep", "convert", "drop", "needless"]
+_OF_THE_DISC = ("dvd_nav_packet", "epg")
+"""Data that lead through a DVD or a broadcaster's programmes: nobody misses them elsewhere."""
 _AAC_HEADER_OUTSIDE = ("mp4", "matroska", "flv", "nut")
 """Containers in which AAC has its header apart from the packets."""
 
@@ -140,10 +142,10 @@ def _fate(
         return ("keep", "") if muxer == "matroska" else ("drop", f"{name} has no attachments")
     if info.type == "data":
         # The muxer writes these tracks anew: from the chapters, and from the timecode tag.
-        if real.discard == Discard.all:
-            return "remade", ""
+        if real.discard == Discard.all or info.codec in _OF_THE_DISC:
+            return "needless", ""
         if timecode and "timecode" in real.metadata and muxer in (*QUICKTIME, "matroska"):
-            return "remade", ""
+            return "needless", ""
     if info.type == "audio" and _headless(real):
         return "drop", "its header is missing or damaged"
     misread = info.codec in MISREAD.get(output.suffix.lower(), ())
@@ -227,7 +229,11 @@ def frames_alone(info: MediaInfo, *, audio: bool = True, turned: bool = False) -
 
     `audio` False: sound was not asked for, so it is not missed. `turned`: pictures are turned.
     """
-    others = (stream for stream in info.streams if stream.index != info.video_index)
+    others = (
+        stream
+        for stream in info.streams
+        if stream.index != info.video_index and stream.codec not in _OF_THE_DISC
+    )
     dropped = (
         (
             stream,
