@@ -27,7 +27,7 @@ from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
 from .planes import UNSPECIFIED, ColourTags, tags_of
 from .process_wide import ffmpeg_heard
-from .sources import Source, find_source, has_alpha_beside, main_video, opened
+from .sources import Source, find_source, main_video, opened
 from .stills import first_frame
 from .tags import stream_title
 
@@ -193,8 +193,9 @@ def probe(
             what = "a picture put together of tiles (HEIC, AVIF), of which FFmpeg gives one alone"
             raise InputError(f"{source.name} is {what}; convert it to PNG or JPEG first")
         description = _of_stream(whole, stream.index)
+        stated = _container_tags(stream)
         frame = first_frame(container, stream, source.name)
-        return _describe(source, container, stream, frame, description)
+        return _describe(source, container, stream, frame, stated, description)
 
 
 def _describe(
@@ -202,6 +203,7 @@ def _describe(
     container: InputContainer,
     stream: VideoStream,
     frame: av.VideoFrame,
+    stated: ColourTags,
     description: str,
 ) -> MediaInfo:
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
@@ -225,7 +227,7 @@ def _describe(
         start_pts=frame.pts,
         duration=duration,
         frames=_frame_count(container, stream, duration, rate),
-        tags=_tags(frame, stream, _chroma_location(description)),
+        tags=_tags(frame, stated, _chroma_location(description)),
         sar=_fraction(stream.sample_aspect_ratio),
         extras=(
             *_extras(frame, codec, description),
@@ -263,25 +265,28 @@ def _first_field(context: Any) -> FirstField | None:
     return orders.get(int(context.field_order))
 
 
-def _tags(frame: av.VideoFrame, stream: VideoStream, chroma_location: int) -> ColourTags:
-    """The tags of a frame.
+def _container_tags(stream: VideoStream) -> ColourTags:
+    """What the container says of the colours; decoders overwrite it with what they know."""
+    own: Any = stream.codec_context
+    return ColourTags(int(own.colorspace), int(own.color_primaries), int(own.color_trc))
 
-    The decoders that read alpha beside pictures say nothing of a VP8's colours, the container does.
+
+def _tags(frame: av.VideoFrame, stated: ColourTags, chroma_location: int) -> ColourTags:
+    """The tags of a frame; where its coding says nothing, what the container has `stated`.
+
+    The decoders of HEVC, VP9, ProRes and of alpha beside pictures put "unspecified" in its place.
     """
     tags = tags_of(frame, chroma_location)
-    if not has_alpha_beside(stream):
-        return tags
-    own: Any = stream.codec_context
     return replace(
         tags,
-        matrix=_stated(tags.matrix, own.colorspace),
-        primaries=_stated(tags.primaries, own.color_primaries),
-        transfer=_stated(tags.transfer, own.color_trc),
+        matrix=_known(tags.matrix, stated.matrix),
+        primaries=_known(tags.primaries, stated.primaries),
+        transfer=_known(tags.transfer, stated.transfer),
     )
 
 
-def _stated(tag: int, container: int) -> int:
-    return int(container) if tag == UNSPECIFIED and container else tag
+def _known(tag: int, stated: int) -> int:
+    return stated if tag == UNSPECIFIED and stated else tag
 
 
 def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
