@@ -247,6 +247,10 @@ def test_hdr_metadata_of_the_source_is_carried_over(
     notes = []
     write_segment(tmp_path / "ffv1", source, frames, settings("ffv1"), notes.append)
     assert notes == ["ffv1 cannot keep the HDR mastering and light level metadata"]
+    notes = []
+    brightness = replace(source, hdr=replace(source.hdr, points=()))
+    write_segment(tmp_path / "part", brightness, frames, settings("libx265"), notes.append)
+    assert notes == ["libx265 cannot keep the HDR mastering metadata, which is incomplete"]
 
 
 def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different(

@@ -71,6 +71,7 @@ EXTRAS = {
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
     "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
+    "DOVI_COLOURS": "the Dolby Vision metadata, without which its colours are wrong,",
     "AMBIENT_VIEWING_ENVIRONMENT": "the light that the video is to be seen in",
     "S12M_TIMECODE": "time codes inside of the pictures",
     "AFD": "the active format description",
@@ -80,17 +81,22 @@ EXTRAS = {
     "EXIF": "EXIF",
     "ALPHA_APART": "the transparency, which is a picture apart (HEIC, AVIF),",
 }
-"""FFmpeg's names of side data, and what people call it; the last is none, see `_alpha_apart`."""
+"""FFmpeg's names of side data, and what people call it.
+
+"DOVI_COLOURS" and "ALPHA_APART" are none, see `_DOLBY_ALONE` and `_alpha_apart`.
+"""
 IN_FRAMES = tuple(name for name in EXTRAS if name not in ("STEREO3D", "SPHERICAL"))
 """Extras that get lost with the frames; the others a container may keep."""
 _IN_CONTAINER = {"ICC_PROFILE": "ICC Profile", "EXIF": "EXIF metadata"}
 """Extras that a container has for all frames, and how FFmpeg describes them."""
-_APART = "ALPHA_APART"
+_APART, _DOLBY, _DOLBY_COLOURS = "ALPHA_APART", "DOVI_METADATA", "DOVI_COLOURS"
 _STILLS = frozenset({"avif", "avis", "heic", "heix", "mif1", "msf1"})
 _ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0")
 """What an auxiliary picture is that holds alpha (ISO/IEC 23000-22, 23008-12)."""
 _HEAD = 1 << 20
 """Bytes in which a HEIC or AVIF says what its pictures are."""
+_DOLBY_ALONE = re.compile(r"^ +DOVI .*profile: (?:5|10|20),.* compatibility id: 0\b", re.MULTILINE)
+"""How FFmpeg describes pictures in IPTPQc2, green and violet to those who take them for Y'CbCr."""
 _TILES = re.compile(r"^ +Stream group #.*: Tile Grid: .*\(default\)", re.MULTILINE)
 """How FFmpeg describes that what a file shows is a picture of tiles, each of them a stream."""
 
@@ -357,10 +363,12 @@ def _extras(frame: av.VideoFrame, codec: str, description: str) -> tuple[str, ..
         return ()
     kept = [n for n, w in _IN_CONTAINER.items() if re.search(rf"^ +{w}:", description, re.M)]
     try:
-        names = [name for name in EXTRAS if name not in (*_IN_CONTAINER, _APART)]
+        names = [n for n in EXTRAS if n not in (*_IN_CONTAINER, _APART, _DOLBY_COLOURS)]
         data = [name for name in names if frame.side_data.get(name) is not None]
     except ValueError:  # see _display_matrix
         data = []
+    if _DOLBY_ALONE.search(description):
+        data = [_DOLBY_COLOURS, *(name for name in data if name != _DOLBY)]
     return (*data, *kept)
 
 
