@@ -310,6 +310,17 @@ def test_rgb_becomes_what_the_options_say(
         assert (frame.tags.matrix, frame.tags.range) == tags
 
 
+def test_rgb_that_becomes_ycbcr_is_told_without_naming_another_matrix(
+    tmp_path: Path, info: MediaInfo
+) -> None:
+    source, notes = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp"), list[str]()
+    frames = frames_at([0], BASE, "gbrp", (64, 64))
+    given = settings("mpeg2video", colorspace="smpte170m")
+    write_segment(tmp_path / "a", source, frames, given, notes.append)
+    what = "RGB (converted to Y'CbCr) nor the chroma resolution of gbrp"
+    assert notes == [f"mpeg2video cannot keep {what}"]
+
+
 def test_a_matrix_that_cannot_become_rgb_is_told(tmp_path: Path, info: MediaInfo) -> None:
     source, notes = replace(info, tags=ColourTags(8)), list[str]()
     frames = frames_at([0], BASE, "yuv444p", (64, 64))
