@@ -32,6 +32,16 @@ def test_a_plain_clip(make_clip: MakeClip) -> None:
     assert info.tags == ColourTags(2, 2, 2, 0, 1)  # H.264 implies left-sited chroma
 
 
+def test_colours_that_the_container_alone_tells_of(make_clip: MakeClip) -> None:
+    """Decoders of ProRes, HEVC and VP9 give "unspecified" where their own headers say so."""
+    tags = ColourTags(9, 9, 16, 1)
+    path = make_clip("c.mov", codec="prores_ks", pix_fmt="yuv422p10le", frames=2, tags=tags)
+    content = path.read_bytes()
+    assert b"\x09\x10\x09" in content  # of every frame's header; the box of MOV has two bytes each
+    path.write_bytes(content.replace(b"\x09\x10\x09", b"\x02\x02\x02"))
+    assert probe(path).tags == tags
+
+
 def with_a_table_of_fragments(path: Path) -> Path:
     """Put a sidx box (ISO/IEC 14496-12, 8.16.3) before the fragments, as DASH has it."""
     content = path.read_bytes()

@@ -17,11 +17,13 @@ from tests.clips import ClipSpec, make_frame, source_frames, write_clip
 from tests.conftest import MakeClip
 from tests.lossless import write_frames
 from vsrcli.errors import InputError
+from vsrcli.losses import lost_streams
 from vsrcli.media.decoding import OnError
 from vsrcli.media.planes import ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.sources import find_source
+from vsrcli.media.streams import StreamPlan
 
 AWKWARD = Path(__file__).parents[2].parent / "shared" / "data" / "awkward"
 
@@ -754,6 +756,11 @@ def with_clean_aperture(
     box = struct.pack(
         ">I4sIIIIiIiI", 40, b"clap", width, 1, height, 1, left - right, 2, top - bottom, 2
     )
+    add_box(path, box)
+
+
+def add_box(path: Path, box: bytes) -> None:
+    """Put a box into the description of the video of an MP4 of H.264 that has no sound."""
     data = path.read_bytes()
     assert data.index(b"mdat") < data.index(b"moov")  # else the offsets of the packets were wrong
     place = data.index(b"avcC") - 4
@@ -763,6 +770,24 @@ def with_clean_aperture(
         grown = int.from_bytes(data[at : at + 4], "big") + len(box)
         data = data[:at] + grown.to_bytes(4, "big") + data[at + 4 :]
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("profile", "compatible", "extras"), [(5, 0, ("DOVI_COLOURS",)), (8, 1, ()), (8, 4, ())]
+)
+def test_dolby_vision_that_is_nothing_without_its_metadata(
+    make_clip: MakeClip, profile: int, compatible: int, extras: tuple[str, ...]
+) -> None:
+    """As the box that describes it says (Dolby Vision Streams within ISOBMFF, 3.2)."""
+    path = make_clip(frames=2)
+    name = b"dvcC" if profile < 8 else b"dvvC"
+    words = bytes((1, 0, profile << 1, 6 << 3 | 0b101, compatible << 4))
+    add_box(path, struct.pack(">I4s24s", 32, name, words))
+    info = Reader(path).info
+    assert info.extras == extras
+    told = [loss.text for loss in lost_streams(info, StreamPlan(), path)]
+    line = "the Dolby Vision metadata, without which its colours are wrong, cannot be kept"
+    assert told == [line] * len(extras)
 
 
 def test_texture_moves_by_its_velocity() -> None:

@@ -247,6 +247,10 @@ def test_hdr_metadata_of_the_source_is_carried_over(
     notes = []
     write_segment(tmp_path / "ffv1", source, frames, settings("ffv1"), notes.append)
     assert notes == ["ffv1 cannot keep the HDR mastering and light level metadata"]
+    notes = []
+    brightness = replace(source, hdr=replace(source.hdr, points=()))
+    write_segment(tmp_path / "part", brightness, frames, settings("libx265"), notes.append)
+    assert notes == ["libx265 cannot keep the HDR mastering metadata, which is incomplete"]
 
 
 def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different(
@@ -304,6 +308,17 @@ def test_rgb_becomes_what_the_options_say(
     assert [int(p[16, 16]) for p in frame.planes] == pytest.approx(sample, abs=2)
     if codec != "mpeg4":  # it says neither
         assert (frame.tags.matrix, frame.tags.range) == tags
+
+
+def test_rgb_that_becomes_ycbcr_is_told_without_naming_another_matrix(
+    tmp_path: Path, info: MediaInfo
+) -> None:
+    source, notes = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp"), list[str]()
+    frames = frames_at([0], BASE, "gbrp", (64, 64))
+    given = settings("mpeg2video", colorspace="smpte170m")
+    write_segment(tmp_path / "a", source, frames, given, notes.append)
+    what = "RGB (converted to Y'CbCr) nor the chroma resolution of gbrp"
+    assert notes == [f"mpeg2video cannot keep {what}"]
 
 
 def test_a_matrix_that_cannot_become_rgb_is_told(tmp_path: Path, info: MediaInfo) -> None:

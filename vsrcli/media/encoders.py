@@ -333,8 +333,7 @@ def _loss(source: PixelLayout, target: PixelLayout, name: str) -> tuple[int, ...
 def _difference(codec: str, source: PixelLayout, target: PixelLayout) -> str | None:
     lost = []
     if source.kind == "rgb" and target.kind == "yuv":
-        matrix = "BT.601" if codec in BT601_ONLY else "BT.709"
-        lost.append(f"RGB (converted with the {matrix} matrix)")
+        lost.append("RGB (converted to Y'CbCr)")
     elif source.kind == "yuv" and target.kind == "rgb":
         lost.append("Y'CbCr (converted to RGB)")
     elif source.kind != "gray" and target.kind == "gray":

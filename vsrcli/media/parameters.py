@@ -41,6 +41,8 @@ def encoder_options(
     parameters = _own_parameters(settings)
     if hdr and settings.codec in _PARAMETERS:
         parameters += _hdr_parameters(settings.codec, hdr)
+        if bool(hdr.points) != bool(hdr.luminance):
+            note(f"{settings.codec} cannot keep the HDR mastering metadata, which is incomplete")
     elif hdr:
         note(f"{settings.codec} cannot keep the HDR mastering and light level metadata")
     if parameters:

@@ -27,7 +27,7 @@ from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
 from .planes import UNSPECIFIED, ColourTags, tags_of
 from .process_wide import ffmpeg_heard
-from .sources import Source, find_source, has_alpha_beside, main_video, opened
+from .sources import Source, find_source, main_video, opened
 from .stills import first_frame
 from .tags import stream_title
 
@@ -69,6 +69,7 @@ EXTRAS = {
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
     "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
+    "DOVI_COLOURS": "the Dolby Vision metadata, without which its colours are wrong,",
     "AMBIENT_VIEWING_ENVIRONMENT": "the light that the video is to be seen in",
     "S12M_TIMECODE": "time codes inside of the pictures",
     "AFD": "the active format description",
@@ -78,17 +79,22 @@ EXTRAS = {
     "EXIF": "EXIF",
     "ALPHA_APART": "the transparency, which is a picture apart (HEIC, AVIF),",
 }
-"""FFmpeg's names of side data, and what people call it; the last is none, see `_alpha_apart`."""
+"""FFmpeg's names of side data, and what people call it.
+
+"DOVI_COLOURS" and "ALPHA_APART" are none, see `_DOLBY_ALONE` and `_alpha_apart`.
+"""
 IN_FRAMES = tuple(name for name in EXTRAS if name not in ("STEREO3D", "SPHERICAL"))
 """Extras that get lost with the frames; the others a container may keep."""
 _IN_CONTAINER = {"ICC_PROFILE": "ICC Profile", "EXIF": "EXIF metadata"}
 """Extras that a container has for all frames, and how FFmpeg describes them."""
-_APART = "ALPHA_APART"
+_APART, _DOLBY, _DOLBY_COLOURS = "ALPHA_APART", "DOVI_METADATA", "DOVI_COLOURS"
 _STILLS = frozenset({"avif", "avis", "heic", "heix", "mif1", "msf1"})
 _ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0")
 """What an auxiliary picture is that holds alpha (ISO/IEC 23000-22, 23008-12)."""
 _HEAD = 1 << 20
 """Bytes in which a HEIC or AVIF says what its pictures are."""
+_DOLBY_ALONE = re.compile(r"^ +DOVI .*profile: (?:5|10|20),.* compatibility id: 0\b", re.MULTILINE)
+"""How FFmpeg describes pictures in IPTPQc2, green and violet to those who take them for Y'CbCr."""
 _TILES = re.compile(r"^ +Stream group #.*: Tile Grid: .*\(default\)", re.MULTILINE)
 """How FFmpeg describes that what a file shows is a picture of tiles, each of them a stream."""
 
@@ -191,8 +197,9 @@ def probe(
             what = "a picture put together of tiles (HEIC, AVIF), of which FFmpeg gives one alone"
             raise InputError(f"{source.name} is {what}; convert it to PNG or JPEG first")
         description = _of_stream(whole, stream.index)
+        stated = _container_tags(stream)
         frame = first_frame(container, stream, source.name)
-        return _describe(source, container, stream, frame, description)
+        return _describe(source, container, stream, frame, stated, description)
 
 
 def _describe(
@@ -200,6 +207,7 @@ def _describe(
     container: InputContainer,
     stream: VideoStream,
     frame: av.VideoFrame,
+    stated: ColourTags,
     description: str,
 ) -> MediaInfo:
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
@@ -223,7 +231,7 @@ def _describe(
         start_pts=frame.pts,
         duration=duration,
         frames=_frame_count(container, stream, duration, rate),
-        tags=_tags(frame, stream, _chroma_location(description)),
+        tags=_tags(frame, stated, _chroma_location(description)),
         sar=_fraction(stream.sample_aspect_ratio),
         extras=(
             *_extras(frame, codec, description),
@@ -245,25 +253,28 @@ def _describe(
     )
 
 
-def _tags(frame: av.VideoFrame, stream: VideoStream, chroma_location: int) -> ColourTags:
-    """The tags of a frame.
+def _container_tags(stream: VideoStream) -> ColourTags:
+    """What the container says of the colours; decoders overwrite it with what they know."""
+    own: Any = stream.codec_context
+    return ColourTags(int(own.colorspace), int(own.color_primaries), int(own.color_trc))
 
-    The decoders that read alpha beside pictures say nothing of a VP8's colours, the container does.
+
+def _tags(frame: av.VideoFrame, stated: ColourTags, chroma_location: int) -> ColourTags:
+    """The tags of a frame; where its coding says nothing, what the container has `stated`.
+
+    The decoders of HEVC, VP9, ProRes and of alpha beside pictures put "unspecified" in its place.
     """
     tags = tags_of(frame, chroma_location)
-    if not has_alpha_beside(stream):
-        return tags
-    own: Any = stream.codec_context
     return replace(
         tags,
-        matrix=_stated(tags.matrix, own.colorspace),
-        primaries=_stated(tags.primaries, own.color_primaries),
-        transfer=_stated(tags.transfer, own.color_trc),
+        matrix=_known(tags.matrix, stated.matrix),
+        primaries=_known(tags.primaries, stated.primaries),
+        transfer=_known(tags.transfer, stated.transfer),
     )
 
 
-def _stated(tag: int, container: int) -> int:
-    return int(container) if tag == UNSPECIFIED and container else tag
+def _known(tag: int, stated: int) -> int:
+    return stated if tag == UNSPECIFIED and stated else tag
 
 
 def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
@@ -334,10 +345,12 @@ def _extras(frame: av.VideoFrame, codec: str, description: str) -> tuple[str, ..
         return ()
     kept = [n for n, w in _IN_CONTAINER.items() if re.search(rf"^ +{w}:", description, re.M)]
     try:
-        names = [name for name in EXTRAS if name not in (*_IN_CONTAINER, _APART)]
+        names = [n for n in EXTRAS if n not in (*_IN_CONTAINER, _APART, _DOLBY_COLOURS)]
         data = [name for name in names if frame.side_data.get(name) is not None]
     except ValueError:  # see _display_matrix
         data = []
+    if _DOLBY_ALONE.search(description):
+        data = [_DOLBY_COLOURS, *(name for name in data if name != _DOLBY)]
     return (*data, *kept)
 
 
