@@ -321,6 +321,27 @@ def test_rgb_that_becomes_ycbcr_is_told_without_naming_another_matrix(
     assert notes == [f"mpeg2video cannot keep {what}"]
 
 
+@pytest.mark.parametrize("location", ["topleft", "3"])
+@pytest.mark.parametrize("source", ["gbrp", "yuv444p"])
+def test_new_chroma_lies_where_the_option_says(
+    tmp_path: Path, info: MediaInfo, source: str, location: str
+) -> None:
+    frame = make_frame(source, 64, 64, time_base=BASE)
+    frame = replace(frame, planes=tuple(np.full_like(plane, 128) for plane in frame.planes))
+    frame.planes[1][33:] = 200  # half of the pair of rows at 32, or all of what lies at row 33
+    tags = ColourTags(0 if source == "gbrp" else 1, 1, 1, 2 if source == "gbrp" else 1)
+    found = []
+    for options in ({}, {"chroma_sample_location": location}):
+        given = replace(settings("ffv1", **options), pix_fmt="yuv420p")
+        written = write_segment(
+            tmp_path / "a", replace(info, tags=tags, pix_fmt=source), [frame], given
+        )
+        chroma = from_video_frame(decode(written)[0]).planes[1].astype(int)
+        found.append((chroma[16, 8] - chroma[0, 8]) / (chroma[-1, 8] - chroma[0, 8]))
+    assert found[0] == pytest.approx(0.5, abs=0.1)
+    assert found[1] < found[0] - 0.1
+
+
 def test_a_matrix_that_cannot_become_rgb_is_told(tmp_path: Path, info: MediaInfo) -> None:
     source, notes = replace(info, tags=ColourTags(8)), list[str]()
     frames = frames_at([0], BASE, "yuv444p", (64, 64))

@@ -30,7 +30,7 @@ from vsrcli.media.encoders import (
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.parameters import encoder_options
-from vsrcli.media.planes import UNSPECIFIED, ColourTags
+from vsrcli.media.planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.repack import CONVERTIBLE, target_tags
@@ -187,17 +187,24 @@ def add_video(
     return stream
 
 
-def tags_to_make(context: Any, coding: Coding, layout: PixelLayout) -> ColourTags:
+def tags_to_make(
+    context: Any, coding: Coding, settings: EncoderSettings, layout: PixelLayout
+) -> ColourTags:
     """Return the tags to convert frames of `layout` to for the opened encoder `context`.
 
-    Where RGB becomes Y'CbCr, the matrix and the range are those that the user's options named.
+    Where RGB becomes Y'CbCr, the matrix and the range are those that the user's options named, and
+    so is the siting of new chroma.
     """
+    tags, given = coding.tags, dict(settings.options).get("chroma_sample_location")
+    for number, name in enumerate(CHROMA_LOCATIONS):
+        if given in (name, str(number)):
+            tags = replace(tags, chroma_location=number)
     if not _from_rgb(layout, coding):
-        return coding.tags
+        return tags
     matrix, span = context.colorspace, context.color_range
     if matrix == UNSPECIFIED:
-        matrix = coding.tags.matrix
-    named = replace(coding.tags, matrix=int(matrix), range=int(span) or coding.tags.range)
+        matrix = tags.matrix
+    named = replace(tags, matrix=int(matrix), range=int(span) or tags.range)
     return target_tags(named, layout_of(coding.pix_fmt), coding.pix_fmt, context.name)
 
 

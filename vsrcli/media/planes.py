@@ -48,6 +48,8 @@ UNSPECIFIED = 2
 """AVCOL_*_UNSPECIFIED for matrix, primaries and transfer; ranges and chroma locations use 0."""
 FULL_RANGE = 2
 """AVCOL_RANGE_JPEG."""
+CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
+"""FFmpeg's names of where chroma lies, by their numbers."""
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 HIGH_RANGE = {16: "PQ", 18: "HLG"}
 _CURVES = {8: "linear light", **HIGH_RANGE}
@@ -64,7 +66,7 @@ class ColourTags:
     range: int = 0
     """0 unspecified, 1 limited, 2 full."""
     chroma_location: int = 0
-    """0 unspecified, 1 left, 2 centre, 3 top left, 4 top, 5 bottom left, 6 bottom."""
+    """As of `CHROMA_LOCATIONS`."""
 
     @property
     def unlike_srgb(self) -> str | None:

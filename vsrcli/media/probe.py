@@ -25,7 +25,7 @@ from .formats import PixelLayout, layout_of
 from .hdr import HdrMetadata, hdr_of
 from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
-from .planes import UNSPECIFIED, ColourTags, tags_of
+from .planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags, tags_of
 from .process_wide import ffmpeg_heard
 from .sources import Source, find_source, main_video, opened
 from .stills import first_frame
@@ -41,7 +41,6 @@ _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
 _IN_PASSES = ("png", "apng")
 """Codings whose pictures may come in passes (Adam7), which FFmpeg marks as if they had fields."""
-_CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _FINEST_SAR = 1 << 16
 """What encoders have room for, and more than anybody can see."""
 
@@ -462,4 +461,4 @@ def _chroma_location(description: str) -> int:
     line = re.match(r"Stream #0:.*Video: (.*)", description)
     # As "yuv422p10le(tv, top first, left)": "top first" is the order of fields.
     words = [word.strip() for word in re.split(r"[,()]", line[1])] if line else []
-    return next((n for n, w in enumerate(_CHROMA_LOCATIONS, 1) if w in words), 0)
+    return next((n for n, w in enumerate(CHROMA_LOCATIONS) if n and w in words), 0)

@@ -14,6 +14,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from vsrcli.errors import InputError
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
+    CHROMA_LOCATIONS,
     UNSPECIFIED,
     ColourTags,
     Frame,
@@ -24,8 +25,6 @@ from vsrcli.media.planes import (
 )
 from vsrcli.media.resample import chroma_location
 
-_SITES = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
-"""FFmpeg's names of AVCHROMA_LOC_*."""
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
@@ -128,7 +127,7 @@ def sited(picture: av.VideoFrame, location: int) -> av.VideoFrame:
         format=picture.format,
         time_base=Fraction(1, 25),
     )
-    tagged = graph.add("setparams", f"chroma_location={_SITES[location]}")
+    tagged = graph.add("setparams", f"chroma_location={CHROMA_LOCATIONS[location]}")
     graph.link_nodes(source, tagged, graph.add("buffersink")).configure()
     graph.push(picture)
     return graph.vpull()

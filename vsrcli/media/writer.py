@@ -108,7 +108,7 @@ class SegmentWriter:
             self._discard()
             raise
         source = known_tags(info.tags, (info.width, info.height))
-        target = tags_to_make(self._stream.codec_context, coding, layout)
+        target = tags_to_make(self._stream.codec_context, coding, settings, layout)
         self._repack = Repacker(source, coding.pix_fmt, target)
 
     def __enter__(self) -> SegmentWriter:
