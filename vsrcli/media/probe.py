@@ -43,6 +43,8 @@ _IN_PASSES = ("png", "apng")
 """Codings whose pictures may come in passes (Adam7), which FFmpeg marks as if they had fields."""
 _TELL_OF_FIELDS = ("ffv1", "rawvideo", "v210")
 """Lossless codings whose frames FFmpeg marks as interlaced where they are."""
+_SILENT_OF_FIELDS = ("mjpeg", "mjpegb", "aic", "cfhd")
+"""Other codings whose decoder does not tell of fields, or (CineForm) not which is shown first."""
 _CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _FINEST_SAR = 1 << 16
 """What encoders have room for, and more than anybody can see."""
@@ -250,13 +252,12 @@ def _describe(
 def _first_field(context: Any) -> FirstField | None:
     """The field shown first, by the container, where neither coding nor decoder tells of fields.
 
-    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more; of
-    Motion JPEG the decoder weaves two fields without a word.
+    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more.
     """
     codec = context.codec
     losses = codec.properties & (Properties.LOSSLESS | Properties.LOSSY).value
     holds_rows = losses == Properties.LOSSLESS.value and codec.name not in _TELL_OF_FIELDS
-    if not holds_rows and codec.name not in ("mjpeg", "mjpegb"):
+    if not holds_rows and codec.name not in _SILENT_OF_FIELDS:
         return None
     # In the last two FFmpeg writes, and reads of raw video, the field stored first as shown first.
     orders: dict[int, FirstField] = {2: "tff", 3: "bff", 4: "tff", 5: "bff"}
