@@ -508,7 +508,13 @@ def test_interlaced_frames_become_whole(make_clip: MakeClip, name: str, codec: s
 
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize(
-    ("codec", "pix_fmt"), [("png", "rgb24"), ("qtrle", "rgb24"), ("mjpeg", "yuvj422p")]
+    ("codec", "pix_fmt"),
+    [
+        ("png", "rgb24"),
+        ("qtrle", "rgb24"),
+        ("mjpeg", "yuvj422p"),
+        ("cfhd", "yuv422p10le"),
+    ],
 )
 def test_fields_that_the_container_alone_tells_of_become_whole(
     make_clip: MakeClip, codec: str, pix_fmt: str, first: int

@@ -195,6 +195,22 @@ def test_sound_that_changes_its_channels_or_rate_is_converted_to_the_end(
     assert spectrum[300 * 38400 // 48000] > spectrum.max() / 4
 
 
+def test_sound_that_changes_its_rate_need_not_have_times(tmp_path: Path) -> None:
+    path = with_sound(tmp_path / "in.ts", 48000, "stereo", samples=48000, codec="ac3")
+    further = with_sound(tmp_path / "then.ts", 44100, "mono", samples=44100, codec="ac3")
+    path.write_bytes(path.read_bytes() + further.read_bytes())
+    made: list[Any] = []
+    with av.open(str(path)) as source, av.open(str(tmp_path / "o.webm"), "w") as output:
+        track = SoundTrack(output, source.streams.audio[0], "libopus")
+        for each in source.demux(audio=0):
+            if each.size:
+                each.pts = each.dts = None
+                made += track.send(each)
+        made += track.finish()
+        assert track.changes
+        assert sum(each.duration * each.time_base for each in made) == pytest.approx(2, abs=0.1)
+
+
 def test_damaged_sound_is_converted_as_far_as_it_goes(tmp_path: Path) -> None:
     source = with_sound(tmp_path / "in.mkv", 48000, "mono", 48000)
     damaged = packets(source, "audio")[5][2]

@@ -15,6 +15,8 @@ from .sources import opened
 
 _TELL_OF_FIELDS = ("ffv1", "rawvideo", "v210")
 """Lossless codings whose frames FFmpeg marks as interlaced where they are."""
+_SILENT_OF_FIELDS = ("mjpeg", "mjpegb", "aic", "cfhd")
+"""Other codings whose decoder does not tell of fields, or (CineForm) not which is shown first."""
 _BY_POLARITY: dict[bytes, FirstField] = {b"AVI1\1": "tff", b"AVI1\2": "bff"}
 """How a segment (APP0) of a JPEG in an AVI begins that is a top or a bottom field."""
 
@@ -23,14 +25,13 @@ def first_field(path: Path, stream: VideoStream, height: int) -> FirstField | No
     """The field of a file's stream shown first, where neither its frames nor its coding tell of any
     that there are. Decoded, frames are `height` rows high.
 
-    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more; of
-    Motion JPEG the decoder weaves two fields without a word.
+    Codings that keep what they are given, Huffyuv, Ut Video or PNG, hold rows and know no more.
     """
     context: Any = stream.codec_context
     codec = context.codec
     losses = codec.properties & (Properties.LOSSLESS | Properties.LOSSY).value
     holds_rows = losses == Properties.LOSSLESS.value and codec.name not in _TELL_OF_FIELDS
-    if not holds_rows and codec.name not in ("mjpeg", "mjpegb"):
+    if not holds_rows and codec.name not in _SILENT_OF_FIELDS:
         return None
     # In the last two FFmpeg writes, and reads of raw video, the field stored first as shown first.
     orders: dict[int, FirstField] = {2: "tff", 3: "bff", 4: "tff", 5: "bff"}

@@ -245,7 +245,8 @@ class SoundTrack:
             yield frame
             return
         for same in self._resampler.resample(frame):
-            same.pts = _rescaled(same.pts, Fraction(same.time_base) / Fraction(frame.time_base))
+            if same.pts is not None:
+                same.pts = _rescaled(same.pts, Fraction(same.time_base) / Fraction(frame.time_base))
             same.time_base = frame.time_base
             yield same
 
