@@ -107,8 +107,12 @@ class Repacker:
             frame = _in_bytes(frame)
         if layout.kind == "gray":
             return self._from_gray(frame, source.range, target, new)
-        if layout.kind == "yuv" and new.kind == "rgb" and new.depth > 8:
-            return self._in_deep_rgb(frame, source, target, new)
+        if (
+            layout.kind == "yuv"
+            and new.kind == "rgb"
+            and (new.depth > 8 or full and layout.depth > 8)
+        ):
+            return self._by_deep_rgb(frame, source, target, new)
         if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
             source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
         if layout.kind == new.kind == "rgb" and layout.depth == new.depth:
@@ -121,12 +125,13 @@ class Repacker:
         recast = recoded(frame, source, target, layout.depth)
         return self._reformatted(to_video_frame(recast), self._pix_fmt, target, target)
 
-    def _in_deep_rgb(
+    def _by_deep_rgb(
         self, frame: Frame, source: ColourTags, target: ColourTags, new: PixelLayout
     ) -> av.VideoFrame:
-        """Return a Y'CbCr frame in RGB of more than 8 bits, white and opaque as all ones.
+        """Return a Y'CbCr frame in RGB, white and opaque as all ones.
 
-        Those of swscale are not, but at 16 bits it is known what they are.
+        Of more than 8 bits those of swscale are not, but at 16 bits it is known what they are; in
+        8 bits it makes full range up to a level too bright.
         """
         planar = "gbrap16le" if new.alpha else "gbrp16le"
         made = from_video_frame(self._reformatted(to_video_frame(frame), planar, source, target))
@@ -193,9 +198,8 @@ def _in_bytes(frame: Frame) -> Frame:
     """Return FRAME, RGB or gray of full range, with 8 bits; swscale divides by 256, not 257."""
     depth = frame.layout.depth
     name = frame.layout.pix_fmt.replace("ya16", "ya8").removesuffix("le").removesuffix(str(depth))
-    planes = (stretched(plane, (1 << depth) - 1, 8) for plane in frame.planes)
-    made = tuple(plane.astype(np.uint8) for plane in planes)
-    return replace(frame, planes=made, layout=layout_of(name))
+    planes = tuple(stretched(plane, (1 << depth) - 1, 8) for plane in frame.planes)
+    return replace(frame, planes=planes, layout=layout_of(name))
 
 
 def _recodes(layout: PixelLayout, new: PixelLayout, source: ColourTags, target: ColourTags) -> bool:

@@ -146,7 +146,9 @@ def white_of_rgb(depth: int, to: int, *, full: bool) -> int:
 def stretched(samples: Plane, white: int, depth: int) -> Plane:
     """SAMPLES, 16 bits each, in DEPTH bits: all ones for WHITE, and for what is above it."""
     peak = (1 << depth) - 1
-    found: Plane = np.minimum(peak, samples * (peak / white) + 0.5).astype(samples.dtype)
+    found: Plane = np.minimum(peak, samples * (peak / white) + 0.5).astype(
+        np.uint8 if depth == 8 else np.uint16
+    )
     return found
 
 
