@@ -29,8 +29,8 @@ RGB, BT470BG, SMPTE170M = 0, 5, 6
 """AVCOL_SPC_*: the matrix between RGB and Y'CbCr (ITU-T H.273)."""
 
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-CONVERTIBLE = frozenset(SWSCALE)
-"""Matrices that samples can be converted from."""
+CONVERTIBLE = frozenset(SWSCALE) - {10}
+"""Matrices that samples can be converted from: 10, constant luminance, is but near to BT.2020."""
 
 
 def assumed_matrix(size: tuple[int, int]) -> int:
