@@ -144,6 +144,29 @@ def test_a_video_becomes_one_that_repeats_for_ever(make_clip: MakeClip, tmp_path
         assert shown(tmp_path / f"out{ending}")[0] == pytest.approx([40] * 5)
 
 
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [((1, 1, 1, 1), None), ((6, 6, 6, 1), None), ((9, 9, 16, 1), b"\x09\x10\x00\x01")],
+)
+@pytest.mark.parametrize("matrix", [None, TURNED])
+def test_a_png_tells_of_its_colours_where_a_picture_does(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    tags: tuple[int, int, int, int],
+    told: bytes | None,
+    matrix: tuple[int, ...] | None,
+) -> None:
+    """Browsers would show BT.709 and BT.601 otherwise than the video."""
+    source = make_clip(frames=2, tags=ColourTags(*tags), display_matrix=matrix)
+    notes: list[str] = []
+    upscale(source, tmp_path / "out.apng", options(), note=notes.append)
+    content = (tmp_path / "out.apng").read_bytes()
+    at = content.find(b"cICP")
+    assert (content[at + 4 : at + 8] if at > 0 else None) == told
+    assert b"gAMA" not in content
+    assert not any("cannot say" in note for note in notes)
+
+
 def test_a_png_holds_the_very_pixels(make_clip: MakeClip, tmp_path: Path) -> None:
     source = make_clip(frames=6, pix_fmt="yuv444p", display_matrix=TURNED)
     upscale(source, tmp_path / "out.apng", UpscaleOptions(scale=2))
@@ -226,7 +249,8 @@ def test_what_each_kind_cannot_keep(make_clip: MakeClip) -> None:
     (lost,) = animation_losses(replace(info, sar=Fraction(4, 3)), "apng", layout_of("yuv420p"))
     assert "aspect ratio of 4/3" in lost
     hdr = replace(info, tags=ColourTags(9, 9, 18, 1))
-    (lost,) = animation_losses(hdr, "apng", layout_of("yuv420p"))
+    assert animation_losses(hdr, "apng", layout_of("yuv420p")) == []
+    lost, _ = animation_losses(hdr, "gif", layout_of("yuv420p"))
     assert "its colours are BT.2020, HLG" in lost
     ycgco = replace(info, tags=ColourTags(8))
     (lost,) = animation_losses(ycgco, "apng", layout_of("yuv420p"))

@@ -157,6 +157,17 @@ def test_rgb_becomes_chroma_of_the_siting_that_is_tagged(
         np.testing.assert_allclose(plane[inner], (512 + 896 * wanted)[inner], atol=1.1)
 
 
+@pytest.mark.parametrize("pix_fmt", ["rgb24", "bgra", "gbrp"])
+def test_full_range_video_becomes_the_nearest_levels_of_8_bits(pix_fmt: str) -> None:
+    layout, tags = layout_of("yuv444p10le"), ColourTags(1, 1, 1, FULL_RANGE)
+    luma = np.arange(1024, dtype=np.uint16).reshape(16, 64)
+    neutral = np.full_like(luma, 512)
+    frame = Frame((luma, neutral, neutral), layout, 0, 1, Fraction(1, 25), tags, 0)
+    made = from_video_frame(Repacker(tags, pix_fmt, replace(tags, matrix=RGB))(frame))
+    for plane in made.planes[:3]:
+        assert np.abs(plane - luma * (255 / 1023)).max() <= 0.51
+
+
 @pytest.mark.parametrize("pix_fmt", ["gbrp16le", "gbrap16le", "gbrp10le", "gray16le", "ya16le"])
 def test_fewer_bits_of_rgb_and_gray_are_the_nearest_levels(pix_fmt: str) -> None:
     layout = layout_of(pix_fmt)

@@ -342,17 +342,21 @@ def test_new_chroma_lies_where_the_option_says(
     assert found[1] < found[0] - 0.1
 
 
-def test_a_matrix_that_cannot_become_rgb_is_told(tmp_path: Path, info: MediaInfo) -> None:
-    source, notes = replace(info, tags=ColourTags(8)), list[str]()
+@pytest.mark.parametrize(("matrix", "taken"), [(8, "BT.601"), (10, "BT.2020")])
+def test_a_matrix_that_cannot_become_rgb_is_told(
+    tmp_path: Path, info: MediaInfo, matrix: int, taken: str
+) -> None:
+    source, notes = replace(info, tags=ColourTags(matrix)), list[str]()
     frames = frames_at([0], BASE, "yuv444p", (64, 64))
     write_segment(tmp_path / "a", source, frames, settings("libx264rgb"), notes.append)
-    assert "the colour matrix 8 cannot be converted" in notes[-1]
+    assert f"the colour matrix {matrix} cannot be converted and is taken as {taken}" in notes[-1]
 
 
-def test_rgb_cannot_become_every_matrix(tmp_path: Path, info: MediaInfo) -> None:
+@pytest.mark.parametrize("matrix", ["ycgco", "bt2020c"])
+def test_rgb_cannot_become_every_matrix(info: MediaInfo, matrix: str) -> None:
     source = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp")
-    given = replace(settings("libx264", colorspace="ycgco"), pix_fmt="yuv420p")
-    with pytest.raises(UsageError, match="-e colorspace=ycgco: RGB cannot be converted to it"):
+    given = replace(settings("libx264", colorspace=matrix), pix_fmt="yuv420p")
+    with pytest.raises(UsageError, match=f"-e colorspace={matrix}: RGB cannot be converted to it"):
         check_encoder(source, (64, 64), given, layout_of("gbrp"))
 
 

@@ -24,6 +24,7 @@ from vsrcli.media.cadence import off_ticks
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.feeds import opened_segment
 from vsrcli.media.formats import PixelLayout
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.rgb import wrong_colours
 from vsrcli.media.safely import failed_check, made_beside
@@ -69,7 +70,7 @@ def animation_losses(info: MediaInfo, kind: str, layout: PixelLayout) -> list[st
     name = {"gif": "GIF", "apng": "an animated PNG"}[kind]
     if layout.depth > 8:
         found.append(f"{name} cannot keep {layout.depth} bits (written with 8)")
-    if info.tags.unlike_srgb:
+    if kind == "gif" and info.tags.unlike_srgb:
         found.append(f"{name} cannot say that its colours are {info.tags.unlike_srgb}")
     if info.sar not in (None, 1):
         found.append(f"{name} has square pixels: the aspect ratio of {info.sar} is lost")
@@ -142,7 +143,7 @@ def animate(
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         pictures = chain.from_iterable(_pictures(each, kind, turning) for each in segments)
         whole = kind == "gif" and _opaque_at_times(segments)
-        _write(partial, kind, pictures, moments, plays_of(info), whole=whole)
+        _write(partial, kind, _tagged(pictures, info.tags), moments, plays_of(info), whole=whole)
         _check(partial, output, kind, moments)
 
 
@@ -153,6 +154,17 @@ def _pictures(segment: Path, kind: str, turning: Turning | None) -> Iterator[av.
         return
     for picture in _decoded(segment, turning):
         yield picture.reformat(format="rgba" if picture.format.name == "bgra" else "rgb24")
+
+
+def _tagged(pictures: Iterator[av.VideoFrame], tags: ColourTags) -> Iterator[av.VideoFrame]:
+    """PICTURES with colours told of where they are unlike sRGB alone, as in a PNG of one picture.
+
+    Browsers show a PNG darker that is called BT.709, but not the video that it is made of.
+    """
+    told = tags if tags.unlike_srgb else ColourTags()
+    for picture in pictures:
+        picture.color_primaries, picture.color_trc = told.primaries, told.transfer
+        yield picture
 
 
 def _with_palette(segment: Path, turning: Turning | None) -> Iterator[av.VideoFrame]:

@@ -30,8 +30,8 @@ RGB, BT470BG, SMPTE170M = 0, 5, 6
 """AVCOL_SPC_*: the matrix between RGB and Y'CbCr (ITU-T H.273)."""
 
 _BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-CONVERTIBLE = frozenset(SWSCALE)
-"""Matrices that samples can be converted from."""
+CONVERTIBLE = frozenset(SWSCALE) - {10}
+"""Matrices that samples can be converted from: 10, constant luminance, is but near to BT.2020."""
 
 
 def assumed_matrix(size: tuple[int, int]) -> int:
@@ -109,8 +109,12 @@ class Repacker:
             frame = _as_rgb(frame, new) if rgb else _for_matrix(frame, new.depth)
         if layout.kind == "gray":
             return self._from_gray(frame, source.range, target, new)
-        if layout.kind == "yuv" and new.kind == "rgb" and new.depth > 8:
-            return self._in_deep_rgb(frame, source, target, new)
+        if (
+            layout.kind == "yuv"
+            and new.kind == "rgb"
+            and (new.depth > 8 or full and layout.depth > 8)
+        ):
+            return self._by_deep_rgb(frame, source, target, new)
         if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
             source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
         if not _recodes(layout, new, source, target):
@@ -121,12 +125,13 @@ class Repacker:
         recast = recoded(frame, source, target, layout.depth)
         return self._reformatted(to_video_frame(recast), self._pix_fmt, target, target)
 
-    def _in_deep_rgb(
+    def _by_deep_rgb(
         self, frame: Frame, source: ColourTags, target: ColourTags, new: PixelLayout
     ) -> av.VideoFrame:
-        """Return a Y'CbCr frame in RGB of more than 8 bits, white and opaque as all ones.
+        """Return a Y'CbCr frame in RGB, white and opaque as all ones.
 
-        Those of swscale are not, but at 16 bits it is known what they are.
+        Of more than 8 bits those of swscale are not, but at 16 bits it is known what they are; in
+        8 bits it makes full range up to a level too bright.
         """
         planar = "gbrap16le" if new.alpha else "gbrp16le"
         made = from_video_frame(self._reformatted(to_video_frame(frame), planar, source, target))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vsrcli.media.colour import SWSCALE
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
     FULL_RANGE,
@@ -42,10 +43,11 @@ def known_tags(tags: ColourTags, size: tuple[int, int]) -> ColourTags:
 
 
 def wrong_colours(layout: PixelLayout, tags: ColourTags) -> list[str]:
-    """What to say of frames whose matrix is one that swscale does not know, as YCgCo (8)."""
+    """What to say of frames whose matrix swscale does not know, as YCgCo (8), or not rightly."""
     if layout.kind != "yuv" or tags.matrix in (UNSPECIFIED, RGB, *CONVERTIBLE):
         return []
+    near = "BT.2020 without constant luminance" if tags.matrix in SWSCALE else "BT.601"
     return [
-        f"the colour matrix {tags.matrix} cannot be converted and is taken as BT.601: the colours "
+        f"the colour matrix {tags.matrix} cannot be converted and is taken as {near}: the colours "
         "of the pictures are wrong"
     ]
