@@ -30,6 +30,21 @@ def write(path: Path, highest: float, lowest: float = 0) -> Path:
     return path
 
 
+def test_colour_is_divided_by_the_alpha_it_is_multiplied_by(tmp_path: Path) -> None:
+    context = av.CodecContext.create("exr", "w")
+    context.width, context.height, context.pix_fmt = 32, 24, "gbrapf32le"
+    context.time_base = Fraction(1, 25)
+    alpha = np.linspace(0, 1, 32, dtype=np.float32) * np.ones((24, 1), np.float32)
+    pixels = np.dstack([0.9 * alpha, 0.5 * alpha, 0.2 * alpha, alpha])
+    picture = av.VideoFrame.from_ndarray(pixels, format="gbrapf32le")
+    path = tmp_path / "a.exr"
+    path.write_bytes(b"".join(map(bytes, [*context.encode(picture), *context.encode(None)])))
+    (frame,) = Reader(path)
+    for plane, wanted in zip(frame.planes, (0.5, 0.2, 0.9), strict=False):
+        assert np.abs(plane[:, 1:] / 65535 - wanted).max() < 1e-4
+    assert np.abs(frame.planes[3] / 65535 - alpha).max() < 1e-4
+
+
 @pytest.mark.parametrize(
     ("lowest", "highest", "told"), [(0, 1, False), (0, 1.5, True), (-0.2, 0.5, True)]
 )
