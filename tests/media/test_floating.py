@@ -19,7 +19,7 @@ CPU = UpscaleOptions(device="cpu", scale=2)
 
 
 def write(path: Path, highest: float, lowest: float = 0) -> Path:
-    context = av.CodecContext.create("exr", "w")
+    context = av.CodecContext.create(path.suffix[1:], "w")
     context.width, context.height, context.pix_fmt = 32, 24, "gbrpf32le"
     context.time_base = Fraction(1, 25)
     picture = av.VideoFrame(32, 24, "gbrpf32le")
@@ -62,8 +62,11 @@ def test_samples_that_are_cut_off_are_told(
     assert notes == ([line] if told else [])
 
 
-def test_a_png_of_linear_light_says_so_and_a_jpeg_tells_that_it_cannot(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.exr", 1)
+@pytest.mark.parametrize("name", ["a.exr", "a.hdr"])
+def test_a_png_of_linear_light_says_so_and_a_jpeg_tells_that_it_cannot(
+    tmp_path: Path, name: str
+) -> None:
+    path = write(tmp_path / name, 1)
     assert probe(path).tags.transfer == LINEAR
     notes: list[str] = []
     upscale(path, tmp_path / "a.png", CPU, note=notes.append)

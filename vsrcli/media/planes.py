@@ -49,8 +49,9 @@ UNSPECIFIED = 2
 FULL_RANGE = 2
 """AVCOL_RANGE_JPEG."""
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+LINEAR = 8
 HIGH_RANGE = {16: "PQ", 18: "HLG"}
-_CURVES = {8: "linear light", **HIGH_RANGE}
+_CURVES = {LINEAR: "linear light", **HIGH_RANGE}
 """ITU-T H.273: primaries and transfers that are not near those of sRGB."""
 
 
