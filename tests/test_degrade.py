@@ -591,6 +591,23 @@ def test_pictures_of_several_sizes_and_formats_are_reduced_one_by_one(tmp_path: 
         degrade(tmp_path / "in", tmp_path / "out", options)
 
 
+@pytest.mark.parametrize("kind", ["bi", "bd"])
+@pytest.mark.parametrize("hidden", [0, 255])
+@pytest.mark.parametrize("name", ["out.png", "out.mkv"])
+def test_what_transparency_hides_is_not_mixed_in(
+    tmp_path: Path, kind: Any, hidden: int, name: str
+) -> None:
+    pixels = np.full((96, 128, 4), hidden, np.uint8)
+    pixels[..., 3] = 0
+    pixels[30:67, 30:91] = (240, 200, 40, 255)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    degrade(tmp_path / "in.png", tmp_path / name, DegradeOptions(kind=kind))
+    (frame,) = Reader(tmp_path / name)
+    assert 0 < frame.planes[3][8, 7] < 255
+    for plane, level in zip(frame.planes, (200, 40, 240), strict=False):
+        assert set(plane[frame.planes[3] > 0]) == {level}
+
+
 @pytest.mark.parametrize("other", ["b.png", "c.png"])
 def test_files_beside_pictures_are_told(tmp_path: Path, other: str) -> None:
     """Whether they are reduced as one video or, of two sizes, one by one."""

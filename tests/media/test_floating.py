@@ -19,7 +19,7 @@ CPU = UpscaleOptions(device="cpu", scale=2)
 
 
 def write(path: Path, highest: float, lowest: float = 0) -> Path:
-    context = av.CodecContext.create("exr", "w")
+    context = av.CodecContext.create(path.suffix[1:], "w")
     context.width, context.height, context.pix_fmt = 32, 24, "gbrpf32le"
     context.time_base = Fraction(1, 25)
     picture = av.VideoFrame(32, 24, "gbrpf32le")
@@ -28,6 +28,21 @@ def write(path: Path, highest: float, lowest: float = 0) -> Path:
         plane.update(ramp.tobytes())
     path.write_bytes(b"".join(map(bytes, [*context.encode(picture), *context.encode(None)])))
     return path
+
+
+def test_colour_is_divided_by_the_alpha_it_is_multiplied_by(tmp_path: Path) -> None:
+    context = av.CodecContext.create("exr", "w")
+    context.width, context.height, context.pix_fmt = 32, 24, "gbrapf32le"
+    context.time_base = Fraction(1, 25)
+    alpha = np.linspace(0, 1, 32, dtype=np.float32) * np.ones((24, 1), np.float32)
+    pixels = np.dstack([0.9 * alpha, 0.5 * alpha, 0.2 * alpha, alpha])
+    picture = av.VideoFrame.from_ndarray(pixels, format="gbrapf32le")
+    path = tmp_path / "a.exr"
+    path.write_bytes(b"".join(map(bytes, [*context.encode(picture), *context.encode(None)])))
+    (frame,) = Reader(path)
+    for plane, wanted in zip(frame.planes, (0.5, 0.2, 0.9), strict=False):
+        assert np.abs(plane[:, 1:] / 65535 - wanted).max() < 1e-4
+    assert np.abs(frame.planes[3] / 65535 - alpha).max() < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -47,8 +62,11 @@ def test_samples_that_are_cut_off_are_told(
     assert notes == ([line] if told else [])
 
 
-def test_a_png_of_linear_light_says_so_and_a_jpeg_tells_that_it_cannot(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.exr", 1)
+@pytest.mark.parametrize("name", ["a.exr", "a.hdr"])
+def test_a_png_of_linear_light_says_so_and_a_jpeg_tells_that_it_cannot(
+    tmp_path: Path, name: str
+) -> None:
+    path = write(tmp_path / name, 1)
     assert probe(path).tags.transfer == LINEAR
     notes: list[str] = []
     upscale(path, tmp_path / "a.png", CPU, note=notes.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.picture_tags import PictureTags, read_tags, with_tags, without_room
-from vsrcli.media.picture_text import own_xmp
+from vsrcli.media.picture_text import COLOUR, own_xmp, png_chunk, png_chunks
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 
@@ -210,6 +211,86 @@ def test_a_jpeg_keeps_its_iptc_and_others_say_they_cannot(tmp_path: Path) -> Non
     assert not any("IPTC" in note for note in notes)
     upscale(tmp_path / "in.jpg", tmp_path / "out.png", CPU, note=notes.append)
     assert any("in.jpg: only a JPEG keeps the IPTC" in note for note in notes)
+
+
+def test_a_jpeg_keeps_its_comment_and_others_say_they_cannot(tmp_path: Path) -> None:
+    notes: list[str] = []
+    Image.new("RGB", (24, 16)).save(tmp_path / "in.jpg", comment=b"of a cat")
+    upscale(tmp_path / "in.jpg", tmp_path / "out.jpg", CPU, note=notes.append)
+    with Image.open(tmp_path / "out.jpg") as made:
+        comments = [content for name, content in made.applist if name == "COM"]
+        assert comments == [b"of a cat"] and np.asarray(made).shape == (32, 48, 3)
+    assert not any("comment" in note for note in notes)
+    for name in ("out.png", "out.tif"):
+        notes.clear()
+        upscale(tmp_path / "in.jpg", tmp_path / name, CPU, note=notes.append)
+        assert any("in.jpg: only a JPEG keeps the comment" in note for note in notes)
+    notes.clear()  # a comment of FFmpeg's about itself is none
+    upscale(photo(tmp_path / "p.png"), tmp_path / "p.jpg", CPU)
+    upscale(tmp_path / "p.jpg", tmp_path / "q.png", CPU, note=notes.append)
+    assert not any("comment" in note for note in notes)
+
+
+SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+ADOBE = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+
+
+def coloured(path: Path, *chunks: tuple[bytes, bytes]) -> Path:
+    """A PNG with chunks about its colours."""
+    Image.new("RGB", (24, 16), (200, 100, 50)).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:33] + b"".join(png_chunk(*each) for each in chunks) + data[33:])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("chunks", "told"),
+    [
+        ([(b"gAMA", struct.pack(">I", 55556))], "gamma"),
+        ([(b"cHRM", struct.pack(">8I", *ADOBE))], "primaries"),
+        (
+            [(b"gAMA", struct.pack(">I", 55556)), (b"cHRM", struct.pack(">8I", *ADOBE))],
+            "gamma and primaries",
+        ),
+        ([(b"gAMA", struct.pack(">I", 45455)), (b"cHRM", struct.pack(">8I", *SRGB))], None),
+        ([(b"gAMA", struct.pack(">I", 55556)), (b"sRGB", b"\0")], None),
+        ([(b"cICP", bytes((1, 4, 0, 1)))], None),
+    ],
+)
+def test_a_png_keeps_what_its_samples_mean_and_others_say_they_cannot(
+    tmp_path: Path, chunks: list[tuple[bytes, bytes]], told: str | None
+) -> None:
+    notes: list[str] = []
+    source = coloured(tmp_path / "in.png", *chunks)
+    upscale(source, tmp_path / "out.png", CPU, note=notes.append)
+    assert png_chunks(tmp_path / "out.png", COLOUR) == tuple(chunks)
+    assert not any("only a PNG keeps" in note for note in notes)
+    for name in ("out.jpg", "out.tif"):
+        notes.clear()
+        upscale(source, tmp_path / name, CPU, note=notes.append)
+        lines = [note for note in notes if "only a PNG keeps" in note]
+        expected = f"in.png: only a PNG keeps the {told} of a PNG; choose .png"
+        assert lines == ([expected] if told else [])
+
+
+def test_what_ffmpeg_says_of_the_samples_is_said_once(tmp_path: Path) -> None:
+    wide, levels = (b"cICP", bytes((9, 16, 0, 1))), (b"cLLI", struct.pack(">2I", 10**7, 4 * 10**6))
+    upscale(coloured(tmp_path / "in.png", wide, levels), tmp_path / "out.png", CPU)
+    kinds = [kind for kind, _ in png_chunks(tmp_path / "out.png", COLOUR)]
+    assert len(kinds) == len({*kinds}) and {b"cICP", b"cLLI"} <= {*kinds}
+    assert wide in png_chunks(tmp_path / "out.png", COLOUR)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_resolution_is_turned_with_its_picture(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x11A], exif[0x11B], exif[0x128] = orientation, 300.0, 150.0, 2
+    Image.new("RGB", (24, 16)).save(tmp_path / "in.jpg", exif=exif)
+    upscale(tmp_path / "in.jpg", tmp_path / "out.png", CPU)
+    with Image.open(tmp_path / "out.png") as made:
+        found = made.getexif()
+    expected = (150, 300) if orientation == 6 else (300, 150)
+    assert (found[0x11A], found[0x11B]) == expected
 
 
 def test_words_that_are_too_long_for_a_jpeg_are_told() -> None:

@@ -49,6 +49,29 @@ def test_what_ffmpeg_reads_is_read(tmp_path: Path, byteorder: Any, options: dict
         np.testing.assert_array_equal(plane, PIXELS[..., channel])
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{}, {"planarconfig": "separate"}])
+def test_colour_that_is_multiplied_by_alpha_is_divided_by_it(
+    tmp_path: Path, kind: Any, options: dict[str, Any]
+) -> None:
+    peak = np.iinfo(kind).max
+    alpha = np.linspace(0, 1, 48) * np.ones((32, 1))
+    colours = [0.8 * alpha, 0.4 * alpha, 0.1 * alpha]
+    for path, planes, said in (
+        (tmp_path / "a.tif", [*colours, alpha], "assocalpha"),
+        (tmp_path / "b.tif", [np.full_like(alpha, 0.8)] * 3 + [alpha], "unassalpha"),
+    ):
+        pixels = np.rint(np.stack(planes, 0 if options else 2) * peak).astype(kind)
+        tifffile.imwrite(path, pixels, photometric="rgb", extrasamples=[said], **options)
+    (divided,), (plain,) = Reader(tmp_path / "a.tif"), Reader(tmp_path / "b.tif")
+    np.testing.assert_array_equal(divided.planes[3], plain.planes[3])
+    assert np.abs(plain.planes[0] / peak - 0.8).max() < 1 / peak
+    for plane, wanted in zip(divided.planes, (0.4, 0.1, 0.8), strict=False):
+        error = np.abs(plane[:, 1:] / peak - wanted) * alpha[:, 1:]
+        assert error.max() <= 1.01 / peak  # as exact as what is seen of it
+        assert not plane[:, 0].any()
+
+
 def test_a_damaged_directory_is_for_ffmpeg_to_tell(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     for data in (b"II*\0", b"II*\0\xff\xff\xff\x7f", b"II*\0\x08\0\0\0\x05\0" + b"\xff" * 30):

@@ -18,6 +18,9 @@ CAMERA, PLACE, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 _SIZES = ((CAMERA, 0xA002, 0xA003), (None, 256, 257))
 """Where the width and the height are told, in which list: EXIF's own tags and TIFF's."""
 ORIENTATION, XMP = 0x0112, 700
+QUARTERS = (5, 6, 7, 8)
+"""Orientations of pictures that lie on their side."""
+_RESOLUTION = (0x011A, 0x011B)
 LAYOUT = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284}
     | {288, 289, 292, 293, 296, 317, 320, 322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 34675}
@@ -132,6 +135,13 @@ def forget_layout(exif: Image.Exif) -> None:
     """Remove a TIFF's own layout, which would else end up in another file's EXIF."""
     for tag in LAYOUT.intersection(exif):
         del exif[tag]
+
+
+def turn_resolution(exif: Image.Exif) -> None:
+    """Exchange the resolution across with that down, of a picture that is turned by a quarter."""
+    across, down = _RESOLUTION
+    if across in exif and down in exif:
+        exif[across], exif[down] = exif[down], exif[across]
 
 
 def tell_size(exif: Image.Exif, size: tuple[int, int]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from vsrcli.media.exif import (
     ORIENTATION,
+    QUARTERS,
     XMP,
     damage_told,
     forget_layout,
@@ -23,13 +24,17 @@ from vsrcli.media.exif import (
     opened_picture,
     read_exif,
     tell_size,
+    turn_resolution,
 )
 from vsrcli.media.picture_text import (
+    COLOUR,
+    TEXT,
     Chunk,
     own_xmp,
     png_chunk,
     png_chunks,
     read_words,
+    unlike_srgb,
     xmp_chunk,
 )
 
@@ -41,6 +46,8 @@ _ICC_HEADER = b"ICC_PROFILE\0"
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 _PNG_START = 8 + 25
 """Bytes of its signature and its first chunk."""
+_ENCODER = b"Lavc"
+"""What begins the comment that FFmpeg's encoder writes about itself."""
 _SEGMENT = 65535 - 2
 """Bytes that a segment of a JPEG holds."""
 _MARK, _END = 0xFF, 0xD9
@@ -60,9 +67,11 @@ class PictureTags:
     """EXIF's, 1 to 8, which has been taken out of `exif`."""
     xmp: bytes | None = None
     text: tuple[Chunk, ...] = ()
-    """A PNG's texts, which only a PNG can hold."""
+    """A PNG's texts, and the chunks that say what its samples mean, which only a PNG can hold."""
     iptc: tuple[bytes, ...] = ()
     """A JPEG's segments with IPTC's words, which only a JPEG can hold."""
+    comments: tuple[bytes, ...] = ()
+    """A JPEG's, which only a JPEG can hold."""
     lost: tuple[str, ...] = ()
     """What of the file no other picture gets, in a line each."""
     name: str = field(default="", compare=False)
@@ -86,7 +95,9 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
     known = read_exif(image)
     exif = known or Exif()
     orientation = int(exif.pop(ORIENTATION, 1))
-    xmp, text = read_words(path, image)
+    if orientation in QUARTERS:
+        turn_resolution(exif)
+    xmp, text = read_words(path, image, TEXT + COLOUR)
     if image.format == "TIFF":
         forget_layout(exif)
         exif.pop(XMP, None)
@@ -97,7 +108,8 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
         orientation=orientation,
         xmp=own_xmp(xmp),
         text=text,
-        iptc=iptc_of(image),
+        iptc=_segments(image, "APP13"),
+        comments=tuple(each for each in _segments(image, "COM") if not each.startswith(_ENCODER)),
         lost=lost_words(image, xmp, damaged=known is None),
         name=path.name,
     )
@@ -118,21 +130,27 @@ def of_size(tags: PictureTags, size: tuple[int, int]) -> PictureTags:
 
 def iptc_of(image: Image.Image) -> tuple[bytes, ...]:
     """The segments of an opened JPEG that hold IPTC's words (Photoshop's resources)."""
+    return _segments(image, "APP13")
+
+
+def _segments(image: Image.Image, wanted: str) -> tuple[bytes, ...]:
     segments = getattr(image, "applist", ())
-    return tuple(content for name, content in segments if name == "APP13")
+    return tuple(content for name, content in segments if name == wanted)
 
 
 def without_room(tags: PictureTags, codec: str) -> list[str]:
     """What of TAGS a picture of FFmpeg's CODEC does not get, in a line each."""
-    if codec == "tiff":
-        some = tags.icc or tags.exif or tags.xmp or tags.iptc
-        what = "TIFF is written without colour profile, EXIF and XMP; choose .png"
-        return [what] if some else []
     lost = []
-    if codec != "png" and tags.text:
+    if codec != "png" and tags.icc is None and (colour := unlike_srgb(tags.text)):
+        lost.append(f"only a PNG keeps the {colour} of a PNG; choose .png")
+    if codec == "tiff" and (tags.icc or tags.exif or tags.xmp):
+        lost.append("TIFF is written without colour profile, EXIF and XMP; choose .png")
+    if codec != "png" and any(kind in TEXT for kind, _ in tags.text):
         lost.append("only a PNG keeps the texts of a PNG; choose .png")
     if codec != "mjpeg" and tags.iptc:
         lost.append("only a JPEG keeps the IPTC of a JPEG; choose .jpg")
+    if codec != "mjpeg" and tags.comments:
+        lost.append("only a JPEG keeps the comment of a JPEG; choose .jpg")
     if codec == "mjpeg" and not _fits(_EXIF_HEADER, tags.exif):
         lost.append("a JPEG has no room for so much EXIF, which is not kept; choose .png")
     if codec == "mjpeg" and not _fits(_XMP_HEADER, tags.xmp):
@@ -176,8 +194,7 @@ def _has_credentials(image: Image.Image) -> bool:
     """Whether the JPEG or PNG has a manifest of C2PA."""
     if image.format == "PNG":
         return bool(png_chunks(Path(image.filename), (b"caBX",)))  # type: ignore[attr-defined]
-    segments = getattr(image, "applist", ())
-    return any(name == "APP11" and b"c2pa" in content for name, content in segments)
+    return any(b"c2pa" in content for content in _segments(image, "APP11"))
 
 
 def _goes_on(path: Path) -> bool:
@@ -196,14 +213,16 @@ def _goes_on(path: Path) -> bool:
 def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> bytes:
     """Return the picture file `data` of FFmpeg's `codec` with the tags put in.
 
-    Left out are a profile that is not for such pixels, in `colour` or gray, texts unless it is a
-    PNG, what a JPEG has no room for, and all in a TIFF.
+    Left out are a profile that is not for such pixels, in `colour` or gray, a PNG's chunks unless
+    it is one, what a JPEG has no room for, and all in a TIFF.
     """
     icc = tags.icc
     if icc is not None and icc[16:20] != (b"RGB " if colour else b"GRAY"):
         tags = replace(tags, icc=None)
     insert = {"png": _png, "mjpeg": _jpeg, "libwebp": _webp}.get(codec)
-    if insert is None or not (tags.icc or tags.exif or tags.xmp or tags.text or tags.iptc):
+    if insert is None or not (
+        tags.icc or tags.exif or tags.xmp or tags.text or tags.iptc or tags.comments
+    ):
         return data
     return insert(data, tags)
 
@@ -216,7 +235,9 @@ def _png(data: bytes, tags: PictureTags) -> bytes:
         chunks.append((b"eXIf", tags.exif))
     if tags.xmp is not None:
         chunks.append(xmp_chunk(tags.xmp))
-    inserted = b"".join(png_chunk(*chunk) for chunk in (*chunks, *tags.text))
+    head = data[: data.find(b"IDAT")]  # where FFmpeg may have said what the samples mean
+    chunks += [each for each in tags.text if each[0] in TEXT or each[0] not in head]
+    inserted = b"".join(png_chunk(*chunk) for chunk in chunks)
     return data[:_PNG_START] + inserted + data[_PNG_START:]
 
 
@@ -230,10 +251,14 @@ def _jpeg(data: bytes, tags: PictureTags) -> bytes:
     for number, part in enumerate(parts, 1):
         segments += _jpeg_segment(0xE2, _ICC_HEADER + bytes((number, len(parts))) + part)
     segments += b"".join(_jpeg_segment(0xED, content) for content in tags.iptc)
+    segments += b"".join(_jpeg_segment(0xFE, content) for content in tags.comments)
     start = 2
     while data[start : start + 2] in (b"\xff\xe0", b"\xff\xe1"):  # JFIF and EXIF come first
         start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
-    return data[:start] + segments + data[start:]
+    rest = data[start:]
+    if tags.comments and rest.startswith(b"\xff\xfe"):  # FFmpeg's own, which would be another
+        rest = rest[2 + int.from_bytes(rest[2:4], "big") :]
+    return data[:start] + segments + rest
 
 
 def _jpeg_segment(marker: int, content: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ Chunk = tuple[bytes, bytes]
 TEXT = (b"tEXt", b"zTXt", b"iTXt")
 COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 """Chunks that say what the samples mean."""
+_SRGB = {b"gAMA": (45455,), b"cHRM": (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)}
+"""What they say that means no more than sRGB, times 100000: gamma; white, red, green and blue."""
+_NEAR = 100
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
 _READ_ELSEWHERE = (b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type icc")
@@ -26,6 +30,23 @@ _READ_ELSEWHERE = (b"Raw profile type exif", b"Raw profile type APP1", b"Raw pro
 _OTHER_PARTS = re.compile(rb"HasExtendedXMP|Container:|MicroVideo|MotionPhoto|hdrgm:|GDepth|GImage")
 """Names in an XMP that is about other parts of its file, which a new picture does not have."""
 _ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>))[2-8]")
+
+
+def unlike_srgb(chunks: Iterable[Chunk]) -> str | None:
+    """What gAMA and cHRM of a PNG say that is not sRGB's, as "gamma and primaries"; else None."""
+    told = dict(chunks)
+    if b"sRGB" in told or b"cICP" in told:  # which go before them
+        return None
+    names = {b"gAMA": "gamma", b"cHRM": "primaries"}
+    found = [name for kind, name in names.items() if _differs(told.get(kind, b""), _SRGB[kind])]
+    return " and ".join(found) or None
+
+
+def _differs(content: bytes, usual: tuple[int, ...]) -> bool:
+    if len(content) != 4 * len(usual):
+        return False
+    values = struct.unpack(f">{len(usual)}I", content)
+    return any(abs(own - other) > _NEAR for own, other in zip(values, usual, strict=True))
 
 
 def own_xmp(xmp: bytes | None) -> bytes | None:

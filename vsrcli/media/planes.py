@@ -51,8 +51,9 @@ FULL_RANGE = 2
 CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
 """FFmpeg's names of where chroma lies, by their numbers."""
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+LINEAR = 8
 HIGH_RANGE = {16: "PQ", 18: "HLG"}
-_CURVES = {8: "linear light", **HIGH_RANGE}
+_CURVES = {LINEAR: "linear light", **HIGH_RANGE}
 """ITU-T H.273: primaries and transfers that are not near those of sRGB."""
 
 
@@ -157,14 +158,8 @@ def exceeds_unit(frame: av.VideoFrame) -> bool:
 
     That is below 0 or above 1, by more than half of their step.
     """
-    size = FLOAT.fullmatch(frame.format.name)
-    if size is None:
-        return False
-    stored = np.dtype(f"f{int(size[2]) // 8}").newbyteorder(">" if size[3] == "be" else "<")
-    shapes = layout_of(frame.format.name).shapes(frame.width, frame.height)
-    planes = (_samples(frame, i, shape, stored) for i, shape in enumerate(shapes))
     half = 0.5 / 65535
-    return any(bool(((plane < -half) | (plane > 1 + half)).any()) for plane in planes)
+    return any(bool(((plane < -half) | (plane > 1 + half)).any()) for plane in _float_planes(frame))
 
 
 def to_video_frame(frame: Frame) -> av.VideoFrame:
@@ -181,6 +176,28 @@ def to_video_frame(frame: Frame) -> av.VideoFrame:
     made.colorspace, made.color_range = frame.tags.matrix, frame.tags.range
     made.color_primaries, made.color_trc = frame.tags.primaries, frame.tags.transfer
     return made
+
+
+def unassociated(frame: av.VideoFrame) -> av.VideoFrame:
+    """Return a picture, whose colour is multiplied by its alpha, as one whose colour is not.
+
+    Floating point is changed in place. Where nothing is seen, colour stays as it is.
+    """
+    if float_samples := _float_planes(frame):
+        *colours, alpha = float_samples
+        with np.errstate(over="ignore"):
+            for colour in colours:
+                np.divide(colour, alpha, out=colour, where=(alpha > 0) & (alpha < 1))
+        return frame
+    read = from_video_frame(frame)
+    peak = (1 << read.layout.depth) - 1
+    *planes, alpha = read.planes
+    partly = (alpha > 0) & (alpha < peak)
+    share = alpha[partly] / np.float32(peak)
+    divided = [plane.copy() for plane in planes]
+    for plane in divided:
+        plane[partly] = np.rint(plane[partly] / share).clip(0, peak)
+    return to_video_frame(replace(read, planes=(*divided, alpha)))
 
 
 def with_alpha_as(frame: Frame, layout: PixelLayout) -> Frame:
@@ -206,11 +223,20 @@ def _planes(
     if name in CONVERTED:
         frame = _convert(frame, layout.pix_fmt, reformatter)
         stored = np.dtype(layout.dtype)
+    if float_samples := _float_planes(frame):
+        return tuple(map(_to_16_bit, float_samples))
     shapes = layout.shapes(frame.width, frame.height)
-    if size := FLOAT.fullmatch(name):
-        stored = np.dtype(f"f{int(size[2]) // 8}").newbyteorder(stored.byteorder)
-        return tuple(_to_16_bit(_samples(frame, i, s, stored)) for i, s in enumerate(shapes))
     return tuple(_native(_samples(frame, i, shape, stored)) for i, shape in enumerate(shapes))
+
+
+def _float_planes(frame: av.VideoFrame) -> list[NDArray[Any]]:
+    """Views of the planes of a picture of floating point; none of another."""
+    size = FLOAT.fullmatch(frame.format.name)
+    if size is None:
+        return []
+    stored = np.dtype(f"f{int(size[2]) // 8}").newbyteorder(">" if size[3] == "be" else "<")
+    shapes = layout_of(frame.format.name).shapes(frame.width, frame.height)
+    return [_samples(frame, number, shape, stored) for number, shape in enumerate(shapes)]
 
 
 def _from_short(frame: av.VideoFrame, order: str, widths: str, end: str) -> tuple[Plane, ...]:

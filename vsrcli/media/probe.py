@@ -25,7 +25,7 @@ from .formats import PixelLayout, layout_of
 from .hdr import HdrMetadata, hdr_of
 from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
-from .planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags, tags_of
+from .planes import CHROMA_LOCATIONS, LINEAR, UNSPECIFIED, ColourTags, tags_of
 from .process_wide import ffmpeg_heard
 from .sources import Source, find_source, main_video, opened
 from .stills import first_frame
@@ -299,7 +299,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             start_pts=0,
             duration=count / rate,
             frames=count,
-            tags=tags_of(frame, chroma_location),
+            tags=_picture_tags(frame, codec, chroma_location),
             sar=_fraction(stream.sample_aspect_ratio),
             extras=(),
             display_matrix=matrix,
@@ -313,6 +313,12 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             sequence=True,
             opaque=pictures_opaque(source.pictures, frame),
         )
+
+
+def _picture_tags(frame: av.VideoFrame, codec: str, chroma_location: int) -> ColourTags:
+    """The tags of a picture; a Radiance HDR holds light, of which FFmpeg does not tell."""
+    tags = tags_of(frame, chroma_location)
+    return replace(tags, transfer=LINEAR) if codec == "hdr" else tags
 
 
 def rotation_of(matrix: tuple[int, ...] | None) -> int:

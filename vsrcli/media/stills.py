@@ -17,8 +17,10 @@ from .clock import Jump
 from .decoding import OnError
 from .endings import is_cut
 from .exif import display_matrix, orientation_of
-from .planes import from_video_frame, to_video_frame
+from .formats import FLOAT, layout_of
+from .planes import from_video_frame, to_video_frame, unassociated
 from .sources import decoder_of, is_counted, is_shown_late, main_video, opened
+from .tiff import is_associated
 from .timeline import Timed
 from .turned import turned
 
@@ -51,7 +53,7 @@ class PictureDecoder:
         held = orientation_of(self._pictures[0])
         for number, picture in enumerate(self._pictures):
             try:
-                last = self._decoded(picture)
+                last = _straight(self._decoded(picture), picture)
                 last = _held_so(last, orientation_of(picture), held)
             except InputError:
                 if last is None or self._on_error == "stop":
@@ -85,6 +87,17 @@ class PictureDecoder:
         self.cut.append(picture)
         self.truncated = True
         return frame
+
+
+def _straight(frame: av.VideoFrame, picture: Path) -> av.VideoFrame:
+    """FRAME of a PICTURE, with colour that is not multiplied by alpha.
+
+    That of OpenEXR always is, and FFmpeg gives it as it is stored.
+    """
+    if not layout_of(frame.format.name).alpha:
+        return frame
+    multiplied = FLOAT.fullmatch(frame.format.name) or is_associated(picture)
+    return unassociated(frame) if multiplied else frame
 
 
 def _held_so(frame: av.VideoFrame, own: int, wanted: int) -> av.VideoFrame:

@@ -1,4 +1,4 @@
-"""TIFFs that FFmpeg does not read, or reads wrongly without a word."""
+"""TIFFs that FFmpeg does not read, or reads wrongly without a word, and their kind of alpha."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from vsrcli.media.process_wide import no_warnings
 
 _BIG = (b"II+\0", b"MM\0+")
 _PLAIN = (b"II*\0", b"MM\0*")
-_COMPRESSION, _TILE_WIDTH, _SAMPLE_FORMAT, _DNG_VERSION = 259, 322, 339, 50706
+_COMPRESSION, _TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 259, 322, 338, 339, 50706
+_LOOKED_AT = (_COMPRESSION, _TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION)
 _DECODED = frozenset((1, 2, 3, 4, 5, 8, 32773, 32946))
 """Compressions FFmpeg decodes: none, CCITT's, LZW, deflate and PackBits; of JPEG it makes black."""
 _NAMES = {
@@ -19,6 +20,7 @@ _NAMES = {
     **{34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50002: "JPEG XL"},
 }
 _SIGNED, _FLOAT = 2, 3
+_ASSOCIATED = 1
 
 
 def refused_tiff(file: Path) -> str | None:
@@ -52,6 +54,13 @@ def refused_tiff(file: Path) -> str | None:
     return None
 
 
+def is_associated(file: Path) -> bool:
+    """Whether a file is a TIFF whose colour is multiplied by its alpha."""
+    with file.open("rb") as handle:
+        plain = handle.read(4) in _PLAIN
+    return plain and _tags(file).get(_EXTRA_SAMPLES, ())[:1] == (_ASSOCIATED,)
+
+
 def _tags(file: Path) -> dict[int, tuple[int, ...]]:
     """The tags looked at of the first picture of a TIFF; none of a damaged one, as FFmpeg tells."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2  # not for videos: it takes time
@@ -62,7 +71,7 @@ def _tags(file: Path) -> dict[int, tuple[int, ...]]:
             directory = ImageFileDirectory_v2(handle.read(8))
             handle.seek(directory.next)
             directory.load(handle)
-            for tag in (_COMPRESSION, _TILE_WIDTH, _SAMPLE_FORMAT, _DNG_VERSION):
+            for tag in _LOOKED_AT:
                 if tag in directory:
                     value = directory[tag]
                     found[tag] = value if isinstance(value, tuple) else (value,)

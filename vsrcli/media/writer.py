@@ -75,6 +75,9 @@ class SegmentWriter:
     exception removes what was written.
     """
 
+    pix_fmt: str
+    """What the encoder is given."""
+
     def __init__(
         self,
         path: Path,
@@ -97,6 +100,7 @@ class SegmentWriter:
         self._base, self._timed = info.time_base, keeps_times(settings.codec)
         coding = Coding.of(info, size, settings, layout, note)
         self._rate, self._clock = coding.rate, coding.clock
+        self.pix_fmt = coding.pix_fmt
         _note_colours(info, coding.tags, size, layout, coding.pix_fmt, note)
         self._frames: dict[int, tuple[int, int]] = {}  # encoder's PTS -> PTS and duration
         self._pts: list[int] = []

@@ -10,7 +10,7 @@ from PIL import Image
 from vsrcli.errors import OutputError
 from vsrcli.media.exif import CAMERA, keep_letters, tell_size
 from vsrcli.media.picture_tags import PictureTags, without_room
-from vsrcli.media.picture_text import TEXT
+from vsrcli.media.picture_text import TEXT, unlike_srgb
 from vsrcli.portraits.pictures import FORMATS, Still
 
 _DEEP_FORMATS = ("PNG", "TIFF")
@@ -18,8 +18,8 @@ CODECS = {"JPEG": "mjpeg", "PNG": "png", "WEBP": "libwebp"}
 """FFmpeg's names of formats whose words are put in after the pixels."""
 _MOST_SIDE = {"JPEG": 65500, "WEBP": 16383}
 """Pixels of width and height that these are written with."""
-_USUAL_GAMMA, _USUAL_PRIMARIES = 0.45455, 1
-"""What a PNG says that means no more than sRGB; primaries by ITU-T H.273."""
+_USUAL_PRIMARIES = 1
+"""What a PNG says, by ITU-T H.273, that means no more than sRGB's."""
 _MAKER_NOTE, _PHOTOSHOP = 0x927C, 34377
 _DPI = (0x011A, 0x011B, 0x0128)
 """EXIF's resolution across and down, and its unit."""
@@ -65,8 +65,8 @@ def words_lost(still: Still, path: Path) -> list[str]:
         lost.append("its comment is not kept; choose .jpg")
     if kind != "PNG" and any(name in TEXT for name, _ in still.text):
         lost.append("its texts are not kept; choose .png")
-    if kind != "PNG" and any(_unusual_gamma(*chunk) for chunk in still.text):
-        lost.append("its gamma is not kept; choose .png")
+    if kind != "PNG" and (colour := unlike_srgb(still.text)):
+        lost.append(f"its {colour} {'is' if colour == 'gamma' else 'are'} not kept; choose .png")
     usual = still.primaries == _USUAL_PRIMARIES and still.space is None
     if kind != "PNG" and still.primaries is not None and not usual:
         lost.append("its colour space (cICP) is not kept; choose .png")
@@ -100,8 +100,3 @@ def profile_for(still: Still, kind: str) -> bytes | None:
     """STILL's profile, unless it is of grey and a file of KIND has colour all the same."""
     grey = still.icc is not None and still.icc[16:20] == b"GRAY"
     return None if grey and kind == "WEBP" else still.icc
-
-
-def _unusual_gamma(kind: bytes, content: bytes) -> bool:
-    value = int.from_bytes(content[:4], "big") / 100_000
-    return kind == b"gAMA" and abs(value - _USUAL_GAMMA) > 0.001

@@ -14,11 +14,13 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from vsrcli.errors import InputError
 from vsrcli.media.exif import (
     ORIENTATION,
+    QUARTERS,
     XMP,
     damage_told,
     forget_layout,
     opened_picture,
     read_exif,
+    turn_resolution,
 )
 from vsrcli.media.picture_tags import iptc_of, lost_words
 from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
@@ -51,7 +53,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """By EXIF's orientation."""
-_QUARTERS = (5, 6, 7, 8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BIG = (b"+\0", b"\0+")
 _OTHERS = {
@@ -153,7 +154,7 @@ def read_still(path: Path) -> Still:
             exif, depth = read_exif(image), _depth(path, image)
             kind, damaged = "JPEG" if image.format == "MPO" else str(image.format), exif is None
             exif = Image.Exif() if exif is None else exif
-            on_its_side = exif.get(ORIENTATION) in _QUARTERS  # no more in a TIFF that was decoded
+            on_its_side = exif.get(ORIENTATION) in QUARTERS  # no more in a TIFF that was decoded
             if depth == 16:
                 pixels, alpha, notes = _sixteen_bits(path, image, exif)
             else:
@@ -238,8 +239,7 @@ def _resolution(
     across, down = float(dpi[0]), float(dpi[1])
     if on_its_side:
         across, down = down, across
-        if _RESOLUTION in exif and _RESOLUTION_DOWN in exif:
-            exif[_RESOLUTION], exif[_RESOLUTION_DOWN] = exif[_RESOLUTION_DOWN], exif[_RESOLUTION]
+        turn_resolution(exif)
     # Not a number where EXIF divides by zero.
     return (across, down) if 0 < across <= _MOST_DPI and 0 < down <= _MOST_DPI else None
 
