@@ -75,7 +75,8 @@ class UpscaleOptions:
     on_error: OnError = "conceal"
     """Frames lost to damage: show the one before again, skip them, or stop."""
     workers: int = 1
-    """Processes that share the work; the output is the same with any number."""
+    """Processes that share the work; the output is the same with any number. They import the script
+    that they are started from, which has to call `upscale` under `if __name__ == "__main__":`."""
     cluster: str | None = None
     """Address of a Dask scheduler whose workers share the work, and the folders."""
     strict: bool = False
