@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vsrcli import DegradeOptions, Protocol, UnmakeupOptions, UpscaleOptions
+from vsrcli import (
+    DegradeOptions,
+    Protocol,
+    UnmakeupOptions,
+    UpscaleOptions,
+    degrade,
+    psnr,
+    unmakeup,
+    upscale,
+)
 from vsrcli.errors import UsageError
 
 
@@ -79,6 +88,9 @@ def test_numbers_become_the_fractions_that_they_stand_for(field: str, value: Any
         (UpscaleOptions, {"end": float("inf")}),
         (UpscaleOptions, {"rate": 0}),
         (DegradeOptions, {"seed": -1}),
+        (UpscaleOptions, {"threads": -1}),
+        (UpscaleOptions, {"threads": 1 << 20}),
+        (UnmakeupOptions, {"threads": 1 << 40}),
     ],
 )
 def test_what_is_no_such_number_is_refused(
@@ -86,3 +98,23 @@ def test_what_is_no_such_number_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=f"--{next(iter(fields))}"):
         options(**fields)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: upscale("", "out.mp4"), "source"),
+        (lambda: upscale("in.mp4", ""), "output"),
+        (lambda: degrade("", "out.mp4"), "source"),
+        (lambda: degrade("in.mp4", ""), "output"),
+        (lambda: psnr("", "out.mp4"), "reference"),
+        (lambda: psnr("in.mp4", "out.mp4", ""), "an output"),
+        (lambda: psnr("in.mp4", baseline=""), "baseline"),
+        (lambda: unmakeup(""), "source"),
+        (lambda: unmakeup("in.jpg", ""), "output"),
+    ],
+)
+def test_empty_text_is_no_path(call: Callable[[], object], name: str) -> None:
+    """`Path("")` is the current folder: what lay in it had been scored."""
+    with pytest.raises(UsageError, match=f"^{name} is empty"):
+        call()

@@ -1,4 +1,4 @@
-"""Whether options have values of the types that their dataclass declares.
+"""Whether options have values of the types that their dataclass declares, and paths are given.
 
 The command line gives no others. From Python, text for a switch is "on", and a word that is none of
 those to choose from is taken for one of them, without a word: another result than was asked for.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from inspect import formatannotation
 from numbers import Integral, Real
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,23 @@ from vsrcli.errors import UsageError
 
 _NUMBERS: dict[Any, type] = {int: Integral, float: Real, Fraction: Real}
 """What else does for a type of numbers: numpy's own, and whole ones for others."""
+
+_MAX_THREADS = 1024
+"""More than the cores of any machine; opening a network with thousands takes minutes and gigabytes,
+in which nothing interrupts it."""
+
+
+def given(name: str, path: str | Path) -> Path:
+    """The path that NAME is. Raises UsageError for empty text: it would be the current folder."""
+    if path == "":
+        raise UsageError(f"{name} is empty, as an unset variable is; give it a value")
+    return Path(path)
+
+
+def check_threads(threads: int) -> None:
+    """Raise UsageError for a number of threads that makes no sense."""
+    if not 0 <= threads <= _MAX_THREADS:
+        raise UsageError(f"--threads {threads}: must be from 0 to {_MAX_THREADS}")
 
 
 def check_types(options: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from vsrcli.declared import check_types
+from vsrcli.declared import check_types, given
 from vsrcli.degradation import Degradation, Kind
 from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
@@ -124,7 +124,7 @@ def degrade(
     in RGB, as benchmarks do. `source` "-" is standard input. Raises UsageError, InputError and
     OutputError.
     """
-    source, output = Path(source), Path(output)
+    source, output = given("source", source), given("output", output)
     options = options or DegradeOptions()
     with readable_again(source, output) as kept:
         result = _degrade(kept, output, options, progress, naming(source, kept, note))

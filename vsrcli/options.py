@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import inf
 from pathlib import Path
 
-from vsrcli.declared import check_types
+from vsrcli.declared import check_threads, check_types
 from vsrcli.errors import UsageError
 from vsrcli.media.decoding import OnError
 from vsrcli.media.formats import PixelLayout
@@ -62,8 +62,9 @@ class UpscaleOptions:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: int = 0
-    """CPU threads for the network and the encoder; 0: one for each core for the network, and for
-    the encoder, whose output depends on them, as many as its frames and the device call for."""
+    """CPU threads for the network and the encoder, at most 1024; 0: one for each core for the
+    network, and for the encoder, whose output depends on them, as many as its frames and the device
+    call for."""
     tile: str | int = "auto"
     """auto, off, or the side of a tile in LR pixels."""
     precision: str = "auto"
@@ -77,7 +78,8 @@ class UpscaleOptions:
     on_error: OnError = "conceal"
     """Frames lost to damage: show the one before again, skip them, or stop."""
     workers: int = 1
-    """Processes that share the work; the output is the same with any number."""
+    """Processes that share the work; the output is the same with any number. They import the script
+    that they are started from, which has to call `upscale` under `if __name__ == "__main__":`."""
     cluster: str | None = None
     """Address of a Dask scheduler whose workers share the work, and the folders."""
     strict: bool = False
@@ -107,8 +109,7 @@ class UpscaleOptions:
             raise UsageError("--end: must come after the start, and be finite")
         if self.rate is not None and not 0 < self.rate < inf:
             raise UsageError("--rate: must be above 0, and finite")
-        if self.threads < 0:
-            raise UsageError(f"--threads {self.threads}: must not be negative")
+        check_threads(self.threads)
         if self.workers < 1:
             raise UsageError(f"--workers {self.workers}: must be at least 1")
         if self.workers > 1 and self.cluster is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vsrcli.collection import Clip, Collection, find_collection
+from vsrcli.declared import given
 from vsrcli.errors import InputError, UsageError
 from vsrcli.media.probe import probe
 from vsrcli.media.resample import Kernel
@@ -38,12 +39,14 @@ def psnr(
     Raises InputError if something cannot be read or paired, or if sizes or numbers of frames
     differ and the protocol does not say what to do about it.
     """
-    rows: list[tuple[str, Path, Kernel | None]] = [(str(o), Path(o), None) for o in outputs]
+    rows: list[tuple[str, Path, Kernel | None]] = [
+        (str(o), given("an output", o), None) for o in outputs
+    ]
     if baseline is not None:
-        rows += [(kernel, Path(baseline), kernel) for kernel in BASELINES]
+        rows += [(kernel, given("baseline", baseline), kernel) for kernel in BASELINES]
     if not rows:
         raise UsageError("there is nothing to score: give an output or a baseline")
-    reference, protocol = Path(reference), protocol or Protocol()
+    reference, protocol = given("reference", reference), protocol or Protocol()
     for path in dict.fromkeys([reference, *(path for _, path, _ in rows)]):
         _check_kind(path)
     references = find_collection(reference)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vsrcli.declared import given
 from vsrcli.media.safely import save_safely
 from vsrcli.networks.crn import CrnReverter, find_crn
 from vsrcli.networks.session import ignore, resolve_device
@@ -222,14 +223,14 @@ def unmakeup(
     of what each component adds. Raises InputError if the picture cannot be used or no face is found
     in it, OutputError if something cannot be written, ModelError, DeviceError.
     """
-    source = Path(source)
-    target = default_output(source) if output is None else Path(output)
+    source = given("source", source)
+    target = default_output(source) if output is None else given("output", output)
     unmake = Unmaker(options or UnmakeupOptions(), note)
     return unmake(
         source,
         target,
-        compare=None if compare is None else Path(compare),
-        components=None if components is None else Path(components),
+        compare=None if compare is None else given("compare", compare),
+        components=None if components is None else given("components", components),
     )
 
 

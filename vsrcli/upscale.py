@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import compress, takewhile
 from pathlib import Path
 
+from vsrcli.declared import given
 from vsrcli.errors import InputError, OutOfMemoryError
 from vsrcli.goal import may_replace
 from vsrcli.job import Job, Note, UpscalePlan, identity_of, prepare
@@ -101,7 +102,7 @@ def upscale(
     interrupted job waits in `OUTPUT.vsr/`; the same call goes on from there. Raises UsageError,
     InputError, OutputError, DeviceError, ModelError, and CheckError with `strict`.
     """
-    source, output = Path(source), Path(output)
+    source, output = given("source", source), given("output", output)
     with readable_again(source, output) as kept:
         note = naming(source, kept, note)
         job = prepare(kept, output, options or UpscaleOptions(), note=note)

@@ -61,8 +61,8 @@ def make_in_processes(job: Job, *, note: Notes, progress: Callable[[int], None])
             lost += 1
             if lost == _ATTEMPTS:
                 raise DeviceError(
-                    "processes were killed again and again, probably for want of memory; "
-                    "use fewer --workers"
+                    "processes were killed again and again, probably for want of memory: use fewer "
+                    '--workers; a script must call upscale under `if __name__ == "__main__":`'
                 ) from None
             note.aside("a process was killed; what it was at is made again")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsrcli.declared import check_types
+from vsrcli.declared import check_threads, check_types
 from vsrcli.errors import UsageError
 from vsrcli.networks.crn import DEFAULT_MODEL
 
@@ -39,8 +39,7 @@ class UnmakeupOptions:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise UsageError(f"--{name} {value:g}: give a number from 0 to 1")
-        if self.threads < 0:
-            raise UsageError(f"--threads {self.threads}: must not be negative")
+        check_threads(self.threads)
         if self.box is not None and min(self.box[2:]) < 16:
             raise UsageError("--box: a face is at least 16 pixels wide and high")
 
