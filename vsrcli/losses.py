@@ -19,9 +19,10 @@ from vsrcli.media.cadence import (
 )
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import EncoderSettings, alpha_losses
+from vsrcli.media.extras import EXTRAS, IN_FRAMES
 from vsrcli.media.images import picture_losses, picture_tags
 from vsrcli.media.picture_files import PictureNames
-from vsrcli.media.probe import EXTRAS, IN_FRAMES, MediaInfo
+from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import DEINTERLACED, refused_fields
 from vsrcli.media.running_clock import begun_at_0, shift_of_clock
 from vsrcli.media.sources import find_source

@@ -20,13 +20,14 @@ from ..errors import InputError
 from .conform import FirstField
 from .cropping import Crop, crop_in
 from .exif import display_matrix, orientation_of
+from .extras import alpha_apart, extras_of
 from .fields import first_field
 from .formats import PixelLayout, layout_of
 from .hdr import HdrMetadata, hdr_of
-from .length import own_duration
 from .opacity import gif_opaque, pictures_opaque
 from .planes import CHROMA_LOCATIONS, LINEAR, UNSPECIFIED, ColourTags, tags_of
 from .process_wide import ffmpeg_heard
+from .rates import above_zero, duration_of, frame_count, rate_of
 from .sources import Source, find_source, main_video, opened
 from .stills import first_frame
 from .tags import stream_title
@@ -34,9 +35,6 @@ from .tags import stream_title
 DEFAULT_RATE = Fraction(25)
 """Frames per second of what does not say its own, pictures above all, as FFmpeg assumes."""
 
-_HIGHEST_RATE = 240
-"""Rates above are mostly the clock of a container that keeps no rate (FLV, Matroska: 1000)."""
-_FINEST_RATE = 100_000
 _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
 _IN_PASSES = ("png", "apng")
@@ -63,37 +61,6 @@ class StreamInfo:
 
 
 _MEANT = [flag for flag in Disposition if flag.name not in ("default", "attached_pic")]
-EXTRAS = {
-    "A53_CC": "closed captions inside of the pictures",
-    "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
-    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
-    "DOVI_METADATA": "Dolby Vision metadata",
-    "DOVI_COLOURS": "the Dolby Vision metadata, without which its colours are wrong,",
-    "AMBIENT_VIEWING_ENVIRONMENT": "the light that the video is to be seen in",
-    "S12M_TIMECODE": "time codes inside of the pictures",
-    "AFD": "the active format description",
-    "STEREO3D": "the layout of two views in one picture",
-    "SPHERICAL": "the projection of a spherical picture",
-    "ICC_PROFILE": "the colour profile (ICC)",
-    "EXIF": "EXIF",
-    "ALPHA_APART": "the transparency, which is a picture apart (HEIC, AVIF),",
-}
-"""FFmpeg's names of side data, and what people call it.
-
-"DOVI_COLOURS" and "ALPHA_APART" are none, see `_DOLBY_ALONE` and `_alpha_apart`.
-"""
-IN_FRAMES = tuple(name for name in EXTRAS if name not in ("STEREO3D", "SPHERICAL"))
-"""Extras that get lost with the frames; the others a container may keep."""
-_IN_CONTAINER = {"ICC_PROFILE": "ICC Profile", "EXIF": "EXIF metadata"}
-"""Extras that a container has for all frames, and how FFmpeg describes them."""
-_APART, _DOLBY, _DOLBY_COLOURS = "ALPHA_APART", "DOVI_METADATA", "DOVI_COLOURS"
-_STILLS = frozenset({"avif", "avis", "heic", "heix", "mif1", "msf1"})
-_ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0")
-"""What an auxiliary picture is that holds alpha (ISO/IEC 23000-22, 23008-12)."""
-_HEAD = 1 << 20
-"""Bytes in which a HEIC or AVIF says what its pictures are."""
-_DOLBY_ALONE = re.compile(r"^ +DOVI .*profile: (?:5|10|20),.* compatibility id: 0\b", re.MULTILINE)
-"""How FFmpeg describes pictures in IPTPQc2, green and violet to those who take them for Y'CbCr."""
 _TILES = re.compile(r"^ +Stream group #.*: Tile Grid: .*\(default\)", re.MULTILINE)
 """How FFmpeg describes that what a file shows is a picture of tiles, each of them a stream."""
 
@@ -210,13 +177,14 @@ def _describe(
     description: str,
 ) -> MediaInfo:
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
-    duration = _duration(container, stream)
-    rate = _rate(stream, duration)
+    duration = duration_of(container, stream)
+    rate = rate_of(stream, duration)
     codec = stream.codec_context.codec.canonical_name
     matrix = _display_matrix(frame, codec)
     crop = crop_in(description, (frame.width, frame.height))
     width, height = (crop or Crop(0, 0, 0, 0)).of(frame.width, frame.height)
     field = first_field(source.path, stream, frame.height)
+    extras = () if codec in _PICTURE_CODECS else extras_of(frame, description)
     return MediaInfo(
         path=source.path,
         format=container.format.name,
@@ -229,13 +197,10 @@ def _describe(
         time_base=time_base,
         start_pts=frame.pts,
         duration=duration,
-        frames=_frame_count(container, stream, duration, rate),
+        frames=frame_count(container, stream, duration, rate),
         tags=_tags(frame, stated, _chroma_location(description)),
-        sar=_fraction(stream.sample_aspect_ratio),
-        extras=(
-            *_extras(frame, codec, description),
-            *_alpha_apart(source.path, container),
-        ),
+        sar=above_zero(stream.sample_aspect_ratio),
+        extras=(*extras, *alpha_apart(source.path, container)),
         hdr=_hdr(frame, codec),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
@@ -300,7 +265,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             duration=count / rate,
             frames=count,
             tags=_picture_tags(frame, codec, chroma_location),
-            sar=_fraction(stream.sample_aspect_ratio),
+            sar=above_zero(stream.sample_aspect_ratio),
             extras=(),
             display_matrix=matrix,
             rotation=rotation_of(matrix),
@@ -345,29 +310,6 @@ def _display_matrix(frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:
     return None if matrix == _IDENTITY else matrix
 
 
-def _extras(frame: av.VideoFrame, codec: str, description: str) -> tuple[str, ...]:
-    if codec in _PICTURE_CODECS:  # see _display_matrix
-        return ()
-    kept = [n for n, w in _IN_CONTAINER.items() if re.search(rf"^ +{w}:", description, re.M)]
-    try:
-        names = [n for n in EXTRAS if n not in (*_IN_CONTAINER, _APART, _DOLBY_COLOURS)]
-        data = [name for name in names if frame.side_data.get(name) is not None]
-    except ValueError:  # see _display_matrix
-        data = []
-    if _DOLBY_ALONE.search(description):
-        data = [_DOLBY_COLOURS, *(name for name in data if name != _DOLBY)]
-    return (*data, *kept)
-
-
-def _alpha_apart(path: Path, container: InputContainer) -> tuple[str, ...]:
-    """Tell of alpha in a HEIC or AVIF: FFmpeg gives it as one more video, or not at all."""
-    if container.metadata.get("major_brand") not in _STILLS or not path.is_file():
-        return ()
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    return (_APART,) if any(kind in head for kind in _ALPHAS) else ()
-
-
 def _hdr(frame: av.VideoFrame, codec: str) -> HdrMetadata:
     return HdrMetadata() if codec in _PICTURE_CODECS else hdr_of(frame)  # see _display_matrix
 
@@ -376,56 +318,6 @@ def _turned(clockwise: int) -> tuple[int, ...]:
     angle = math.radians(clockwise)
     cosine, sine = round(math.cos(angle) * 65536), round(math.sin(angle) * 65536)
     return (cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 30)
-
-
-def _fraction(value: Any) -> Fraction | None:
-    """Return PyAV's rational, which may be None or 0, as a Fraction above 0."""
-    return Fraction(value) if value and value > 0 else None
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    if own := own_duration(stream):
-        return own
-    if container.duration and container.duration > 0:
-        return Fraction(container.duration, av.time_base)
-    return None
-
-
-def _rate(stream: VideoStream, duration: Fraction | None) -> Fraction | None:
-    stated = [_fraction(r) for r in (stream.average_rate, stream.guessed_rate, stream.base_rate)]
-    known = [r for r in stated if r is not None]
-    if slow := [r for r in known if r <= _HIGHEST_RATE]:
-        return slow[0]
-    if stream.frames and duration:
-        # Odd counts and clocks make fractions FFmpeg has no room for.
-        rate = (stream.frames / duration).limit_denominator(_FINEST_RATE)
-        return rate if 0 < rate < 1000 else None
-    return known[0] if known and known[0] < 1000 else None
-
-
-def _frame_count(
-    container: InputContainer,
-    stream: VideoStream,
-    duration: Fraction | None,
-    rate: Fraction | None,
-) -> int | None:
-    if "mp4" in container.format.name and len(stream.index_entries) > stream.frames:
-        return _frames_in_fragments(stream, duration)
-    if stream.frames:
-        return stream.frames
-    tags = stream.metadata.items()
-    stated = [v for k, v in tags if k.startswith("NUMBER_OF_FRAMES") and v.isdecimal()]
-    if stated:
-        return int(stated[0])
-    return max(1, round(duration * rate)) if duration and rate else None
-
-
-def _frames_in_fragments(stream: VideoStream, duration: Fraction | None) -> int:
-    """Estimate the frames of an MP4 in fragments, of which FFmpeg may have read but the first."""
-    index = stream.index_entries
-    steps = len(index) - 1
-    span = (index[-1].timestamp - index[0].timestamp) * Fraction(stream.time_base or 0)
-    return max(len(index), round(steps / span * duration)) if duration and span > 0 else len(index)
 
 
 def _stream_info(stream: Any) -> StreamInfo:
