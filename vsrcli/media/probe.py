@@ -79,16 +79,22 @@ EXTRAS = {
     "ICC_PROFILE": "the colour profile (ICC)",
     "EXIF": "EXIF",
     "ALPHA_APART": "the transparency, which is a picture apart (HEIC, AVIF),",
+    "XMP_APART": "XMP",
 }
-"""FFmpeg's names of side data, and what people call it; the last is none, see `_alpha_apart`."""
+"""FFmpeg's names of side data, and what people call it; the last two are none, see `_apart`."""
 IN_FRAMES = tuple(name for name in EXTRAS if name not in ("STEREO3D", "SPHERICAL"))
 """Extras that get lost with the frames; the others a container may keep."""
 _IN_CONTAINER = {"ICC_PROFILE": "ICC Profile", "EXIF": "EXIF metadata"}
 """Extras that a container has for all frames, and how FFmpeg describes them."""
-_APART = "ALPHA_APART"
 _STILLS = frozenset({"avif", "avis", "heic", "heix", "mif1", "msf1"})
-_ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0")
-"""What an auxiliary picture is that holds alpha (ISO/IEC 23000-22, 23008-12)."""
+_APART = {
+    "ALPHA_APART": (
+        b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+        b"urn:mpeg:hevc:2015:auxid:1\0",
+    ),
+    "XMP_APART": (b"application/rdf+xml\0",),
+}
+"""What auxiliary pictures and items say that they are (ISO/IEC 23000-22, 23008-12)."""
 _HEAD = 1 << 20
 """Bytes in which a HEIC or AVIF says what its pictures are."""
 _TILES = re.compile(r"^ +Stream group #.*: Tile Grid: .*\(default\)", re.MULTILINE)
@@ -229,7 +235,7 @@ def _describe(
         sar=_fraction(stream.sample_aspect_ratio),
         extras=(
             *_extras(frame, codec, description),
-            *_alpha_apart(source.path, container),
+            *_apart(source.path, container),
         ),
         hdr=_hdr(frame, codec),
         display_matrix=matrix,
@@ -358,20 +364,22 @@ def _extras(frame: av.VideoFrame, codec: str, description: str) -> tuple[str, ..
         return ()
     kept = [n for n, w in _IN_CONTAINER.items() if re.search(rf"^ +{w}:", description, re.M)]
     try:
-        names = [name for name in EXTRAS if name not in (*_IN_CONTAINER, _APART)]
+        names = [name for name in EXTRAS if name not in (*_IN_CONTAINER, *_APART)]
         data = [name for name in names if frame.side_data.get(name) is not None]
     except ValueError:  # see _display_matrix
         data = []
     return (*data, *kept)
 
 
-def _alpha_apart(path: Path, container: InputContainer) -> tuple[str, ...]:
-    """Tell of alpha in a HEIC or AVIF: FFmpeg gives it as one more video, or not at all."""
+def _apart(path: Path, container: InputContainer) -> tuple[str, ...]:
+    """Tell of alpha in a HEIC or AVIF, which FFmpeg gives as one more video or not at all, and XMP,
+    of which it does not tell.
+    """
     if container.metadata.get("major_brand") not in _STILLS or not path.is_file():
         return ()
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    return (_APART,) if any(kind in head for kind in _ALPHAS) else ()
+    return tuple(name for name, kinds in _APART.items() if any(kind in head for kind in kinds))
 
 
 def _hdr(frame: av.VideoFrame, codec: str) -> HdrMetadata:
