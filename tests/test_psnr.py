@@ -267,6 +267,21 @@ def test_that_transparency_is_not_compared_is_told(tmp_path: Path) -> None:
     assert any("transparency is not compared" in note for note in clip.notes)
 
 
+def test_colours_that_transparency_hides_are_not_compared(tmp_path: Path) -> None:
+    pixels = np.full((48, 64, 4), (200, 100, 50, 255), np.uint8)
+    for name, hidden, seen in (("a.png", 0, 200), ("b.png", 255, 200), ("c.png", 0, 210)):
+        pixels[:20] = (hidden, hidden, hidden, 0)
+        pixels[20:, :, 0] = seen
+        Image.fromarray(pixels).save(tmp_path / name)
+    (same,) = only(tmp_path / "a.png", tmp_path / "b.png", Protocol(ssim=False)).clips
+    assert [frame.identical for frame in same.frames] == [True]
+    (other,) = only(tmp_path / "a.png", tmp_path / "c.png", Protocol(ssim=False)).clips
+    assert [frame.identical for frame in other.frames] == [False]
+    Image.fromarray(pixels).convert("RGB").save(tmp_path / "d.png")  # where they are seen
+    (shown,) = only(tmp_path / "b.png", tmp_path / "d.png", Protocol(ssim=False)).clips
+    assert [frame.identical for frame in shown.frames] == [False]
+
+
 def test_folder_against_a_single_clip_is_refused(references: Path, make_clip: MakeClip) -> None:
     with pytest.raises(InputError, match="holds several clips"):
         only(references, make_clip())

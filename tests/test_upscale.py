@@ -379,7 +379,7 @@ def test_colours_stay_where_there_is_one_matrix(
     source = make_clip("in.mkv", codec="ffv1", frames=2, tags=ColourTags(1, 1, 1, 1))
     strict = UpscaleOptions(model=str(TINY), device="cpu", scale=2, strict=True)
     upscale(source, tmp_path / "out.mkv", replace(strict, codec="ffv1"))
-    quality = (("b", "8M"), ("crf", "4")) if codec == "libvpx" else ()
+    quality = {"b": "8M", "crf": "4"} if codec == "libvpx" else {}
     upscale(source, tmp_path / name, replace(strict, codec=codec, encoder_options=quality))
     kept, made = (frames_of(tmp_path / each)[0] for each in ("out.mkv", name))
     assert (kept.tags.matrix, made.tags.matrix) == (1, 5)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from vsrcli.collection import Clip
 from vsrcli.errors import InputError
+from vsrcli.media.hidden import without_hidden
 from vsrcli.media.picture_files import are_alike
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo
@@ -165,6 +166,8 @@ def _score_read(reference: Reader, output: Reader, way: _Way, notes: list[str]) 
         notes.append(f"{output.info.path}: held otherwise than its reference: both turned upright")
     pairs = _pairs(reference, output, protocol, upright=upright)
     for number, (first, second) in enumerate(pairs):
+        if first.layout.alpha and second.layout.alpha:
+            first, second = without_hidden(first), without_hidden(second)
         if compare is None:
             compare = _comparison(first, second, way.kernel, protocol, notes, output.info.path)
         if number >= protocol.skip_ends:

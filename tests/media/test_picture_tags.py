@@ -106,9 +106,22 @@ def test_exif_tells_the_size_of_the_new_picture(tmp_path: Path, orientation: int
 
 
 def test_a_profile_for_other_pixels_is_left_out(tmp_path: Path) -> None:
-    gray = photo(tmp_path / "gray.png", icc=profile(), mode="L")
-    upscale(gray, tmp_path / "out.png", CPU)
+    gray, notes = photo(tmp_path / "gray.png", icc=profile(), mode="L"), []
+    upscale(gray, tmp_path / "out.png", CPU, note=notes.append)
     assert read_tags(tmp_path / "out.png").icc is None and read_tags(tmp_path / "out.png").exif
+    assert "gray.png: its colour profile is for RGB and not kept" in notes
+
+
+@pytest.mark.parametrize("source", ["in.png", "in.jpg"])
+def test_a_profile_for_gray_is_kept_where_there_is_gray(tmp_path: Path, source: str) -> None:
+    icc = profile()[:16] + b"GRAY" + profile()[20:]
+    photo(tmp_path / source, icc=icc, mode="L")
+    for name, kept in (("out.png", True), ("out.jpg", False), ("out.webp", False)):
+        notes: list[str] = []
+        upscale(tmp_path / source, tmp_path / name, CPU, note=notes.append)
+        assert (read_tags(tmp_path / name).icc == icc) == kept
+        line = f"{source}: its colour profile is for GRAY and not kept; choose .png"
+        assert (line in notes) is not kept
 
 
 def test_long_profiles_take_several_segments(tmp_path: Path) -> None:

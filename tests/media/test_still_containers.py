@@ -86,20 +86,20 @@ def test_a_picture_of_tiles_is_refused(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_profile_and_exif_in_the_container_are_told_to_be_lost(tmp_path: Path) -> None:
+def test_what_is_said_in_the_container_is_told_to_be_lost(tmp_path: Path) -> None:
     plain, path = tmp_path / "plain.avif", tmp_path / "photo.avif"
     picture().save(plain)
     exif = Image.Exif()
     exif[0x10F] = "a camera"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture().save(path, exif=exif, icc_profile=profile)
+    picture().save(path, exif=exif, icc_profile=profile, xmp=b"<x:xmpmeta/>")
     assert probe(plain).extras == ()
-    assert probe(path).extras == ("ICC_PROFILE", "EXIF")
+    assert probe(path).extras == ("ICC_PROFILE", "EXIF", "XMP_APART")
     notes: list[str] = []
     options = UpscaleOptions(device="cpu", scale=2)
     upscale(path, tmp_path / "large.png", options, note=notes.append)
-    for line in ("the colour profile (ICC) cannot be kept", "EXIF cannot be kept"):
-        assert line in notes
+    for what in ("the colour profile (ICC)", "EXIF", "XMP"):
+        assert f"{what} cannot be kept" in notes
 
 
 @pytest.mark.parametrize("moving", [False, True])

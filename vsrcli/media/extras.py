@@ -22,19 +22,26 @@ EXTRAS = {
     "ICC_PROFILE": "the colour profile (ICC)",
     "EXIF": "EXIF",
     "ALPHA_APART": "the transparency, which is a picture apart (HEIC, AVIF),",
+    "XMP_APART": "XMP",
 }
 """FFmpeg's names of side data, and what people call it.
 
-"DOVI_COLOURS" and "ALPHA_APART" are none, see `_DOLBY_ALONE` and `alpha_apart`.
+"DOVI_COLOURS" and those of `_APART` are none.
 """
 IN_FRAMES = tuple(name for name in EXTRAS if name not in ("STEREO3D", "SPHERICAL"))
 """Extras that get lost with the frames; the others a container may keep."""
 _IN_CONTAINER = {"ICC_PROFILE": "ICC Profile", "EXIF": "EXIF metadata"}
 """Extras that a container has for all frames, and how FFmpeg describes them."""
-_APART, _DOLBY, _DOLBY_COLOURS = "ALPHA_APART", "DOVI_METADATA", "DOVI_COLOURS"
+_DOLBY, _DOLBY_COLOURS = "DOVI_METADATA", "DOVI_COLOURS"
 _STILLS = frozenset({"avif", "avis", "heic", "heix", "mif1", "msf1"})
-_ALPHAS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0")
-"""What an auxiliary picture is that holds alpha (ISO/IEC 23000-22, 23008-12)."""
+_APART = {
+    "ALPHA_APART": (
+        b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+        b"urn:mpeg:hevc:2015:auxid:1\0",
+    ),
+    "XMP_APART": (b"application/rdf+xml\0",),
+}
+"""What auxiliary pictures and items say that they are (ISO/IEC 23000-22, 23008-12)."""
 _HEAD = 1 << 20
 """Bytes in which a HEIC or AVIF says what its pictures are."""
 _DOLBY_ALONE = re.compile(r"^ +DOVI .*profile: (?:5|10|20),.* compatibility id: 0\b", re.MULTILINE)
@@ -48,7 +55,7 @@ def extras_of(frame: av.VideoFrame, description: str) -> tuple[str, ...]:
     """
     kept = [n for n, w in _IN_CONTAINER.items() if re.search(rf"^ +{w}:", description, re.M)]
     try:
-        names = [n for n in EXTRAS if n not in (*_IN_CONTAINER, _APART, _DOLBY_COLOURS)]
+        names = [n for n in EXTRAS if n not in (*_IN_CONTAINER, *_APART, _DOLBY_COLOURS)]
         data = [name for name in names if frame.side_data.get(name) is not None]
     except ValueError:  # side data newer than PyAV, such as EXIF, hides all the others
         data = []
@@ -57,10 +64,12 @@ def extras_of(frame: av.VideoFrame, description: str) -> tuple[str, ...]:
     return (*data, *kept)
 
 
-def alpha_apart(path: Path, container: InputContainer) -> tuple[str, ...]:
-    """Tell of alpha in a HEIC or AVIF: FFmpeg gives it as one more video, or not at all."""
+def apart(path: Path, container: InputContainer) -> tuple[str, ...]:
+    """Tell of alpha in a HEIC or AVIF, which FFmpeg gives as one more video or not at all, and XMP,
+    of which it does not tell.
+    """
     if container.metadata.get("major_brand") not in _STILLS or not path.is_file():
         return ()
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    return (_APART,) if any(kind in head for kind in _ALPHAS) else ()
+    return tuple(name for name, kinds in _APART.items() if any(kind in head for kind in kinds))

@@ -131,12 +131,12 @@ class ImageWriter:
 
     def _with_tags(self, data: bytes, frame: Frame, size: tuple[int, int]) -> bytes:
         tags = of_size(self._tags_of(frame.index), size)
-        for line in (*tags.lost, *without_room(tags, self._codec)):
+        # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
+        colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
+        for line in (*tags.lost, *without_room(tags, self._codec, colour=colour)):
             if line not in self._lost:  # told of the first of many
                 self._lost.add(line)
                 self._note(f"{tags.name}: {line}")
-        # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
-        colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
         return with_tags(data, self._codec, tags, colour=colour)
 
     def _publish(self) -> None:

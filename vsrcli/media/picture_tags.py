@@ -138,11 +138,15 @@ def _segments(image: Image.Image, wanted: str) -> tuple[bytes, ...]:
     return tuple(content for name, content in segments if name == wanted)
 
 
-def without_room(tags: PictureTags, codec: str) -> list[str]:
-    """What of TAGS a picture of FFmpeg's CODEC does not get, in a line each."""
+def without_room(tags: PictureTags, codec: str, *, colour: bool = True) -> list[str]:
+    """What of TAGS a picture of FFmpeg's CODEC, in `colour` or gray, does not get, a line each."""
     lost = []
-    if codec != "png" and tags.icc is None and (colour := unlike_srgb(tags.text)):
-        lost.append(f"only a PNG keeps the {colour} of a PNG; choose .png")
+    if tags.icc is not None and codec != "tiff" and not _suits(tags.icc, colour=colour):
+        space = tags.icc[16:20].decode("latin-1").strip()
+        advice = "; choose .png" if space == "GRAY" and codec != "png" else ""
+        lost.append(f"its colour profile is for {space} and not kept{advice}")
+    if codec != "png" and tags.icc is None and (levels := unlike_srgb(tags.text)):
+        lost.append(f"only a PNG keeps the {levels} of a PNG; choose .png")
     if codec == "tiff" and (tags.icc or tags.exif or tags.xmp):
         lost.append("TIFF is written without colour profile, EXIF and XMP; choose .png")
     if codec != "png" and any(kind in TEXT for kind, _ in tags.text):
@@ -216,8 +220,7 @@ def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> by
     Left out are a profile that is not for such pixels, in `colour` or gray, a PNG's chunks unless
     it is one, what a JPEG has no room for, and all in a TIFF.
     """
-    icc = tags.icc
-    if icc is not None and icc[16:20] != (b"RGB " if colour else b"GRAY"):
+    if tags.icc is not None and not _suits(tags.icc, colour=colour):
         tags = replace(tags, icc=None)
     insert = {"png": _png, "mjpeg": _jpeg, "libwebp": _webp}.get(codec)
     if insert is None or not (
@@ -225,6 +228,11 @@ def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> by
     ):
         return data
     return insert(data, tags)
+
+
+def _suits(icc: bytes, *, colour: bool) -> bool:
+    """Whether a profile is for pixels in `colour`, or for gray ones."""
+    return icc[16:20] == (b"RGB " if colour else b"GRAY")
 
 
 def _png(data: bytes, tags: PictureTags) -> bytes:

@@ -20,7 +20,7 @@ from ..errors import InputError
 from .conform import FirstField
 from .cropping import Crop, crop_in
 from .exif import display_matrix, orientation_of
-from .extras import alpha_apart, extras_of
+from .extras import apart, extras_of
 from .fields import first_field
 from .formats import PixelLayout, layout_of
 from .hdr import HdrMetadata, hdr_of
@@ -200,7 +200,7 @@ def _describe(
         frames=frame_count(container, stream, duration, rate),
         tags=_tags(frame, stated, _chroma_location(description)),
         sar=above_zero(stream.sample_aspect_ratio),
-        extras=(*extras, *alpha_apart(source.path, container)),
+        extras=(*extras, *apart(source.path, container)),
         hdr=_hdr(frame, codec),
         display_matrix=matrix,
         rotation=rotation_of(matrix),
