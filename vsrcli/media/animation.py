@@ -182,8 +182,9 @@ def _opaque_at_times(segments: Sequence[Path]) -> bool:
     """Whether some frames show what lies behind them, and others do not."""
     found: set[bool] = set()
     for frame in chain.from_iterable(_decoded(each, None) for each in segments):
-        clear = frame.format.name == "bgra" and frame.to_ndarray()[..., 3].min() < _SEEN
-        found.add(bool(clear))
+        if frame.format.name != "bgra":
+            return False
+        found.add(bool(frame.to_ndarray()[..., 3].min() < _SEEN))
         if len(found) > 1:
             return True
     return False
