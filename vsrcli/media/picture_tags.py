@@ -108,7 +108,7 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
         orientation=orientation,
         xmp=own_xmp(xmp),
         text=text,
-        iptc=_segments(image, "APP13"),
+        iptc=iptc_of(image),
         comments=tuple(each for each in _segments(image, "COM") if not each.startswith(_ENCODER)),
         lost=lost_words(image, xmp, damaged=known is None),
         name=path.name,
