@@ -186,7 +186,7 @@ def test_sound_that_changes_its_channels_or_rate_is_converted_to_the_end(
     notes: list[str] = []
     output = remake(probe(source), tmp_path / "o.webm", settings("libvpx-vp9"), note=notes.append)
     assert [note for note in notes if "changes on the way" in note] == [
-        "audio stream 1 changes on the way; it is brought to the form of its beginning"
+        "audio stream 1 changes on the way; all of it is as its beginning"
     ]
     _, channels, samples = decoded(output)
     assert channels == first[1]

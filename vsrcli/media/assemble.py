@@ -294,9 +294,7 @@ def _mux(
         count = ordered.counts[track.stream.index]
         regrouped = isinstance(track, SoundTrack) and track.regrouped
         if isinstance(track, SoundTrack) and track.changes:
-            job.note(
-                f"audio stream {index} changes on the way; it is brought to the form of its beginning"
-            )
+            job.note(f"audio stream {index} changes on the way; all of it is as its beginning")
         counts.append((track.stream.type, min(count, 1) if regrouped else count))
     return counts, ordered.left_out.total()
 
