@@ -165,7 +165,8 @@ def test_a_terminal_that_is_closed(make_clip: MakeClip, tmp_path: Path, ignored:
     """A job ends in order, or goes on after nohup."""
     import pty
 
-    clip, output = make_clip("in.mkv", frames=400), tmp_path / "out.mkv"
+    clip = make_clip("in.mkv", frames=100 if ignored else 400)
+    output = tmp_path / "out.mkv"
     command = [sys.executable, "-m", "vsrcli", "upscale", str(clip), str(output)]
     master, slave = pty.openpty()
 
