@@ -115,7 +115,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     told = Notes(note, strict=job.options.strict, said=job.told)
     counter = _Counter(job.plan.frames, progress)
     try:
-        reading = _WORK[job.form](job, counter, told)
+        reading = _WORK[job.goal.form](job, counter, told)
     except MemoryError:
         width, height = job.size
         raise OutOfMemoryError(
@@ -169,7 +169,7 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
             folder.publishing(finished)
 
         check()
-        join = _join_animation if job.form == "animation" else _join_video
+        join = _join_animation if job.goal.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
         lost = join(job, segments, note, publishing, overwrite=overwrite)
         folder.remove()
@@ -189,10 +189,10 @@ def _join_video(
         segments,
         job.info,
         job.output,
-        job.streams,
+        job.goal.streams,
         start=options.start,
         end=options.end if options.max_frames is None else Fraction(0),
-        tags=written_tags(job.info, job.size, job.settings, job.layout),
+        tags=written_tags(job.info, job.size, job.goal.settings, job.info.layout),
         overwrite=overwrite,
         note=note,
         publishing=publishing,
@@ -211,7 +211,7 @@ def _join_animation(
         segments,
         job.info,
         job.output,
-        job.turning,
+        job.goal.turning,
         overwrite=overwrite,
         note=note,
         publishing=publishing,
@@ -235,14 +235,14 @@ def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
 
 
 def _write_pictures(job: Job, counter: _Counter, note: Notes) -> Reading:
-    assert job.names is not None
+    assert job.goal.names is not None
     writer = ImageWriter(
-        job.names,
-        job.layout,
+        job.goal.names,
+        job.info.layout,
         job.info.tags,
         (job.info.width, job.info.height),
         sar=job.info.sar,
-        turning=job.turning,
+        turning=job.goal.turning,
         tags_of=picture_tags(job.info),
         overwrite=job.options.overwrite,
         note=note,
@@ -252,7 +252,7 @@ def _write_pictures(job: Job, counter: _Counter, note: Notes) -> Reading:
 
 
 def _write_y4m(job: Job, counter: _Counter, note: Notes) -> Reading:
-    writer = Y4mWriter(standard_output(), job.info, job.size, job.layout, note)
+    writer = Y4mWriter(standard_output(), job.info, job.size, job.info.layout, note)
     reading = _write_all(job, writer.write, counter, note)
     writer.finish()
     return reading
