@@ -288,14 +288,14 @@ def _into_video(work: _Work) -> DegradeResult:
         work.note(loss.text)
     # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
     size = work.reduction.size
-    described = replace(info, width=size[0], height=size[1])
+    described = replace(info, width=size[0], height=size[1], pix_fmt=layout.pix_fmt, opaque=False)
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch_folder(output.parent, ".segment."))
         except OSError as failure:
             raise unwritable(output, failure) from None
         segment = folder / "segment"
-        with SegmentWriter(segment, described, size, settings, layout, work.note) as writer:
+        with SegmentWriter(segment, described, size, settings, work.note) as writer:
             read = work.reduce(writer.write, layout_of(writer.pix_fmt))
 
         def check(*_: object) -> None:
@@ -308,7 +308,7 @@ def _into_video(work: _Work) -> DegradeResult:
             output,
             streams,
             end=Fraction(0) if options.max_frames else None,
-            tags=written_tags(described, size, settings, layout),
+            tags=written_tags(described, size, settings),
             overwrite=options.overwrite,
             note=work.note,
             publishing=check,

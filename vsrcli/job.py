@@ -180,7 +180,7 @@ def try_encoder(job: Job) -> None:
     settings = job.goal.settings
     elsewhere = job.options.cluster is not None and is_hardware(encoder(settings.codec))
     if job.goal.form == "video" and not elsewhere:
-        check_encoder(job.info, job.size, settings, job.info.layout)
+        check_encoder(job.info, job.size, settings)
 
 
 def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:

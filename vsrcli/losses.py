@@ -89,7 +89,7 @@ def lost_in_frames(job: Job) -> Iterator[Loss]:
             first = picture_tags(info)(0)
             lines += [f"{first.name}: {line}" for line in first.lost]
     else:
-        lines += encoding_losses(info, job.size, goal.settings, layout)
+        lines += encoding_losses(info, job.size, goal.settings)
         lines += alpha_losses(output, goal.settings, layout)
         lines += _late_begin(job)
     if info.hdr and goal.form != "video":

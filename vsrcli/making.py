@@ -187,9 +187,7 @@ class SegmentMaker:
         self._enlarger = self._enlarger or open_enlarger(job, self._threads, self._note)
         path = self._folder.segment(segment.number)
         with (
-            SegmentWriter(
-                path, job.info, job.size, job.goal.settings, job.info.layout, self._note
-            ) as out,
+            SegmentWriter(path, job.info, job.size, job.goal.settings, self._note) as out,
             enlarged(
                 segment.frames, self._enlarger, transparent=job.transparent
             ) as enlarged_frames,

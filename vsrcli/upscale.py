@@ -192,7 +192,7 @@ def _join_video(
         job.goal.streams,
         start=options.start,
         end=options.end if options.max_frames is None else Fraction(0),
-        tags=written_tags(job.info, job.size, job.goal.settings, job.info.layout),
+        tags=written_tags(job.info, job.size, job.goal.settings),
         overwrite=overwrite,
         note=note,
         publishing=publishing,

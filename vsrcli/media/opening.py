@@ -61,28 +61,24 @@ class Coding:
         info: MediaInfo,
         size: tuple[int, int],
         settings: EncoderSettings,
-        layout: PixelLayout,
         note: Callable[[str], None],
     ) -> Coding:
-        """Choose it for frames of `size` in `layout`; `note` is told what they lose."""
+        """Choose it for frames of `info`, but of `size`; `note` is told what they lose."""
         rate, clock = info.nominal_rate, info.time_base
         if not keeps_times(settings.codec):
             rate = counting_rate(settings.codec, rate)
             clock = 1 / rate
-        pix_fmt = chosen_pix_fmt(settings, layout, size, note)
-        return cls(
-            size, rate, clock, pix_fmt, target_tags(info.tags, layout, pix_fmt, settings.codec)
-        )
+        pix_fmt = _chosen_pix_fmt(settings, info.layout, size, note)
+        tags = target_tags(info.tags, info.layout, pix_fmt, settings.codec)
+        return cls(size, rate, clock, pix_fmt, tags)
 
 
-def check_encoder(
-    info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, layout: PixelLayout
-) -> None:
+def check_encoder(info: MediaInfo, size: tuple[int, int], settings: EncoderSettings) -> None:
     """Open the encoder as `SegmentWriter`, called alike, and close it again.
 
     Raises UsageError and DeviceError as it does.
     """
-    coding = Coding.of(info, size, settings, layout, lambda message: None)
+    coding = Coding.of(info, size, settings, lambda message: None)
     with av.open(io.BytesIO(), "w", format=form_of(settings.codec)) as container:
         add_video(container, info, coding, settings, lambda message: None)
 
@@ -126,7 +122,7 @@ def _refusal(settings: EncoderSettings, size: tuple[int, int], pix_fmt: str) -> 
     return None
 
 
-def chosen_pix_fmt(
+def _chosen_pix_fmt(
     settings: EncoderSettings,
     layout: PixelLayout,
     size: tuple[int, int],
