@@ -13,7 +13,7 @@ from typing import Any
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
 from vsrcli.goal import check_coding
-from vsrcli.job import try_encoder
+from vsrcli.job import UpscalePlan, prepare, try_encoder
 from vsrcli.losses import left_out
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
@@ -26,8 +26,9 @@ from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.networks.card import DEFAULT_MODEL, find_model
 from vsrcli.networks.session import resolve_device
+from vsrcli.notes import Note, Progress
 from vsrcli.options import UpscaleOptions
-from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
+from vsrcli.upscale import UpscaleResult, upscale
 
 ProgressOf = Callable[[str], AbstractContextManager[Progress]]
 """Opens the progress display of one video by its name."""

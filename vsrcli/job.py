@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -32,10 +31,8 @@ from vsrcli.media.segments import segment_length
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device, runtime_version
 from vsrcli.networks.tiles import check_tile
+from vsrcli.notes import Note
 from vsrcli.options import UpscaleOptions, target_size
-
-Note = Callable[[str], None]
-"""Called with one line the user should know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +126,7 @@ class Job:
 
 
 def prepare(
-    source: Path,
-    output: Path,
-    options: UpscaleOptions,
-    *,
-    note: Note,
-    makes_folder: bool = False,
+    source: Path, output: Path, options: UpscaleOptions, *, note: Note, makes_folder: bool = False
 ) -> Job:
     """Check everything that can be checked before the work begins; writes nothing.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,8 @@ import numpy as np
 from vsrcli.declared import given
 from vsrcli.media.safely import save_safely
 from vsrcli.networks.crn import CrnReverter, find_crn
-from vsrcli.networks.session import ignore, resolve_device
+from vsrcli.networks.session import resolve_device
+from vsrcli.notes import Note, ignore
 from vsrcli.portraits.faces import Face
 from vsrcli.portraits.holding import check_holds, format_of, words_lost
 from vsrcli.portraits.known import learn_tone
@@ -42,7 +42,6 @@ from vsrcli.portraits.treated import box_of, faces_of
 from vsrcli.portraits.window import Window
 from vsrcli.portraits.written import write_still
 
-Note = Callable[[str], None]
 MARK = "vsr unmakeup: an estimate, not evidence"
 """Written as EXIF's ProcessingSoftware."""
 _SMALL_FACE = 128

@@ -16,7 +16,7 @@ from pathlib import Path
 from vsrcli.declared import given
 from vsrcli.errors import InputError, OutOfMemoryError
 from vsrcli.goal import may_replace
-from vsrcli.job import Job, Note, UpscalePlan, identity_of, prepare
+from vsrcli.job import Job, identity_of, prepare
 from vsrcli.making import (
     Made,
     Notes,
@@ -36,13 +36,9 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.spool import naming, readable_again
 from vsrcli.media.writer import written_tags
 from vsrcli.media.y4m import Y4mWriter, standard_output
+from vsrcli.notes import Note, Progress, ignore
 from vsrcli.options import UpscaleOptions
 from vsrcli.tile_choice import make_in_tiles
-
-__all__ = ["Job", "Note", "UpscalePlan", "UpscaleResult", "prepare", "run", "upscale"]
-
-Progress = Callable[[int, int | None], None]
-"""Called with the frames done and how many there are (None: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,8 @@ def upscale(
     output: str | Path,
     options: UpscaleOptions | None = None,
     *,
-    progress: Progress = lambda done, total: None,
-    note: Note = lambda text: None,
+    progress: Progress = ignore,
+    note: Note = ignore,
 ) -> UpscaleResult:
     """Enlarge the video `source` into `output` and return what was done.
 

@@ -150,9 +150,9 @@ def _run_kept(
 ) -> None:
     """KEPT is SOURCE, or a copy of what came out of it."""
     from vsrcli.goal import SEGMENTED
-    from vsrcli.job import try_encoder
+    from vsrcli.job import prepare, try_encoder
     from vsrcli.media.spool import naming
-    from vsrcli.upscale import prepare, run
+    from vsrcli.upscale import run
 
     tell = naming(source, kept, note)
     job = prepare(kept, output, options, note=tell)

@@ -30,6 +30,7 @@ from vsrcli.media.tags import container_tags, named_for, quicktime_options
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack, Track, describe
 from vsrcli.media.verify import verify
+from vsrcli.notes import Note, ignore
 
 _HEARD = Fraction(45, 1000)
 """Seconds that sound may be early without being noticed (ITU-R BT.1359)."""
@@ -45,7 +46,7 @@ class _Job:
     plan: StreamPlan
     muxer: str
     cut: Cut
-    note: Callable[[str], None]
+    note: Note
 
 
 def assemble(
@@ -58,8 +59,8 @@ def assemble(
     end: Fraction | None = None,
     tags: ColourTags | None = None,
     overwrite: bool = False,
-    note: Callable[[str], None] = lambda message: None,
-    publishing: Callable[[Path], None] = lambda finished: None,
+    note: Note = ignore,
+    publishing: Callable[[Path], None] = ignore,
 ) -> int:
     """Join `segments` and everything of the source that `plan` keeps into `output`.
 
@@ -107,7 +108,7 @@ def _cut(
     muxer: str,
     start: Fraction | None,
     end: Fraction | None,
-    note: Callable[[str], None],
+    note: Note,
 ) -> Cut:
     limit = None
     if end is not None:
@@ -122,12 +123,7 @@ def _cut(
 
 
 def _from_zero(
-    cut: Cut,
-    timing: Timing,
-    info: MediaInfo,
-    plan: StreamPlan,
-    muxer: str,
-    note: Callable[[str], None],
+    cut: Cut, timing: Timing, info: MediaInfo, plan: StreamPlan, muxer: str, note: Note
 ) -> Cut:
     """CUT with all moved to begin at 0, where it has to."""
     if muxer == "avi":

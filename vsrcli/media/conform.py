@@ -12,6 +12,8 @@ import av
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from vsrcli.notes import Note
+
 from .colour import SWSCALE
 from .formats import layout_of, planar_equivalent
 from .planes import (
@@ -34,7 +36,7 @@ _THREADS = 1
 class Conform:
     """Scales frames to the size and pixel format of the first one."""
 
-    def __init__(self, changed: Callable[[str], None]) -> None:
+    def __init__(self, changed: Note) -> None:
         """`changed` is told of every frame that differs, as "96x72 yuv420p to 64x48 yuv420p"."""
         self._changed = changed
         self._first: tuple[int, int, str] | None = None

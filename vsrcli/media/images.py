@@ -25,6 +25,7 @@ from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turned_layout
+from vsrcli.notes import Note, ignore
 from vsrcli.turning import Turning
 
 _OPTIONS = {
@@ -63,7 +64,7 @@ class ImageWriter:
         turning: Turning | None = None,
         tags_of: Callable[[int], PictureTags] = lambda index: PictureTags(),
         overwrite: bool = False,
-        note: Callable[[str], None] = lambda message: None,
+        note: Note = ignore,
     ) -> None:
         """Prepare to write frames of `layout`, turned by `turning`, under `names`.
 

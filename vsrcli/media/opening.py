@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -34,6 +34,7 @@ from vsrcli.media.planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.repack import CONVERTIBLE, target_tags
+from vsrcli.notes import Note, ignore
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
@@ -57,11 +58,7 @@ class Coding:
 
     @classmethod
     def of(
-        cls,
-        info: MediaInfo,
-        size: tuple[int, int],
-        settings: EncoderSettings,
-        note: Callable[[str], None],
+        cls, info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, note: Note
     ) -> Coding:
         """Choose it for frames of `info`, but of `size`; `note` is told what they lose."""
         rate, clock = info.nominal_rate, info.time_base
@@ -78,9 +75,9 @@ def check_encoder(info: MediaInfo, size: tuple[int, int], settings: EncoderSetti
 
     Raises UsageError and DeviceError as it does.
     """
-    coding = Coding.of(info, size, settings, lambda message: None)
+    coding = Coding.of(info, size, settings, ignore)
     with av.open(io.BytesIO(), "w", format=form_of(settings.codec)) as container:
-        add_video(container, info, coding, settings, lambda message: None)
+        add_video(container, info, coding, settings, ignore)
 
 
 def check_options(settings: EncoderSettings) -> None:
@@ -114,7 +111,7 @@ def _refusal(settings: EncoderSettings, size: tuple[int, int], pix_fmt: str) -> 
     context.pix_fmt, context.time_base, context.framerate = pix_fmt, coding.clock, coding.rate
     try:
         context.options = encoder_options(
-            settings, HdrMetadata(), coding.tags, lambda message: None, pix_fmt=pix_fmt
+            settings, HdrMetadata(), coding.tags, ignore, pix_fmt=pix_fmt
         )
         _open(context, settings, coding, "any video")
     except UsageError as failure:
@@ -123,10 +120,7 @@ def _refusal(settings: EncoderSettings, size: tuple[int, int], pix_fmt: str) -> 
 
 
 def _chosen_pix_fmt(
-    settings: EncoderSettings,
-    layout: PixelLayout,
-    size: tuple[int, int],
-    note: Callable[[str], None],
+    settings: EncoderSettings, layout: PixelLayout, size: tuple[int, int], note: Note
 ) -> str:
     if settings.pix_fmt is not None:
         check_pix_fmt(settings.codec, settings.pix_fmt)
@@ -149,11 +143,7 @@ def form_of(codec: str) -> str:
 
 
 def add_video(
-    container: Any,
-    info: MediaInfo,
-    coding: Coding,
-    settings: EncoderSettings,
-    note: Callable[[str], None],
+    container: Any, info: MediaInfo, coding: Coding, settings: EncoderSettings, note: Note
 ) -> Any:
     """Add the video to a segment's container and open its encoder."""
     stream = container.add_stream(

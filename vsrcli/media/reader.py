@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +13,8 @@ from typing import Self
 
 import av
 from av.video.reformatter import VideoReformatter
+
+from vsrcli.notes import Note, ignore
 
 from ..errors import InputError
 from .clock import Jump
@@ -28,10 +30,6 @@ from .recode import recoloured
 from .sources import Source, find_source, main_video, opened
 from .stills import PictureDecoder
 from .timeline import Shown, Timed, settle
-
-
-def ignore(message: str) -> None:
-    """Take a note and do nothing with it."""
 
 
 class Reader:
@@ -63,7 +61,7 @@ class Reader:
         deinterlace: bool = True,
         on_error: OnError = "conceal",
         threads: int = 0,
-        note: Callable[[str], None] = ignore,
+        note: Note = ignore,
     ) -> None:
         """Look at the file; InputError says in one sentence why it cannot be read.
 

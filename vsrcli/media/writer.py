@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, assumed_matrix
 from vsrcli.media.rgb import known_tags, wrong_colours
 from vsrcli.media.segment_times import SegmentTimes, append_times
+from vsrcli.notes import Note, ignore
 
 _TAG_OPTIONS = {
     "colorspace": "matrix",
@@ -54,7 +54,7 @@ def written_tags(info: MediaInfo, size: tuple[int, int], settings: EncoderSettin
 
     Those for which the user's options stand in are unspecified. Raises UsageError as it does.
     """
-    tags = Coding.of(info, size, settings, lambda message: None).tags
+    tags = Coding.of(info, size, settings, ignore).tags
     given = {_TAG_OPTIONS[key] for key, _ in settings.options if key in _TAG_OPTIONS}
     return replace(tags, **{word: getattr(ColourTags(), word) for word in given})
 
@@ -75,7 +75,7 @@ class SegmentWriter:
         info: MediaInfo,
         size: tuple[int, int],
         settings: EncoderSettings,
-        note: Callable[[str], None] = lambda message: None,
+        note: Note = ignore,
     ) -> None:
         """Open the encoder for frames of `size` (width, height).
 
@@ -202,7 +202,7 @@ class SegmentWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def _note_colours(info: MediaInfo, coding: Coding, note: Callable[[str], None]) -> None:
+def _note_colours(info: MediaInfo, coding: Coding, note: Note) -> None:
     """Tell of colours that come out wrong, or will be shown otherwise than those of the source.
 
     Untagged ones may if they stay so: players choose the matrix of untagged video by its size,

@@ -7,7 +7,7 @@ eight bits (libavformat/yuv4mpegenc.c).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import IO, Any
@@ -19,6 +19,7 @@ from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, target_tags
 from vsrcli.media.resample import chroma_location
+from vsrcli.notes import Note
 
 _SHAPES = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (2, 0): "411"}
 _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
@@ -56,7 +57,7 @@ class Y4mWriter:
         info: MediaInfo,
         size: tuple[int, int],
         layout: PixelLayout,
-        note: Callable[[str], None],
+        note: Note,
     ) -> None:
         """`info` gives rate, SAR and colours; `note` is told what y4m cannot keep."""
         self._stream, self._repack, self._note, tags = stream, None, note, info.tags

@@ -5,7 +5,6 @@ Words as in models/spmc/network.py; the graphs are described in models/README.md
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 
@@ -21,11 +20,11 @@ from vsrcli.networks.session import (
     Resident,
     Session,
     Values,
-    ignore,
     open_session,
     usable_cores,
 )
 from vsrcli.networks.tiling import Tiling
+from vsrcli.notes import Note, ignore
 from vsrcli.scenes import SceneCuts
 from vsrcli.windows import SlidingWindows, Window, reach
 
@@ -71,7 +70,7 @@ class SpmcUpscaler:
         threads: int = 0,
         tile: str | int = "auto",
         cuts: bool = True,
-        note: Callable[[str], None] = ignore,
+        note: Note = ignore,
     ) -> None:
         """Open MODEL on DEVICE with THREADS computing threads (0: every core).
 

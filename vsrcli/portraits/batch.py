@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutputError, VsrError
 from vsrcli.media.sources import is_to_be_read
-from vsrcli.networks.session import ignore
+from vsrcli.notes import Note, Progress, ignore
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import FORMATS
-from vsrcli.unmakeup import Note, Unmaker, UnmakeupResult
+from vsrcli.unmakeup import Unmaker, UnmakeupResult
 
 _OTHER_KINDS = (
     *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".bmp", ".gif", ".psd"),
@@ -67,7 +67,7 @@ def unmakeup_folder(
     output: Path,
     options: UnmakeupOptions,
     *,
-    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    progress: Progress = ignore,
     note: Note = ignore,
 ) -> UnmakeupBatch:
     """Every picture of folder SOURCE into folder OUTPUT. One that fails is noted, the others go on.
