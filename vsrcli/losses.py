@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vsrcli.media.animation import GIF_ROUNDS, GIF_TICK, animation_losses, kind_of
-from vsrcli.media.avi import moved, shift_to_zero
+from vsrcli.media.begin import shift_to_zero
 from vsrcli.media.cadence import (
     AVI_ROUNDS,
     Y4M_DROPS,
@@ -23,7 +23,6 @@ from vsrcli.media.extras import EXTRAS, IN_FRAMES
 from vsrcli.media.images import picture_losses, picture_tags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import DEINTERLACED, refused_fields
-from vsrcli.media.running_clock import begun_at_0, shift_of_clock
 from vsrcli.media.sources import find_source
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.writer import encoding_losses
@@ -115,15 +114,12 @@ def _uneven_times(job: Job) -> list[str]:
 def _late_begin(job: Job) -> list[str]:
     """A line if all times are earlier; of a part it is told in the course of the work."""
     info, options = job.info, job.options
-    muxer, first = muxer_of(job.output), (info.start_pts or 0) * info.time_base
     if options.trimmed:
         return []
-    if muxer != "avi":
-        shift = shift_of_clock(info, first, muxer)
-        return [begun_at_0(shift)] if shift else []
+    first = (info.start_pts or 0) * info.time_base
     sound = [stream.index for stream in info.streams if stream.type == "audio" and options.audio]
-    shift = shift_to_zero(first, info, sound)
-    return [moved(shift)] if shift else []
+    shift = shift_to_zero(info, muxer_of(job.output), first, first, sound)
+    return [shift.line] if shift else []
 
 
 def missing_numbers(source: Path) -> str | None:

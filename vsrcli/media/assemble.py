@@ -15,14 +15,13 @@ from av.container.core import Flags
 from av.stream import Disposition
 
 from vsrcli.errors import OutputError
-from vsrcli.media.avi import lead, moved, shift_to_zero
+from vsrcli.media.begin import lead, shift_to_zero
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.running_clock import begun_at_0, shift_of_clock
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan
@@ -82,7 +81,10 @@ def assemble(
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
     if start is None:
-        cut = _from_zero(cut, timing, info, plan, muxer, note)
+        decoded = timing.dts[0] * timing.base
+        if shift := shift_to_zero(info, muxer, decoded, timing.begin, _all_sound(plan)):
+            note(shift.line)
+            cut = replace(cut, shift=shift.seconds)
     job = _Job(segments, timing, info, plan, muxer, cut, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         counts, left_out = _write(partial, job)
@@ -120,20 +122,6 @@ def _cut(
         note(f"all times are {late:.3g} ms later: {NAMES[muxer]} shows nothing before 0")
         return Cut(None, limit, -timing.begin)
     return Cut(None, limit)
-
-
-def _from_zero(
-    cut: Cut, timing: Timing, info: MediaInfo, plan: StreamPlan, muxer: str, note: Note
-) -> Cut:
-    """CUT with all moved to begin at 0, where it has to."""
-    if muxer == "avi":
-        shift, say = shift_to_zero(timing.dts[0] * timing.base, info, _all_sound(plan)), moved
-    else:
-        shift, say = shift_of_clock(info, timing.begin, muxer), begun_at_0
-    if not shift:
-        return cut
-    note(say(shift))
-    return replace(cut, shift=shift)
 
 
 def _all_sound(plan: StreamPlan) -> list[int]:
