@@ -27,6 +27,7 @@ from vsrcli.media.sources import find_source
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.writer import encoding_losses
 from vsrcli.media.y4m import y4m_losses
+from vsrcli.notes import first_few
 
 if TYPE_CHECKING:
     from vsrcli.job import Job
@@ -39,8 +40,6 @@ _UNEVEN = {
     "y4m": (Y4M_DROPS, uneven),
 }
 """What to say of each kind that has its own places for frames, and what tells that some are off."""
-_NAMED = 3
-"""So many of the files that are left out are named."""
 
 
 class Loss(NamedTuple):
@@ -144,10 +143,7 @@ def left_out(source: Path, taken: Iterable[Path], kind: str) -> str | None:
         for path in source.iterdir()
         if path.name not in names and path.name[0] != "." and not path.is_dir()
     )
-    if not others:
-        return None
-    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-    return f"{source}: left out, as no {kind}: {', '.join(others[:_NAMED])}{more}"
+    return f"{source}: left out, as no {kind}: {first_few(others)}" if others else None
 
 
 def lost_of_folder(source: Path) -> list[str]:
