@@ -26,9 +26,9 @@ from vsrcli.media.encoders import (
     fit_container,
     spare_memory,
 )
-from vsrcli.media.formats import CONVERTED
+from vsrcli.media.formats import CONVERTED, layout_of
 from vsrcli.media.opening import check_encoder
-from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
+from vsrcli.media.planes import ColourTags, from_video_frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.repack import target_tags

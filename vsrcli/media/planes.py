@@ -25,22 +25,7 @@ from .formats import (
     Packing,
     PixelLayout,
     layout_of,
-    planar_equivalent,
 )
-
-__all__ = [
-    "HIGH_RANGE",
-    "ColourTags",
-    "Frame",
-    "PixelLayout",
-    "Plane",
-    "from_video_frame",
-    "layout_of",
-    "planar_equivalent",
-    "tags_of",
-    "to_video_frame",
-    "with_alpha_as",
-]
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from vsrcli.media.planes import ColourTags, Frame, PixelLayout, Plane
+    from vsrcli.media.formats import PixelLayout
+    from vsrcli.media.planes import ColourTags, Frame, Plane
 
 Kernel = Literal["bicubic", "bilinear", "lanczos"]
 Matrix: TypeAlias = Any
