@@ -86,17 +86,15 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
-def read_words(
-    path: Path, image: Image.Image, kinds: tuple[bytes, ...] = TEXT
-) -> tuple[bytes | None, tuple[Chunk, ...]]:
-    """Return the XMP of an opened picture, and a PNG's chunks of these kinds besides.
+def read_words(path: Path, image: Image.Image) -> tuple[bytes | None, tuple[Chunk, ...]]:
+    """Return the XMP of an opened picture, and a PNG's chunks of TEXT and COLOUR besides.
 
     These are without EXIF and colour profiles. Texts behind the pixels are found too, which Pillow
     would have to decode for.
     """
     if image.format != "PNG":
         return image.info.get("xmp"), ()
-    chunks = png_chunks(path, kinds)
+    chunks = png_chunks(path, TEXT + COLOUR)
     xmp = next((_international(text) for _, text in chunks if text.startswith(_XMP)), None)
     return xmp, tuple(each for each in chunks if not each[1].startswith((_XMP, *_READ_ELSEWHERE)))
 

@@ -31,8 +31,8 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 UNSPECIFIED = 2
 """AVCOL_*_UNSPECIFIED for matrix, primaries and transfer; ranges and chroma locations use 0."""
-FULL_RANGE = 2
-"""AVCOL_RANGE_JPEG."""
+LIMITED_RANGE, FULL_RANGE = 1, 2
+"""AVCOL_RANGE_MPEG and AVCOL_RANGE_JPEG."""
 CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
 """FFmpeg's names of where chroma lies, by their numbers."""
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}

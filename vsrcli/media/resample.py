@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-if TYPE_CHECKING:
-    from vsrcli.media.formats import PixelLayout
-    from vsrcli.media.planes import ColourTags, Frame, Plane
+from vsrcli.media.formats import PixelLayout
+from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, Plane
 
 Kernel = Literal["bicubic", "bilinear", "lanczos"]
 Matrix: TypeAlias = Any
@@ -25,7 +24,6 @@ Matrix: TypeAlias = Any
 
 _STRIP = 1 << 17
 """Samples that are worked on at once: few enough to stay in a core's cache."""
-_FULL = 2
 LEFT, CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
 """AVCHROMA_LOC_*."""
 
@@ -177,7 +175,7 @@ def chroma_location(tags: ColourTags) -> int:
     """
     if tags.chroma_location:
         return tags.chroma_location
-    return CENTRE if tags.range == _FULL else LEFT
+    return CENTRE if tags.range == FULL_RANGE else LEFT
 
 
 def chroma_shift(layout: PixelLayout, scale: float, location: int) -> tuple[float, float]:

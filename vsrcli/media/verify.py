@@ -13,13 +13,13 @@ from av.stream import Disposition
 
 from vsrcli.errors import InputError
 from vsrcli.media.cadence import AVI_ROUNDS, off_grid
+from vsrcli.media.colour import BT470BG, SMPTE170M
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.extras import EXTRAS, IN_FRAMES
 from vsrcli.media.formats import layout_of
 from vsrcli.media.labels import lost_labels
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, is_full
 from vsrcli.media.probe import MediaInfo, probe
-from vsrcli.media.repack import BT470BG, SMPTE170M
 from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import failed_check
 from vsrcli.media.sources import main_video, opened

@@ -15,7 +15,7 @@ from typing import IO, Any
 from vsrcli.errors import OutputError
 from vsrcli.media.cadence import Y4M_DROPS, uneven
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, from_video_frame
+from vsrcli.media.planes import FULL_RANGE, LIMITED_RANGE, ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, target_tags
 from vsrcli.media.resample import chroma_location
@@ -72,7 +72,7 @@ class Y4mWriter:
         rate, sar = info.nominal_rate, info.sar or Fraction(0, 1)
         self._base, self._rate = info.time_base, rate
         self._before: int | None = None
-        ranges = {FULL_RANGE: " XCOLORRANGE=FULL", 1: " XCOLORRANGE=LIMITED"}
+        ranges = {FULL_RANGE: " XCOLORRANGE=FULL", LIMITED_RANGE: " XCOLORRANGE=LIMITED"}
         self._header = (
             f"YUV4MPEG2 W{size[0]} H{size[1]} F{rate.numerator}:{rate.denominator} Ip "
             f"A{sar.numerator}:{sar.denominator if sar else 0} C{_name(layout, tags)}"
