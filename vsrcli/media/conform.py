@@ -12,11 +12,9 @@ import av
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from vsrcli.notes import Note
-
-from .colour import SWSCALE
-from .formats import layout_of, planar_equivalent
-from .planes import (
+from vsrcli.media.colour import SWSCALE
+from vsrcli.media.formats import layout_of, planar_equivalent
+from vsrcli.media.planes import (
     FULL_RANGE,
     ColourTags,
     from_video_frame,
@@ -24,7 +22,8 @@ from .planes import (
     to_video_frame,
     with_alpha_as,
 )
-from .timeline import Timed
+from vsrcli.media.timeline import Timed
+from vsrcli.notes import Note
 
 FirstField: TypeAlias = Literal["tff", "bff"]
 """The field that is shown first, the top or the bottom one, as bwdif calls it."""

@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import IO
 
-from .picture_text import PNG_SIGNATURE, walk_png
+from vsrcli.media.picture_text import PNG_SIGNATURE, walk_png
 
 _QOI_END = b"\0\0\0\0\0\0\0\1"
 """No pixels have so many zeros: a second one for the same colour would be a run."""

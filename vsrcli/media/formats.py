@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from av.video.format import VideoFormat
 
-from ..errors import InputError
+from vsrcli.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import av
 
-from .formats import layout_of
-from .picture_text import PNG_SIGNATURE, walk_png
-from .planes import from_video_frame
+from vsrcli.media.formats import layout_of
+from vsrcli.media.picture_text import PNG_SIGNATURE, walk_png
+from vsrcli.media.planes import from_video_frame
 
 _CLEARED = re.compile(rb"!\xf9\x04[\x08-\xff]...\x00", re.DOTALL)
 """A GIF's graphic control extension: after this frame, something of the canvas is taken away."""

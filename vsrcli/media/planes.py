@@ -16,8 +16,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .formats import (
+from vsrcli.errors import InputError
+from vsrcli.media.formats import (
     CONVERTED,
     FLOAT,
     PACKINGS,

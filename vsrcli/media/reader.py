@@ -14,22 +14,21 @@ from typing import Self
 import av
 from av.video.reformatter import VideoReformatter
 
+from vsrcli.errors import InputError
+from vsrcli.media.clock import Jump
+from vsrcli.media.conform import Conform, deinterlaced
+from vsrcli.media.cropping import cropped
+from vsrcli.media.decoding import Decoder, OnError, Wanted
+from vsrcli.media.endings import is_cut
+from vsrcli.media.integrity import is_whole, lists_packets
+from vsrcli.media.passing import NotCleanError, can_pass_over
+from vsrcli.media.planes import UNSPECIFIED, Frame, exceeds_unit, from_video_frame
+from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.recode import recoloured
+from vsrcli.media.sources import Source, find_source, main_video, opened
+from vsrcli.media.stills import PictureDecoder
+from vsrcli.media.timeline import Shown, Timed, settle
 from vsrcli.notes import Note, ignore
-
-from ..errors import InputError
-from .clock import Jump
-from .conform import Conform, deinterlaced
-from .cropping import cropped
-from .decoding import Decoder, OnError, Wanted
-from .endings import is_cut
-from .integrity import is_whole, lists_packets
-from .passing import NotCleanError, can_pass_over
-from .planes import UNSPECIFIED, Frame, exceeds_unit, from_video_frame
-from .probe import MediaInfo, probe
-from .recode import recoloured
-from .sources import Source, find_source, main_video, opened
-from .stills import PictureDecoder
-from .timeline import Shown, Timed, settle
 
 
 class Reader:

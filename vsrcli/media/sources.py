@@ -16,10 +16,10 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from ..errors import InputError
-from .conform import FirstField
-from .containers import METADATA
-from .tiff import refused_tiff
+from vsrcli.errors import InputError
+from vsrcli.media.conform import FirstField
+from vsrcli.media.containers import METADATA
+from vsrcli.media.tiff import refused_tiff
 
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".tga", ".ppm", ".pgm", ".pbm"),
