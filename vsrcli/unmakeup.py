@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pages import draw_comparison, draw_components
-from vsrcli.portraits.pictures import FORMATS, Still, read_still, with_pixels
+from vsrcli.portraits.pictures import FORMATS, Still, read_still
 from vsrcli.portraits.reversal import (
     Prediction,
     Weights,
@@ -106,7 +106,7 @@ class Unmaker:
             beyond = self._reaches_beyond(still, faces)
             rest = self._rest(source, still, faces) if beyond else None
             pixels = apply(still, predictions, weights, beyond=beyond, rest=rest)
-            restored = with_pixels(still, pixels)
+            restored = replace(still, pixels=pixels)
             self._write(source, restored, output, MARK)
         else:
             restored = still

@@ -165,14 +165,13 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
             folder.publishing(finished)
 
         check()
-        join = _join_animation if job.goal.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
-        lost = join(job, segments, note, publishing, overwrite=overwrite)
+        lost = _join(job, segments, note, publishing, overwrite=overwrite)
         folder.remove()
     return replace(made[-1].reading, packets_left_out=lost)
 
 
-def _join_video(
+def _join(
     job: Job,
     segments: list[Path],
     note: Note,
@@ -180,39 +179,31 @@ def _join_video(
     *,
     overwrite: bool,
 ) -> int:
-    options = job.options
+    """Make the output of its segments; returns how many damaged packets were left out."""
+    info, options, goal = job.info, job.options, job.goal
+    if goal.form == "animation":
+        animate(
+            segments,
+            info,
+            job.output,
+            goal.turning,
+            overwrite=overwrite,
+            note=note,
+            publishing=publishing,
+        )
+        return 0
     return assemble(
         segments,
-        job.info,
+        info,
         job.output,
-        job.goal.streams,
+        goal.streams,
         start=options.start,
         end=options.end if options.max_frames is None else Fraction(0),
-        tags=written_tags(job.info, job.size, job.goal.settings),
+        tags=written_tags(info, job.size, goal.settings),
         overwrite=overwrite,
         note=note,
         publishing=publishing,
     )
-
-
-def _join_animation(
-    job: Job,
-    segments: list[Path],
-    note: Note,
-    publishing: Callable[[Path], None],
-    *,
-    overwrite: bool,
-) -> int:
-    animate(
-        segments,
-        job.info,
-        job.output,
-        job.goal.turning,
-        overwrite=overwrite,
-        note=note,
-        publishing=publishing,
-    )
-    return 0
 
 
 def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:

@@ -242,11 +242,12 @@ class PlanesResampler:
                 axis(inner[1], outer[1], scale[0], shift[1]),
             )
 
-        self._full = self._chroma = plane(0, (0.0, 0.0))
+        self.full = self.chroma = plane(0, (0.0, 0.0))
+        """The matrices (rows, columns) for planes of the picture's full size, and of chroma."""
         if layout.kind == "yuv" and any(layout.log2_chroma):
             down = chroma_shift(layout, scale[1], location)[0]
             across = chroma_shift(layout, scale[0], location)[1]
-            self._chroma = plane(1, (down, across))
+            self.chroma = plane(1, (down, across))
 
     def floats(self, planes: Sequence[Plane]) -> tuple[NDArray[np.float32], ...]:
         """The planes resampled, float32 on the scale of the layout's depth, not clipped."""
@@ -269,18 +270,8 @@ class PlanesResampler:
             for index in indices
         )
 
-    @property
-    def full(self) -> tuple[Matrix, Matrix]:
-        """The matrices (rows, columns) for a plane of the picture's full size."""
-        return self._full
-
-    @property
-    def chroma(self) -> tuple[Matrix, Matrix]:
-        """The matrices (rows, columns) for a chroma plane."""
-        return self._chroma
-
     def _matrices(self, index: int) -> tuple[Matrix, Matrix]:
-        return self._chroma if index in (1, 2) else self._full
+        return self.chroma if index in (1, 2) else self.full
 
 
 def resampler_for(

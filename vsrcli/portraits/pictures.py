@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -365,8 +365,3 @@ def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, .
     if samples.shape[2] in (2, 4):
         return samples[..., :-1], samples[..., -1], notes
     return samples, None, notes
-
-
-def with_pixels(still: Still, pixels: Samples) -> Still:
-    """STILL with other PIXELS of the same shape and depth."""
-    return replace(still, pixels=pixels)
