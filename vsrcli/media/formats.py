@@ -32,6 +32,11 @@ class PixelLayout:
         return np.uint8 if self.depth == 8 else np.uint16
 
     @property
+    def peak(self) -> int:
+        """The largest sample: white, or opaque."""
+        return (1 << self.depth) - 1
+
+    @property
     def opaque(self) -> PixelLayout:
         """The layout without the plane of alpha, which is the last."""
         if not self.alpha:

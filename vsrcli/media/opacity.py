@@ -48,7 +48,7 @@ def _is_opaque(frame: av.VideoFrame) -> bool:
     layout = layout_of(frame.format.name)
     if not layout.alpha:
         return False
-    return int(from_video_frame(frame).planes[-1].min()) == (1 << layout.depth) - 1
+    return int(from_video_frame(frame).planes[-1].min()) == layout.peak
 
 
 def _cannot_be_clear(picture: Path) -> bool:

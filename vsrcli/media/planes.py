@@ -175,7 +175,7 @@ def unassociated(frame: av.VideoFrame) -> av.VideoFrame:
                 np.divide(colour, alpha, out=colour, where=(alpha > 0) & (alpha < 1))
         return frame
     read = from_video_frame(frame)
-    peak = (1 << read.layout.depth) - 1
+    peak = read.layout.peak
     *planes, alpha = read.planes
     partly = (alpha > 0) & (alpha < peak)
     share = alpha[partly] / np.float32(peak)
@@ -192,7 +192,7 @@ def with_alpha_as(frame: Frame, layout: PixelLayout) -> Frame:
     """
     planes = frame.planes[: 4 if layout.alpha else 3]
     if layout.alpha and not frame.layout.alpha:
-        planes = (*planes, np.full_like(planes[0], (1 << layout.depth) - 1))
+        planes = (*planes, np.full_like(planes[0], layout.peak))
     return replace(frame, planes=planes, layout=layout)
 
 

@@ -236,7 +236,7 @@ class Reader:
 
     def _without_alpha(self, frame: Frame) -> Frame:
         *planes, alpha = frame.planes
-        if int(alpha.min()) != (1 << frame.layout.depth) - 1:  # damaged, or changed since
+        if int(alpha.min()) != frame.layout.peak:  # damaged, or changed since
             self._once("alpha", "it becomes transparent on the way, which is not kept")
         return replace(frame, planes=tuple(planes), layout=frame.layout.opaque)
 

@@ -194,7 +194,7 @@ def _as_rgb(frame: Frame, new: PixelLayout) -> Frame:
     if layout.kind == "gray":
         planes = (*planes[:1] * 3, *planes[1:])
     if layout.depth != new.depth:
-        planes = tuple(stretched(plane, (1 << layout.depth) - 1, new.depth) for plane in planes)
+        planes = tuple(stretched(plane, layout.peak, new.depth) for plane in planes)
     return with_alpha_as(replace(frame, planes=planes), new)
 
 
@@ -203,7 +203,7 @@ def _for_matrix(frame: Frame, depth: int) -> Frame:
 
     White is 255 with zeros appended there, which all ones are not; alpha is cut off.
     """
-    name, white = "gbrap" if frame.layout.alpha else "gbrp", (1 << frame.layout.depth) - 1
+    name, white = "gbrap" if frame.layout.alpha else "gbrp", frame.layout.peak
     if depth == 8:
         return _as_rgb(frame, layout_of(name))
     if white == 255:
@@ -216,7 +216,7 @@ def _for_matrix(frame: Frame, depth: int) -> Frame:
 
 def _in_bytes(frame: Frame) -> Frame:
     """Return a gray frame of full range with 8 bits; swscale divides by 256, not 257."""
-    white = (1 << frame.layout.depth) - 1
+    white = frame.layout.peak
     planes = tuple(stretched(plane, white, 8) for plane in frame.planes)
     return replace(frame, planes=planes, layout=layout_of("ya8" if frame.layout.alpha else "gray"))
 
