@@ -16,7 +16,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from vsrcli.media.planes import ColourTags, Frame, layout_of, to_video_frame
+from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import ColourTags, Frame, to_video_frame
 
 VELOCITY = (0.37, -0.21)
 """How far the texture moves from frame to frame, in pixels to the right and down."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def write_segment(
     """Encode frames into one segment."""
     first = frames[0]
     size = (first.width, first.height)
-    with SegmentWriter(path, info, size, encoder, first.layout, note) as writer:
+    info = replace(info, pix_fmt=first.layout.pix_fmt, opaque=False)
+    with SegmentWriter(path, info, size, encoder, note) as writer:
         for frame in frames:
             writer.write(frame)
     return path

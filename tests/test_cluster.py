@@ -17,9 +17,10 @@ from tests.conftest import MakeClip
 from tests.jobs import SEGMENT, do
 from vsrcli.cluster import _WorkersLeft
 from vsrcli.errors import DeviceError, UsageError
-from vsrcli.job import Job, Note
+from vsrcli.job import Job
 from vsrcli.making import Notes, SourceFrames
 from vsrcli.media.folder import JobFolder
+from vsrcli.notes import Note
 
 distributed = pytest.importorskip("distributed")
 

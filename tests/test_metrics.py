@@ -16,7 +16,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tests.clips import make_frame
 from tests.lossless import noisy
 from vsrcli.errors import InputError
-from vsrcli.media.planes import ColourTags, Frame, layout_of, to_video_frame
+from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import ColourTags, Frame, to_video_frame
 from vsrcli.media.swscale import RgbConverter, RgbPicture
 from vsrcli.metrics import Distortion, FrameComparer, FrameScore, luma_of_rgb, squared_error, ssim
 

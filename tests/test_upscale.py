@@ -22,9 +22,10 @@ from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
 from vsrcli.errors import CheckError, InputError, OutputError, UsageError
 from vsrcli.job import prepare
+from vsrcli.media.formats import layout_of
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames
-from vsrcli.media.planes import ColourTags, Frame, Plane, layout_of
+from vsrcli.media.planes import ColourTags, Frame, Plane
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.swscale import RgbConverter

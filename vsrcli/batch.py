@@ -13,7 +13,7 @@ from typing import Any
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
 from vsrcli.goal import check_coding
-from vsrcli.job import try_encoder
+from vsrcli.job import UpscalePlan, prepare, try_encoder
 from vsrcli.losses import left_out
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
@@ -21,13 +21,14 @@ from vsrcli.media.folder import FORGOT, JobFolder
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_place
-from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_to_be_read
+from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, files_in
 from vsrcli.media.spool import STANDARD
 from vsrcli.media.tar import write_tar
 from vsrcli.networks.card import DEFAULT_MODEL, find_model
 from vsrcli.networks.session import resolve_device
+from vsrcli.notes import Note, Progress
 from vsrcli.options import UpscaleOptions
-from vsrcli.upscale import Note, Progress, UpscalePlan, UpscaleResult, prepare, upscale
+from vsrcli.upscale import UpscaleResult, upscale
 
 ProgressOf = Callable[[str], AbstractContextManager[Progress]]
 """Opens the progress display of one video by its name."""
@@ -347,7 +348,7 @@ def _kind(works: list[Work]) -> str:
 
 def _works(source: Path, output: Path) -> list[Work]:
     """What is to be enlarged, and what into; nothing if `source` is no batch."""
-    videos = _videos(source)
+    videos = files_in(source, VIDEO_SUFFIXES)
     if videos:
         return _named(videos, source, output)
     return apart(source, picture_names(source, output))
@@ -367,11 +368,3 @@ def _named(videos: list[Path], source: Path, output: Path) -> list[Work]:
     if len({result.name.casefold() for _, result in works}) < len(works):
         raise UsageError(f"{output}: two videos of {source} would be called the same; rename one")
     return works
-
-
-def _videos(folder: Path) -> list[Path]:
-    try:
-        files = sorted(folder.iterdir())
-    except OSError as failure:
-        raise InputError(f"{folder}: cannot be read ({failure.strerror})") from None
-    return [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES and is_to_be_read(path)]

@@ -16,12 +16,12 @@ from vsrcli.media.scratch import temporary_folder
 from vsrcli.media.synthetic import write_moving_texture
 from vsrcli.networks.card import DEFAULT_MODEL, PRECISIONS, find_model
 from vsrcli.networks.session import CPU, Device, cuda_obstacle, resolve_device
+from vsrcli.notes import Note, ignore
 from vsrcli.options import MAX_SCALE
 from vsrcli.windows import MAX_FRAMES
 
 Progress = Callable[[int, int, Case], None]
 """Called before each row with how many are done, how many there are, and what comes next."""
-Note = Callable[[str], None]
 
 STANDARD_SIZES = ((180, 144), (480, 270), (640, 360), (1280, 720))
 STANDARD_SCALES = (2.0, 4.0)
@@ -151,10 +151,7 @@ class BenchReport:
 
 
 def bench(
-    options: BenchOptions | None = None,
-    *,
-    progress: Progress = lambda done, total, case: None,
-    note: Note = lambda text: None,
+    options: BenchOptions | None = None, *, progress: Progress = ignore, note: Note = ignore
 ) -> BenchReport:
     """Measure one row for each combination that `options` names.
 

@@ -13,12 +13,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vsrcli.errors import UsageError
 from vsrcli.media.animation import KINDS
+from vsrcli.media.colour import RGB
 from vsrcli.media.hidden import without_hidden
 from vsrcli.media.picture_files import CODECS, PictureNames, first_of
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import Reader
-from vsrcli.media.repack import RGB, Repacker
+from vsrcli.media.repack import Repacker
 from vsrcli.media.resample import resampler_for
 from vsrcli.media.rgb import known_tags
 from vsrcli.media.safely import check_free, is_one_of, save_safely

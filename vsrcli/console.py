@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from functools import partial
@@ -23,9 +23,7 @@ from rich.markup import escape
 from rich.segment import Segment
 
 from vsrcli.errors import OutputError
-
-Progress = Callable[[int, int | None], None]
-"""Called with how many items are done and how many there are (None: not known)."""
+from vsrcli.notes import Progress, ignore
 
 
 class Verbosity(IntEnum):
@@ -238,7 +236,7 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Progres
     after 16, 32, 64 ... seconds; nothing when quiet.
     """
     if _verbosity == Verbosity.QUIET:
-        yield lambda done, total: None
+        yield ignore
     elif console.is_terminal:
         with _live_bar(description, total) as report:
             yield report

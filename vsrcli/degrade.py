@@ -33,10 +33,8 @@ from vsrcli.media.spool import naming, readable_again
 from vsrcli.media.streams import StreamPlan, frames_alone, plan_streams
 from vsrcli.media.turned import turning_for
 from vsrcli.media.writer import SegmentWriter, written_tags
+from vsrcli.notes import Note, Progress, ignore
 from vsrcli.turning import Turning
-
-Progress = Callable[[int, int | None], None]
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +112,8 @@ def degrade(
     output: str | Path,
     options: DegradeOptions | None = None,
     *,
-    progress: Progress = lambda done, total: None,
-    note: Note = lambda text: None,
+    progress: Progress = ignore,
+    note: Note = ignore,
 ) -> DegradeResult:
     """Reduce the video `source` into `output`, with its sound and everything else it holds.
 
@@ -184,7 +182,7 @@ def _one_by_one(
         # Every picture has noise of its own, as frames have.
         alone = replace(options, max_frames=None, seed=options.seed + number)
         try:
-            done.append(_degrade(picture, result, alone, lambda *_: None, note))
+            done.append(_degrade(picture, result, alone, ignore, note))
         except InputError as failure:
             lost += 1
             note(str(failure))
@@ -288,14 +286,14 @@ def _into_video(work: _Work) -> DegradeResult:
         work.note(loss.text)
     # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
     size = work.reduction.size
-    described = replace(info, width=size[0], height=size[1])
+    described = replace(info, width=size[0], height=size[1], pix_fmt=layout.pix_fmt, opaque=False)
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch_folder(output.parent, ".segment."))
         except OSError as failure:
             raise unwritable(output, failure) from None
         segment = folder / "segment"
-        with SegmentWriter(segment, described, size, settings, layout, work.note) as writer:
+        with SegmentWriter(segment, described, size, settings, work.note) as writer:
             read = work.reduce(writer.write, layout_of(writer.pix_fmt))
 
         def check(*_: object) -> None:
@@ -308,7 +306,7 @@ def _into_video(work: _Work) -> DegradeResult:
             output,
             streams,
             end=Fraction(0) if options.max_frames else None,
-            tags=written_tags(described, size, settings, layout),
+            tags=written_tags(described, size, settings),
             overwrite=options.overwrite,
             note=work.note,
             publishing=check,

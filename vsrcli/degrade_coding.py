@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from vsrcli.media.encoders import (
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import is_full
 from vsrcli.media.probe import MediaInfo
+from vsrcli.notes import Note
 
 if TYPE_CHECKING:
     from vsrcli.degrade import DegradeOptions
@@ -57,7 +57,7 @@ def encoder_settings(output: Path, options: DegradeOptions, layout: PixelLayout)
 
 
 def taken_layout(
-    info: MediaInfo, output: Path, options: DegradeOptions, note: Callable[[str], None]
+    info: MediaInfo, output: Path, options: DegradeOptions, note: Note
 ) -> PixelLayout | None:
     """What the contest's encoder takes instead of the source's layout, if it does not take that.
 

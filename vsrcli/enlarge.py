@@ -97,9 +97,8 @@ class FrameEnlarger(Generic[S]):
         if frame.layout.kind == "rgb":
             planes = self._finish_rgb(frame, luma)
         else:
-            depth = frame.layout.depth
             rest = self._finish_rest(frame, luma)
-            planes = (to_samples(luma, depth, (1 << depth) - 1), *rest)
+            planes = (to_samples(luma, frame.layout.depth, frame.layout.peak), *rest)
         return replace(frame, planes=planes)
 
     def _finish_rest(self, frame: Frame, luma: Luma) -> tuple[Plane, ...]:
@@ -113,8 +112,7 @@ class FrameEnlarger(Generic[S]):
         return (*chroma, *resampler.only(frame.planes, range(3, count)))
 
     def _finish_rgb(self, frame: Frame, luma: Luma) -> tuple[Plane, ...]:
-        depth = frame.layout.depth
-        peak = (1 << depth) - 1
+        depth, peak = frame.layout.depth, frame.layout.peak
         rows, columns = self._resampler(frame).full
         _, *chroma = rgb_to_ycbcr(*_unit_rgb(frame))
         wide = [along_columns(plane, columns) for plane in chroma]
@@ -149,11 +147,11 @@ def _luma_of(frame: Frame) -> Luma | Plane:
         return rgb_to_ycbcr(*_unit_rgb(frame))[0]
     if frame.layout.depth == 8:
         return frame.planes[0]
-    scale = np.float32(1.0 / ((1 << frame.layout.depth) - 1))
+    scale = np.float32(1.0 / frame.layout.peak)
     return frame.planes[0].astype(np.float32) * scale
 
 
 def _unit_rgb(frame: Frame) -> tuple[Luma, Luma, Luma]:
-    scale = np.float32(1.0 / ((1 << frame.layout.depth) - 1))
+    scale = np.float32(1.0 / frame.layout.peak)
     green, blue, red = (plane.astype(np.float32) * scale for plane in frame.planes[:3])
     return red, green, blue

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
 import vsrcli
 from vsrcli.errors import CheckError, UsageError
-from vsrcli.goal import SEGMENTED, Form, Goal, check_encoder_size, expected_frames, goal_of
+from vsrcli.goal import SEGMENTED, Goal, check_encoder_size, expected_frames, goal_of
 from vsrcli.losses import lost_in_frames, lost_of_folder, lost_streams
 from vsrcli.media.animation import animation_format, kind_of
 from vsrcli.media.containers import NAMES, TURNING, holds_raw, muxer_of
 from vsrcli.media.encoders import (
-    EncoderSettings,
     alpha_losses,
     choose_pix_fmt,
     encoder,
@@ -22,23 +21,18 @@ from vsrcli.media.encoders import (
     is_hardware,
     spare_memory,
 )
-from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.formats import layout_of
 from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format
 from vsrcli.media.opening import check_encoder
-from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.probe import MediaInfo, StreamInfo, probe
 from vsrcli.media.segments import segment_length
-from vsrcli.media.streams import StreamPlan
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device, runtime_version
 from vsrcli.networks.tiles import check_tile
+from vsrcli.notes import Note
 from vsrcli.options import UpscaleOptions, target_size
-from vsrcli.turning import Turning
-
-Note = Callable[[str], None]
-"""Called with one line the user should know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,45 +64,69 @@ class UpscalePlan:
     """Streams the container cannot hold, and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A checked request: what is read, what runs on what, what is written."""
 
     info: MediaInfo
     output: Path
     options: UpscaleOptions
-    layout: PixelLayout
+    goal: Goal
     size: tuple[int, int]
+    """(width, height) of the enlarged frames, before pictures are turned."""
     device: Device
     model: Model
-    settings: EncoderSettings
-    """As of a `Goal`."""
-    form: Form
-    names: PictureNames | None
-    """Of the pictures, if the form is pictures."""
-    turning: Turning | None
-    """How pictures are turned, which cannot say that they are to be; None: not at all."""
-    streams: StreamPlan
-    plan: UpscalePlan
-    told: tuple[str, ...]
-    """What the user was told already."""
     segment_frames: int
     """Length of the segments the job is done in."""
+    told: tuple[str, ...] = ()
+    """What the user was told already."""
 
     @property
     def transparent(self) -> bool:
         """Whether the output keeps the transparency of the frames."""
-        lost = self.form == "video" and alpha_losses(self.output, self.settings, self.layout)
-        return self.form != "y4m" and not lost and layout_of(self.plan.pix_fmt).alpha
+        form, settings = self.goal.form, self.goal.settings
+        lost = form == "video" and alpha_losses(self.output, settings, self.info.layout)
+        return form != "y4m" and not lost and layout_of(self.plan.pix_fmt).alpha
+
+    @cached_property
+    def plan(self) -> UpscalePlan:
+        """What the job comes to, for people."""
+        info, goal, layout = self.info, self.goal, self.info.layout
+        settings, streams, form = goal.settings, goal.streams, goal.form
+        codec, encoder_options = settings.codec, dict(settings.options)
+        if form == "animation":
+            codec, encoder_options = str(kind_of(self.output)), {}
+            pix_fmt = animation_format(codec, layout)
+        elif form == "pictures":
+            pix_fmt = picture_format(codec, layout)
+        elif form == "y4m":
+            pix_fmt = layout.pix_fmt
+        else:
+            pix_fmt = settings.pix_fmt or choose_pix_fmt(codec, layout, self.size)[0]
+        turns = form == "video" and muxer_of(self.output) in TURNING
+        return UpscalePlan(
+            source=str(info.path),
+            output=str(self.output),
+            size_in=(info.width, info.height),
+            size_out=self.size if goal.turning is None else goal.turning.size(self.size),
+            rotation=info.rotation if turns else 0,
+            frames=expected_frames(info, self.options),
+            window=self.options.frames,
+            model=self.model.name,
+            precision=self.model.precision,
+            device=str(self.device),
+            tile=str(self.options.tile),
+            codec=codec,
+            encoder_options=encoder_options,
+            pix_fmt=pix_fmt,
+            kept=tuple(map(_called, streams.kept)),
+            converted=tuple((_called(stream), encoder) for stream, encoder in streams.converted),
+            dropped=tuple((_called(stream), why) for stream, why in streams.dropped),
+        )
 
 
 def prepare(
-    source: Path,
-    output: Path,
-    options: UpscaleOptions,
-    *,
-    note: Note,
-    makes_folder: bool = False,
+    source: Path, output: Path, options: UpscaleOptions, *, note: Note, makes_folder: bool = False
 ) -> Job:
     """Check everything that can be checked before the work begins; writes nothing.
 
@@ -134,29 +152,15 @@ def prepare(
         goal = _spared(goal, options, size, device)
     model = find_model(options.model or DEFAULT_MODEL, options.precision, device)
     check_tile(options.tile, model.fusion)
-    _tell_losses(info, output, options, size, goal, tell)
-    if goal.form != "video":
-        info = replace(info, hdr=HdrMetadata())  # which is told above, not by a segment's encoder
-    plan = _plan(info, output, options, size, device, model, goal)
+    segment_frames = segment_length(info.rate, expected_frames(info, options))
+    job = Job(info, output, options, goal, size, device, model, segment_frames)
+    _tell_losses(job, tell)
     if goal.form == "video":
-        _check_pixels(output, options, plan, tell)
-    return Job(
-        info=info,
-        output=output,
-        options=options,
-        layout=info.layout,
-        size=size,
-        device=device,
-        model=model,
-        settings=goal.settings,
-        form=goal.form,
-        names=goal.names,
-        turning=goal.turning,
-        streams=goal.streams,
-        plan=plan,
-        told=tuple(told),
-        segment_frames=segment_length(info.rate, plan.frames),
-    )
+        _check_pixels(job, tell)
+    else:
+        # It is told above that it is lost, not by a segment's encoder.
+        job = replace(job, info=replace(info, hdr=HdrMetadata()))
+    return replace(job, told=tuple(told))
 
 
 def try_encoder(job: Job) -> None:
@@ -165,10 +169,10 @@ def try_encoder(job: Job) -> None:
     On a cluster it is others who have to have the device of a hardware encoder. Raises UsageError
     and DeviceError.
     """
-    settings = job.settings
+    settings = job.goal.settings
     elsewhere = job.options.cluster is not None and is_hardware(encoder(settings.codec))
-    if job.form == "video" and not elsewhere:
-        check_encoder(job.info, job.size, settings, job.layout)
+    if job.goal.form == "video" and not elsewhere:
+        check_encoder(job.info, job.size, settings)
 
 
 def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:
@@ -195,28 +199,19 @@ def _spared(goal: Goal, options: UpscaleOptions, size: tuple[int, int], device: 
     return replace(goal, settings=replace(spare_memory(goal.settings, size), threads=threads))
 
 
-def _tell_losses(
-    info: MediaInfo,
-    output: Path,
-    options: UpscaleOptions,
-    size: tuple[int, int],
-    goal: Goal,
-    tell: Note,
-) -> None:
+def _tell_losses(job: Job, tell: Note) -> None:
     """Tell what the output cannot keep; raises CheckError if that is not accepted."""
-    for loss in (
-        *lost_streams(info, goal.streams, output),
-        *lost_in_frames(info, output, options, size, goal.settings, goal.names),
-    ):
-        if options.strict:
+    for loss in (*lost_streams(job.info, job.goal.streams, job.output), *lost_in_frames(job)):
+        if job.options.strict:
             raise CheckError(loss.refusal)
         tell(loss.text)
 
 
-def _check_pixels(output: Path, options: UpscaleOptions, plan: UpscalePlan, tell: Note) -> None:
+def _check_pixels(job: Job, tell: Note) -> None:
     """Refuse raw pixels that the container cannot hold, and tell of those few players show."""
+    options, plan = job.options, job.plan
     if plan.codec == "rawvideo":
-        _check_raw(output, plan.pix_fmt, plan.size_out)
+        _check_raw(job.output, plan.pix_fmt, plan.size_out)
     asked = options.codec is not None or options.pix_fmt is not None
     if not asked and layout_of(plan.pix_fmt).kind == "rgb":
         tell("RGB video, as the source is, is shown by few players; --pix-fmt yuv420p by most")
@@ -231,54 +226,14 @@ def _check_raw(output: Path, pix_fmt: str, size: tuple[int, int]) -> None:
         )
 
 
-def _plan(
-    info: MediaInfo,
-    output: Path,
-    options: UpscaleOptions,
-    size: tuple[int, int],
-    device: Device,
-    model: Model,
-    goal: Goal,
-) -> UpscalePlan:
-    layout, settings, streams, form = info.layout, goal.settings, goal.streams, goal.form
-    codec, encoder_options = settings.codec, dict(settings.options)
-    if form == "animation":
-        codec, encoder_options = str(kind_of(output)), {}
-        pix_fmt = animation_format(codec, layout)
-    elif form == "pictures":
-        pix_fmt = picture_format(settings.codec, layout)
-    elif form == "y4m":
-        pix_fmt = layout.pix_fmt
-    else:
-        pix_fmt = settings.pix_fmt or choose_pix_fmt(settings.codec, layout, size)[0]
-    return UpscalePlan(
-        source=str(info.path),
-        output=str(output),
-        size_in=(info.width, info.height),
-        size_out=size if goal.turning is None else goal.turning.size(size),
-        rotation=info.rotation if form == "video" and muxer_of(output) in TURNING else 0,
-        frames=expected_frames(info, options),
-        window=options.frames,
-        model=model.name,
-        precision=model.precision,
-        device=str(device),
-        tile=str(options.tile),
-        codec=codec,
-        encoder_options=encoder_options,
-        pix_fmt=pix_fmt,
-        kept=tuple(map(_called, streams.kept)),
-        converted=tuple((_called(stream), codec) for stream, codec in streams.converted),
-        dropped=tuple((_called(stream), why) for stream, why in streams.dropped),
-    )
-
-
 def _called(stream: StreamInfo) -> str:
     return f"{stream.type} {stream.index} ({stream.codec})"
 
 
 def identity_of(job: Job) -> dict[str, object]:
     """All that the bytes of a segment depend on, by the name the user knows it by."""
-    options, cards = job.options, (job.model.motion, job.model.compose, job.model.fusion)
+    options, settings = job.options, job.goal.settings
+    cards = (job.model.motion, job.model.compose, job.model.fusion)
     return {
         "vsr": vsrcli.__version__,
         "PyAV": version("av"),
@@ -297,9 +252,9 @@ def identity_of(job: Job) -> dict[str, object]:
         "--device": str(job.device),
         "--tile": options.tile,
         "model": [content_hash(card.path) for card in cards],
-        "--codec": job.settings.codec,
-        "encoder options": [f"{key}={value}" for key, value in sorted(job.settings.options)],
+        "--codec": settings.codec,
+        "encoder options": [f"{key}={value}" for key, value in sorted(settings.options)],
         "--pix-fmt": job.plan.pix_fmt,
-        "encoder threads": job.settings.threads,
+        "encoder threads": settings.threads,
         "deinterlacing": options.deinterlace,
     }

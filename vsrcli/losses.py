@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vsrcli.media.animation import GIF_ROUNDS, GIF_TICK, animation_losses, kind_of
-from vsrcli.media.avi import moved, shift_to_zero
+from vsrcli.media.begin import shift_to_zero
 from vsrcli.media.cadence import (
     AVI_ROUNDS,
     Y4M_DROPS,
@@ -18,24 +18,28 @@ from vsrcli.media.cadence import (
     uneven,
 )
 from vsrcli.media.containers import muxer_of
-from vsrcli.media.encoders import EncoderSettings, alpha_losses
+from vsrcli.media.encoders import alpha_losses
 from vsrcli.media.extras import EXTRAS, IN_FRAMES
 from vsrcli.media.images import picture_losses, picture_tags
-from vsrcli.media.picture_files import PictureNames
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import DEINTERLACED, refused_fields
-from vsrcli.media.running_clock import begun_at_0, shift_of_clock
 from vsrcli.media.sources import find_source
-from vsrcli.media.spool import STANDARD
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.writer import encoding_losses
 from vsrcli.media.y4m import y4m_losses
-from vsrcli.options import UpscaleOptions
+from vsrcli.notes import first_few
+
+if TYPE_CHECKING:
+    from vsrcli.job import Job
 
 HDR_LOST = "the HDR mastering and light level metadata cannot be kept"
 """Of all that is no video."""
-_NAMED = 3
-"""So many of the files that are left out are named."""
+_UNEVEN = {
+    "avi": (AVI_ROUNDS, off_grid),
+    "gif": (GIF_ROUNDS, off_ticks),
+    "y4m": (Y4M_DROPS, uneven),
+}
+"""What to say of each kind that has its own places for frames, and what tells that some are off."""
 
 
 class Loss(NamedTuple):
@@ -60,75 +64,61 @@ def lost_streams(info: MediaInfo, streams: StreamPlan, output: Path) -> Iterator
         yield Loss(line, f"{output}: {line}; leave out --strict")
 
 
-def lost_in_frames(
-    info: MediaInfo,
-    output: Path,
-    options: UpscaleOptions,
-    size: tuple[int, int],
-    settings: EncoderSettings,
-    names: PictureNames | None,
-) -> Iterator[Loss]:
-    """What the encoder cannot keep of frames enlarged to `size`, and their fields.
+def lost_in_frames(job: Job) -> Iterator[Loss]:
+    """What the encoder cannot keep of the enlarged frames, and their fields.
 
     Raises InputError if fields are to be kept, UsageError for a pixel format that does not exist.
     """
+    info, output, options, goal = job.info, job.output, job.options, job.goal
     if info.interlaced and not options.start:  # further on, frames may be others
         if not options.deinterlace:
             raise refused_fields(str(info.path))
         line = f"{info.path.name}: {DEINTERLACED}"
         yield Loss(line, f"{line}; leave out --strict to accept that")
     layout = info.layout
-    lines = uneven_times(info, output, names, whole=not options.trimmed)
-    kind = kind_of(output)
-    if kind is not None:
-        lines += animation_losses(info, kind, layout)
-    elif output == STANDARD:
+    lines = _uneven_times(job)
+    if goal.form == "animation":
+        lines += animation_losses(info, str(kind_of(output)), layout)
+    elif goal.form == "y4m":
         lines += y4m_losses(layout, info.tags)
-    elif names is not None:
-        lines += picture_losses(settings.codec, layout, info.tags, info.sar)
+    elif goal.form == "pictures":
+        lines += picture_losses(goal.settings.codec, layout, info.tags, info.sar)
         if not options.start:  # further on, the first picture is another
             first = picture_tags(info)(0)
             lines += [f"{first.name}: {line}" for line in first.lost]
     else:
-        lines += encoding_losses(info, size, settings, layout)
-        lines += alpha_losses(output, settings, layout)
-        lines += _late_begin(info, output, options)
-    if info.hdr and (kind is not None or output == STANDARD or names is not None):
+        lines += encoding_losses(info, job.size, goal.settings)
+        lines += alpha_losses(output, goal.settings, layout)
+        lines += _late_begin(job)
+    if info.hdr and goal.form != "video":
         lines.append(HDR_LOST)
     for line in lines:
         yield Loss(line, f"{output}: {line}; leave out --strict to accept that")
 
 
-def uneven_times(
-    info: MediaInfo, output: Path, names: PictureNames | None, *, whole: bool
-) -> list[str]:
+def _uneven_times(job: Job) -> list[str]:
     """A line if frames are not where AVI and y4m, which have a constant rate, or a GIF has them.
 
     Of a part, whose frames nobody knows yet, it is told in the course of the work.
     """
-    to_y4m, to_gif = output == STANDARD, kind_of(output) == "gif"
-    named = names is not None or kind_of(output) == "apng"
-    if not whole or named or not (to_y4m or to_gif or muxer_of(output) == "avi"):
+    info, form = job.info, job.goal.form
+    kind = muxer_of(job.output) if form == "video" else kind_of(job.output) or form
+    if job.options.trimmed or kind not in _UNEVEN:
         return []
-    times = times_of(info)
-    if to_gif:
-        return [GIF_ROUNDS] if off_ticks(times, info.time_base, GIF_TICK) else []
-    if to_y4m:
-        return [Y4M_DROPS] if uneven(times, info.time_base, info.nominal_rate) else []
-    return [AVI_ROUNDS] if off_grid(times, info.time_base, info.nominal_rate) else []
+    line, differs = _UNEVEN[kind]
+    pace = GIF_TICK if kind == "gif" else info.nominal_rate
+    return [line] if differs(times_of(info), info.time_base, pace) else []
 
 
-def _late_begin(info: MediaInfo, output: Path, options: UpscaleOptions) -> list[str]:
+def _late_begin(job: Job) -> list[str]:
     """A line if all times are earlier; of a part it is told in the course of the work."""
-    muxer, first = muxer_of(output), (info.start_pts or 0) * info.time_base
+    info, options = job.info, job.options
     if options.trimmed:
         return []
-    if muxer != "avi":
-        shift = shift_of_clock(info, first, muxer)
-        return [begun_at_0(shift)] if shift else []
+    first = (info.start_pts or 0) * info.time_base
     sound = [stream.index for stream in info.streams if stream.type == "audio" and options.audio]
-    shift = shift_to_zero(first, info, sound)
-    return [moved(shift)] if shift else []
+    shift = shift_to_zero(info, muxer_of(job.output), first, first, sound)
+    return [shift.line] if shift else []
 
 
 def missing_numbers(source: Path) -> str | None:
@@ -153,10 +143,7 @@ def left_out(source: Path, taken: Iterable[Path], kind: str) -> str | None:
         for path in source.iterdir()
         if path.name not in names and path.name[0] != "." and not path.is_dir()
     )
-    if not others:
-        return None
-    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-    return f"{source}: left out, as no {kind}: {', '.join(others[:_NAMED])}{more}"
+    return f"{source}: left out, as no {kind}: {first_few(others)}" if others else None
 
 
 def lost_of_folder(source: Path) -> list[str]:

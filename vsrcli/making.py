@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from vsrcli.enlarge import FrameEnlarger, Luma
 from vsrcli.errors import CheckError, OutputError
-from vsrcli.job import Job, Note
+from vsrcli.job import Job
 from vsrcli.media.encoders import USUAL_PIXELS
 from vsrcli.media.folder import JobFolder
 from vsrcli.media.hidden import without_hidden
@@ -22,6 +22,7 @@ from vsrcli.media.segments import WARM_UP, Segment, cut
 from vsrcli.media.writer import SegmentWriter
 from vsrcli.networks.ensemble import Ensemble
 from vsrcli.networks.spmc import Seen, SpmcUpscaler
+from vsrcli.notes import Note
 from vsrcli.overlap import Overlap
 from vsrcli.windows import reach
 
@@ -187,7 +188,7 @@ class SegmentMaker:
         self._enlarger = self._enlarger or open_enlarger(job, self._threads, self._note)
         path = self._folder.segment(segment.number)
         with (
-            SegmentWriter(path, job.info, job.size, job.settings, job.layout, self._note) as out,
+            SegmentWriter(path, job.info, job.size, job.goal.settings, self._note) as out,
             enlarged(
                 segment.frames, self._enlarger, transparent=job.transparent
             ) as enlarged_frames,

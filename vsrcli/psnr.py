@@ -12,9 +12,10 @@ from vsrcli.media.probe import probe
 from vsrcli.media.resample import Kernel
 from vsrcli.media.sources import find_source
 from vsrcli.media.spool import is_stream
+from vsrcli.notes import Progress
 from vsrcli.pairing import pair_clips
 from vsrcli.scores import OutputScore, Protocol, PsnrReport
-from vsrcli.scoring import Counter, Progress, score_clip
+from vsrcli.scoring import Counter, score_clip
 
 _OTHER_ARCHIVES = (".zip", ".7z", ".rar", ".zst")
 BASELINES: tuple[Kernel, ...] = ("bicubic", "lanczos")

@@ -21,11 +21,11 @@ from vsrcli.media.resample import Kernel, resampler_for
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turning_for
 from vsrcli.metrics import FrameComparer, FrameScore
+from vsrcli.notes import Progress
 from vsrcli.pairing import unlike_names
 from vsrcli.scores import ClipScore, Protocol
 from vsrcli.turning import Turning
 
-Progress = Callable[[int, int | None], None]
 Item = TypeVar("Item")
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from vsrcli.errors import OutOfMemoryError
-from vsrcli.job import Job, Note
+from vsrcli.job import Job
 from vsrcli.making import Made
 from vsrcli.media.folder import JobFolder
 from vsrcli.networks.free_memory import available_memory
 from vsrcli.networks.tiles import choose_edge, smaller_edge
+from vsrcli.notes import Note
 
 _NAME = "tile"
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,14 +19,15 @@ import numpy as np
 from vsrcli.declared import given
 from vsrcli.media.safely import save_safely
 from vsrcli.networks.crn import CrnReverter, find_crn
-from vsrcli.networks.session import ignore, resolve_device
+from vsrcli.networks.session import resolve_device
+from vsrcli.notes import Note, ignore
 from vsrcli.portraits.faces import Face
 from vsrcli.portraits.holding import check_holds, format_of, words_lost
 from vsrcli.portraits.known import learn_tone
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.outputs import check_outputs, default_output
 from vsrcli.portraits.pages import draw_comparison, draw_components
-from vsrcli.portraits.pictures import FORMATS, Still, read_still, with_pixels
+from vsrcli.portraits.pictures import FORMATS, Still, read_still
 from vsrcli.portraits.reversal import (
     Prediction,
     Weights,
@@ -42,7 +42,6 @@ from vsrcli.portraits.treated import box_of, faces_of
 from vsrcli.portraits.window import Window
 from vsrcli.portraits.written import write_still
 
-Note = Callable[[str], None]
 MARK = "vsr unmakeup: an estimate, not evidence"
 """Written as EXIF's ProcessingSoftware."""
 _SMALL_FACE = 128
@@ -107,7 +106,7 @@ class Unmaker:
             beyond = self._reaches_beyond(still, faces)
             rest = self._rest(source, still, faces) if beyond else None
             pixels = apply(still, predictions, weights, beyond=beyond, rest=rest)
-            restored = with_pixels(still, pixels)
+            restored = replace(still, pixels=pixels)
             self._write(source, restored, output, MARK)
         else:
             restored = still

@@ -16,7 +16,7 @@ from pathlib import Path
 from vsrcli.declared import given
 from vsrcli.errors import InputError, OutOfMemoryError
 from vsrcli.goal import may_replace
-from vsrcli.job import Job, Note, UpscalePlan, identity_of, prepare
+from vsrcli.job import Job, identity_of, prepare
 from vsrcli.making import (
     Made,
     Notes,
@@ -36,13 +36,9 @@ from vsrcli.media.planes import Frame
 from vsrcli.media.spool import naming, readable_again
 from vsrcli.media.writer import written_tags
 from vsrcli.media.y4m import Y4mWriter, standard_output
+from vsrcli.notes import Note, Progress, ignore
 from vsrcli.options import UpscaleOptions
 from vsrcli.tile_choice import make_in_tiles
-
-__all__ = ["Job", "Note", "UpscalePlan", "UpscaleResult", "prepare", "run", "upscale"]
-
-Progress = Callable[[int, int | None], None]
-"""Called with the frames done and how many there are (None: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,8 @@ def upscale(
     output: str | Path,
     options: UpscaleOptions | None = None,
     *,
-    progress: Progress = lambda done, total: None,
-    note: Note = lambda text: None,
+    progress: Progress = ignore,
+    note: Note = ignore,
 ) -> UpscaleResult:
     """Enlarge the video `source` into `output` and return what was done.
 
@@ -115,7 +111,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     told = Notes(note, strict=job.options.strict, said=job.told)
     counter = _Counter(job.plan.frames, progress)
     try:
-        reading = _WORK[job.form](job, counter, told)
+        reading = _WORK[job.goal.form](job, counter, told)
     except MemoryError:
         width, height = job.size
         raise OutOfMemoryError(
@@ -169,14 +165,13 @@ def _write_segments(job: Job, counter: _Counter, note: Notes) -> Reading:
             folder.publishing(finished)
 
         check()
-        join = _join_animation if job.form == "animation" else _join_video
         segments = [folder.segment(number) for number in range(len(made) - 1)]
-        lost = join(job, segments, note, publishing, overwrite=overwrite)
+        lost = _join(job, segments, note, publishing, overwrite=overwrite)
         folder.remove()
     return replace(made[-1].reading, packets_left_out=lost)
 
 
-def _join_video(
+def _join(
     job: Job,
     segments: list[Path],
     note: Note,
@@ -184,39 +179,31 @@ def _join_video(
     *,
     overwrite: bool,
 ) -> int:
-    options = job.options
+    """Make the output of its segments; returns how many damaged packets were left out."""
+    info, options, goal = job.info, job.options, job.goal
+    if goal.form == "animation":
+        animate(
+            segments,
+            info,
+            job.output,
+            goal.turning,
+            overwrite=overwrite,
+            note=note,
+            publishing=publishing,
+        )
+        return 0
     return assemble(
         segments,
-        job.info,
+        info,
         job.output,
-        job.streams,
+        goal.streams,
         start=options.start,
         end=options.end if options.max_frames is None else Fraction(0),
-        tags=written_tags(job.info, job.size, job.settings, job.layout),
+        tags=written_tags(info, job.size, goal.settings),
         overwrite=overwrite,
         note=note,
         publishing=publishing,
     )
-
-
-def _join_animation(
-    job: Job,
-    segments: list[Path],
-    note: Note,
-    publishing: Callable[[Path], None],
-    *,
-    overwrite: bool,
-) -> int:
-    animate(
-        segments,
-        job.info,
-        job.output,
-        job.turning,
-        overwrite=overwrite,
-        note=note,
-        publishing=publishing,
-    )
-    return 0
 
 
 def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
@@ -235,14 +222,14 @@ def _segments(job: Job, counter: _Counter, note: Notes) -> Iterator[Made]:
 
 
 def _write_pictures(job: Job, counter: _Counter, note: Notes) -> Reading:
-    assert job.names is not None
+    assert job.goal.names is not None
     writer = ImageWriter(
-        job.names,
-        job.layout,
+        job.goal.names,
+        job.info.layout,
         job.info.tags,
         (job.info.width, job.info.height),
         sar=job.info.sar,
-        turning=job.turning,
+        turning=job.goal.turning,
         tags_of=picture_tags(job.info),
         overwrite=job.options.overwrite,
         note=note,
@@ -252,7 +239,7 @@ def _write_pictures(job: Job, counter: _Counter, note: Notes) -> Reading:
 
 
 def _write_y4m(job: Job, counter: _Counter, note: Notes) -> Reading:
-    writer = Y4mWriter(standard_output(), job.info, job.size, job.layout, note)
+    writer = Y4mWriter(standard_output(), job.info, job.size, job.info.layout, note)
     reading = _write_all(job, writer.write, counter, note)
     writer.finish()
     return reading

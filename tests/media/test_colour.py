@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2ycbcr
 
-from vsrcli.media.colour import BT601, BT709, luma_bt601, rgb_to_ycbcr, ycbcr_to_rgb
+from vsrcli.media.colour import BT470BG, BT709, SMPTE170M, luma_bt601, rgb_to_ycbcr, ycbcr_to_rgb
 
 
 def test_primaries_have_the_luma_and_difference_of_the_standard() -> None:
@@ -10,12 +10,12 @@ def test_primaries_have_the_luma_and_difference_of_the_standard() -> None:
     luma, cb, cr = rgb_to_ycbcr(red, green, blue, BT709)
     np.testing.assert_allclose(luma[0], [0.2126, 0.7152, 0.0722], atol=1e-6)
     assert cb[0, 2] == pytest.approx(0.5) and cr[0, 0] == pytest.approx(0.5)
-    luma, cb, cr = rgb_to_ycbcr(red, green, blue, BT601)
+    luma, cb, cr = rgb_to_ycbcr(red, green, blue, SMPTE170M)
     np.testing.assert_allclose(luma[0], [0.299, 0.587, 0.114], atol=1e-6)
     np.testing.assert_allclose(cb[0], [-0.168736, -0.331264, 0.5], atol=1e-6)
 
 
-@pytest.mark.parametrize("matrix", [BT601, BT709, 5])
+@pytest.mark.parametrize("matrix", [SMPTE170M, BT709, BT470BG])
 def test_there_and_back_is_exact_to_a_sixteenth_bit(matrix: int) -> None:
     rgb = np.random.default_rng(1).random((3, 20, 30), dtype=np.float32)
     back = ycbcr_to_rgb(*rgb_to_ycbcr(*rgb, matrix), matrix)

@@ -17,9 +17,10 @@ from tests.clips import make_frame
 from tests.lossless import write_frames
 from vsrcli.degrade import DegradeOptions, degrade
 from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.media.formats import layout_of
 from vsrcli.media.images import ImageWriter
 from vsrcli.media.picture_files import PictureNames, check_pictures, numbered, picture_names
-from vsrcli.media.planes import ColourTags, Frame, layout_of
+from vsrcli.media.planes import ColourTags, Frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.turned import turned_layout

@@ -11,14 +11,8 @@ from numpy.typing import NDArray
 
 from tests.clips import make_frame
 from vsrcli.errors import InputError
-from vsrcli.media.planes import (
-    ColourTags,
-    Frame,
-    from_video_frame,
-    layout_of,
-    planar_equivalent,
-    to_video_frame,
-)
+from vsrcli.media.formats import layout_of, planar_equivalent
+from vsrcli.media.planes import ColourTags, Frame, from_video_frame, to_video_frame
 
 REPACKED = {
     "nv12": "yuv420p",

@@ -53,11 +53,11 @@ def test_threads_leave_the_logging_as_it_was(
     def refused() -> None:
         with pytest.raises(UsageError, match="has no option nope"):
             settings = EncoderSettings("libx264", options=(("nope", "1"),))
-            check_encoder(info, (128, 96), settings, info.layout)
+            check_encoder(info, (128, 96), settings)
 
     def taken() -> None:
         settings = EncoderSettings("libx264", options=(("x264-params", "bframes=0"),))
-        check_encoder(info, (128, 96), settings, info.layout)
+        check_encoder(info, (128, 96), settings)
 
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     at_once(refused, taken, lambda: probe(clip), lambda: probe(clip))

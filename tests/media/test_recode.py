@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.clips import make_frame
-from vsrcli.media.planes import ColourTags, Frame, layout_of
+from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import ColourTags, Frame
 from vsrcli.media.recode import recoded, recoloured
 
 LIMITED_709, LIMITED_601 = ColourTags(1, 1, 1, 1), ColourTags(6, 6, 6, 1)

@@ -11,16 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.clips import make_frame
+from vsrcli.media.colour import RGB, SMPTE170M
 from vsrcli.media.formats import layout_of
-from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame, from_video_frame
-from vsrcli.media.repack import (
-    FULL_RANGE,
-    LIMITED_RANGE,
-    RGB,
-    SMPTE170M,
-    Repacker,
-    target_tags,
-)
+from vsrcli.media.planes import LIMITED_RANGE, UNSPECIFIED, ColourTags, Frame, from_video_frame
+from vsrcli.media.repack import FULL_RANGE, Repacker, target_tags
 from vsrcli.media.swscale import RgbConverter
 
 SOURCES = ["yuv420p", "yuv422p10le", "yuva444p", "yuva420p10le", "yuva444p12le", "yuva444p16le"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vsrcli.media.planes import ColourTags, PixelLayout, layout_of
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.planes import ColourTags
 from vsrcli.media.resample import (
     PlanesResampler,
     along_columns,

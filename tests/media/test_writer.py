@@ -26,9 +26,9 @@ from vsrcli.media.encoders import (
     fit_container,
     spare_memory,
 )
-from vsrcli.media.formats import CONVERTED
+from vsrcli.media.formats import CONVERTED, layout_of
 from vsrcli.media.opening import check_encoder
-from vsrcli.media.planes import ColourTags, from_video_frame, layout_of
+from vsrcli.media.planes import ColourTags, from_video_frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.repack import target_tags
@@ -357,7 +357,7 @@ def test_rgb_cannot_become_every_matrix(info: MediaInfo, matrix: str) -> None:
     source = replace(info, tags=ColourTags(0, 1, 13, 2), pix_fmt="gbrp")
     given = replace(settings("libx264", colorspace=matrix), pix_fmt="yuv420p")
     with pytest.raises(UsageError, match=f"-e colorspace={matrix}: RGB cannot be converted to it"):
-        check_encoder(source, (64, 64), given, layout_of("gbrp"))
+        check_encoder(source, (64, 64), given)
 
 
 @pytest.mark.parametrize("pix_fmt", ["gray", "gray10le"])
@@ -556,9 +556,9 @@ def test_wrong_settings_are_usage_errors(
     tmp_path: Path, info: MediaInfo, encoder: EncoderSettings, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        check_encoder(info, (64, 64), encoder, layout_of("yuv420p"))
+        check_encoder(info, (64, 64), encoder)
     with pytest.raises(UsageError, match=message):
-        SegmentWriter(tmp_path / "a", info, (64, 64), encoder, layout_of("yuv420p"))
+        SegmentWriter(tmp_path / "a", info, (64, 64), encoder)
     assert not list(tmp_path.glob("*a*.part"))
     assert not (tmp_path / "a").exists()
 
@@ -582,9 +582,7 @@ def test_hardware_without_a_device_is_a_device_error(tmp_path: Path, info: Media
     if Path("/dev/nvidia0").exists():
         pytest.skip("there is a device")
     with pytest.raises(DeviceError, match="h264_nvenc: does not open on this machine"):
-        SegmentWriter(
-            tmp_path / "a", info, (64, 64), EncoderSettings("h264_nvenc"), layout_of("yuv420p")
-        )
+        SegmentWriter(tmp_path / "a", info, (64, 64), EncoderSettings("h264_nvenc"))
 
 
 def test_the_quantiser_scale_works_as_with_ffmpeg(tmp_path: Path, info: MediaInfo) -> None:
@@ -633,9 +631,10 @@ def test_two_that_write_one_segment_do_not_share_a_file(tmp_path: Path, info: Me
     first, second = frames_at([0, 1], BASE, "gray", (64, 64))
     path, coding = tmp_path / "a", settings("ffv1")
     alone = write_segment(tmp_path / "alone", info, [first, second], coding).read_bytes()
-    lost = SegmentWriter(path, info, (64, 64), coding, first.layout)
+    grey = replace(info, pix_fmt="gray")
+    lost = SegmentWriter(path, grey, (64, 64), coding)
     lost.write(first)
-    with SegmentWriter(path, info, (64, 64), coding, first.layout) as writer:
+    with SegmentWriter(path, grey, (64, 64), coding) as writer:
         writer.write(first)
         lost.write(second)
         with pytest.raises(OutputError):

@@ -89,14 +89,16 @@ def test_the_upscaler_computes_what_training_does(net: Any, radius: int) -> None
     frames = [wide[i : i + 40, 2 * i : 2 * i + 48] for i in range(6)]
     with torch.no_grad():
         pictures = net(torch.from_numpy(np.stack(frames))[None], radius)
-    upscaler = Unprepared(MODEL, frames=2 * radius + 1, threads=2, cuts=False)
-    found = [picture for frame in frames for picture in upscaler.push(frame)] + upscaler.flush()
+    upscaler = Unprepared(MODEL, frames=2 * radius + 1, threads=2)
+    found = [picture for frame in frames for picture in upscaler.push(frame, cut=False)]
+    found += upscaler.flush()
     expected = pictures[0].clamp(0, 1).numpy()
     assert np.abs(np.stack(found) - expected).max() < 1e-3
     assert np.abs(np.stack(found) - expected).mean() < 1e-5
     # Prepared, it differs at the beginning and less and less.
-    prepared = SpmcUpscaler(MODEL, frames=2 * radius + 1, threads=2, cuts=False)
-    better = [picture for frame in frames for picture in prepared.push(frame)] + prepared.flush()
+    prepared = SpmcUpscaler(MODEL, frames=2 * radius + 1, threads=2)
+    better = [picture for frame in frames for picture in prepared.push(frame, cut=False)]
+    better += prepared.flush()
     apart = np.abs(np.stack(better) - expected).mean((1, 2))
     assert (apart[0] > 2 * apart[-1]) if radius else (apart < 1e-5).all()
 

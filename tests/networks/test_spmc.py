@@ -98,8 +98,9 @@ def test_cuts_are_found_on_the_whole_frame() -> None:
     frames = [scenes[0]] * 3 + [scenes[1]] * 3
     ages = {}
     for cuts in (True, False):
-        upscaler = SpmcUpscaler(tiny_model(), frames=3, tile=32, cuts=cuts)
-        found = [picture for frame in frames for picture in upscaler.push(frame)]
+        upscaler = SpmcUpscaler(tiny_model(), frames=3, tile=32)
+        cut = None if cuts else False
+        found = [picture for frame in frames for picture in upscaler.push(frame, cut=cut)]
         ages[cuts] = [round(100 * level(x, AGE)) for x in found + upscaler.flush()]
     assert ages == {True: [2, 3, 4, 2, 3, 4], False: [2, 3, 4, 5, 6, 7]}
 

@@ -150,16 +150,16 @@ def _run_kept(
 ) -> None:
     """KEPT is SOURCE, or a copy of what came out of it."""
     from vsrcli.goal import SEGMENTED
-    from vsrcli.job import try_encoder
+    from vsrcli.job import prepare, try_encoder
     from vsrcli.media.spool import naming
-    from vsrcli.upscale import prepare, run
+    from vsrcli.upscale import run
 
     tell = naming(source, kept, note)
     job = prepare(kept, output, options, note=tell)
     if compare is not None:
         from vsrcli.comparison import check_page
 
-        check_page(compare, kept, output, job.names, overwrite=options.overwrite)
+        check_page(compare, kept, output, job.goal.names, overwrite=options.overwrite)
     plan = replace(job.plan, source=str(source))
     if dry_run:
         try_encoder(job)
@@ -167,7 +167,7 @@ def _run_kept(
         return
     detail(plan_text(plan))
     note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
-    with resumable(job.form in SEGMENTED), progress_bar(output.name, plan.frames) as progress:
+    with resumable(job.goal.form in SEGMENTED), progress_bar(output.name, plan.frames) as progress:
         result = replace(run(job, progress=progress, note=tell), source=str(source))
     if compare is not None:
         from vsrcli.comparison import compare as draw

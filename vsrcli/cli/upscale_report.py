@@ -8,7 +8,8 @@ from vsrcli.console import clock
 
 if TYPE_CHECKING:
     from vsrcli.batch import BatchResult
-    from vsrcli.upscale import UpscalePlan, UpscaleResult
+    from vsrcli.job import UpscalePlan
+    from vsrcli.upscale import UpscaleResult
 
 
 def plan_text(plan: UpscalePlan) -> str:

@@ -30,6 +30,7 @@ from vsrcli.media.rgb import wrong_colours
 from vsrcli.media.safely import failed_check, made_beside
 from vsrcli.media.segment_times import damaged_segment, read_times
 from vsrcli.media.timing import Timing
+from vsrcli.notes import Note, ignore
 from vsrcli.turning import Turning
 
 KINDS = {".gif": "gif", ".apng": "apng"}
@@ -125,8 +126,8 @@ def animate(
     turning: Turning | None,
     *,
     overwrite: bool = False,
-    note: Callable[[str], None] = lambda message: None,
-    publishing: Callable[[Path], None] = lambda finished: None,
+    note: Note = ignore,
+    publishing: Callable[[Path], None] = ignore,
 ) -> None:
     """Make the animated picture `output` of `segments`, the frames turned by `turning`.
 

@@ -15,14 +15,13 @@ from av.container.core import Flags
 from av.stream import Disposition
 
 from vsrcli.errors import OutputError
-from vsrcli.media.avi import lead, moved, shift_to_zero
+from vsrcli.media.begin import lead, shift_to_zero
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.running_clock import begun_at_0, shift_of_clock
 from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan
@@ -30,6 +29,7 @@ from vsrcli.media.tags import container_tags, named_for, quicktime_options
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack, Track, describe
 from vsrcli.media.verify import verify
+from vsrcli.notes import Note, ignore
 
 _HEARD = Fraction(45, 1000)
 """Seconds that sound may be early without being noticed (ITU-R BT.1359)."""
@@ -45,7 +45,7 @@ class _Job:
     plan: StreamPlan
     muxer: str
     cut: Cut
-    note: Callable[[str], None]
+    note: Note
 
 
 def assemble(
@@ -58,8 +58,8 @@ def assemble(
     end: Fraction | None = None,
     tags: ColourTags | None = None,
     overwrite: bool = False,
-    note: Callable[[str], None] = lambda message: None,
-    publishing: Callable[[Path], None] = lambda finished: None,
+    note: Note = ignore,
+    publishing: Callable[[Path], None] = ignore,
 ) -> int:
     """Join `segments` and everything of the source that `plan` keeps into `output`.
 
@@ -81,7 +81,10 @@ def assemble(
     timing = Timing.of(segments)
     cut = _cut(timing, info, muxer, start, end, note)
     if start is None:
-        cut = _from_zero(cut, timing, info, plan, muxer, note)
+        decoded = timing.dts[0] * timing.base
+        if shift := shift_to_zero(info, muxer, decoded, timing.begin, _all_sound(plan)):
+            note(shift.line)
+            cut = replace(cut, shift=shift.seconds)
     job = _Job(segments, timing, info, plan, muxer, cut, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         counts, left_out = _write(partial, job)
@@ -107,7 +110,7 @@ def _cut(
     muxer: str,
     start: Fraction | None,
     end: Fraction | None,
-    note: Callable[[str], None],
+    note: Note,
 ) -> Cut:
     limit = None
     if end is not None:
@@ -119,25 +122,6 @@ def _cut(
         note(f"all times are {late:.3g} ms later: {NAMES[muxer]} shows nothing before 0")
         return Cut(None, limit, -timing.begin)
     return Cut(None, limit)
-
-
-def _from_zero(
-    cut: Cut,
-    timing: Timing,
-    info: MediaInfo,
-    plan: StreamPlan,
-    muxer: str,
-    note: Callable[[str], None],
-) -> Cut:
-    """CUT with all moved to begin at 0, where it has to."""
-    if muxer == "avi":
-        shift, say = shift_to_zero(timing.dts[0] * timing.base, info, _all_sound(plan)), moved
-    else:
-        shift, say = shift_of_clock(info, timing.begin, muxer), begun_at_0
-    if not shift:
-        return cut
-    note(say(shift))
-    return replace(cut, shift=shift)
 
 
 def _all_sound(plan: StreamPlan) -> list[int]:

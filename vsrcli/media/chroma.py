@@ -49,7 +49,7 @@ class ChromaFromLuma:
 
     def __init__(self, layout: PixelLayout, location: int, resampler: PlanesResampler) -> None:
         """LAYOUT is 4:2:0; LOCATION is of `chroma_location`; RESAMPLER leads to the target size."""
-        self._peak, self._depth = (1 << layout.depth) - 1, layout.depth
+        self._peak, self._depth = layout.peak, layout.depth
         self._offsets = chroma_offsets(layout, location)
         self._matrices = resampler.chroma
         # scipy.ndimage would do as well, but takes an eighth of a second to import.

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-BT709, BT601 = 1, 6
-"""AVCOL_SPC_* of the two matrices; 5 (BT.470BG) has the coefficients of BT.601."""
+RGB, BT709, BT470BG, SMPTE170M = 0, 1, 5, 6
+"""AVCOL_SPC_*: matrices between RGB and Y'CbCr (ITU-T H.273). The last two are BT.601's."""
 
 RED_AND_BLUE = {
     BT709: (0.2126, 0.0722),
     4: (0.30, 0.11),
-    5: (0.299, 0.114),
-    BT601: (0.299, 0.114),
+    BT470BG: (0.299, 0.114),
+    SMPTE170M: (0.299, 0.114),
     7: (0.212, 0.087),
     9: (0.2627, 0.0593),
 }
@@ -26,7 +26,7 @@ SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 
 
 def rgb_to_ycbcr(
-    red: Array, green: Array, blue: Array, matrix: int = BT601
+    red: Array, green: Array, blue: Array, matrix: int = SMPTE170M
 ) -> tuple[Array, Array, Array]:
     """Return Y, Cb and Cr, float32 [H, W], of red, green and blue in 0..1.
 
@@ -40,7 +40,7 @@ def rgb_to_ycbcr(
 
 
 def ycbcr_to_rgb(
-    luma: Array, cb: Array, cr: Array, matrix: int = BT601
+    luma: Array, cb: Array, cr: Array, matrix: int = SMPTE170M
 ) -> tuple[Array, Array, Array]:
     """Return red, green and blue, float32 [H, W]: the inverse of `rgb_to_ycbcr`, not clipped."""
     kr, kb = RED_AND_BLUE[matrix]

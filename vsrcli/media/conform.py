@@ -12,9 +12,9 @@ import av
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from .colour import SWSCALE
-from .formats import layout_of, planar_equivalent
-from .planes import (
+from vsrcli.media.colour import SWSCALE
+from vsrcli.media.formats import layout_of, planar_equivalent
+from vsrcli.media.planes import (
     FULL_RANGE,
     ColourTags,
     from_video_frame,
@@ -22,7 +22,8 @@ from .planes import (
     to_video_frame,
     with_alpha_as,
 )
-from .timeline import Timed
+from vsrcli.media.timeline import Timed
+from vsrcli.notes import Note
 
 FirstField: TypeAlias = Literal["tff", "bff"]
 """The field that is shown first, the top or the bottom one, as bwdif calls it."""
@@ -34,7 +35,7 @@ _THREADS = 1
 class Conform:
     """Scales frames to the size and pixel format of the first one."""
 
-    def __init__(self, changed: Callable[[str], None]) -> None:
+    def __init__(self, changed: Note) -> None:
         """`changed` is told of every frame that differs, as "96x72 yuv420p to 64x48 yuv420p"."""
         self._changed = changed
         self._first: tuple[int, int, str] | None = None

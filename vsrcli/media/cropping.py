@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from .planes import Frame
+from vsrcli.media.planes import Frame
 
 _FOUND = re.compile(r"Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)")
 

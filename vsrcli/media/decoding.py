@@ -12,16 +12,16 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ..errors import InputError
-from .clock import Clock, Jump
-from .conform import FirstField
-from .frame_times import FrameTimes
-from .holes import Holes
-from .length import Length
-from .passing import Groups, NotCleanError
-from .shape import Shapes
-from .sources import decoder_of
-from .timeline import Timed
+from vsrcli.errors import InputError
+from vsrcli.media.clock import Clock, Jump
+from vsrcli.media.conform import FirstField
+from vsrcli.media.frame_times import FrameTimes
+from vsrcli.media.holes import Holes
+from vsrcli.media.length import Length
+from vsrcli.media.passing import Groups, NotCleanError
+from vsrcli.media.shape import Shapes
+from vsrcli.media.sources import decoder_of
+from vsrcli.media.timeline import Timed
 
 OnError = Literal["stop", "skip", "conceal"]
 """What a lost picture leads to: the end, a gap, or the picture before it shown again."""

@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import IO
 
-from .picture_text import PNG_SIGNATURE
+from vsrcli.media.picture_text import PNG_SIGNATURE, walk_png
 
 _QOI_END = b"\0\0\0\0\0\0\0\1"
 """No pixels have so many zeros: a second one for the same colour would be a run."""
@@ -84,14 +84,8 @@ def _skip_colours(file: IO[bytes], flags: int) -> None:
 
 
 def _png(file: IO[bytes], size: int) -> bool:
-    at: int = len(PNG_SIGNATURE)
-    while at < size:
-        file.seek(at)
-        length, kind = struct.unpack(">I4s", _read(file, 8))
-        at += 12 + length
-        if kind == b"IEND":
-            return at > size
-    return True
+    ends = (file.tell() + length + 4 for kind, length in walk_png(file) if kind == b"IEND")
+    return next(ends, size + 1) > size
 
 
 def _ivf(file: IO[bytes], size: int) -> bool:

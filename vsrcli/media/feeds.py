@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from vsrcli.media.segment_times import damaged_segment
 from vsrcli.media.sources import opened
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import Cut, Track
+from vsrcli.notes import Note
 
 Moment = tuple[Fraction, Any, Track | None]
 """Decoding time in the output in seconds, the packet, and its track (None for the video)."""
@@ -56,7 +57,7 @@ def video_packets(
 
 
 def other_packets(
-    source: Any, video: int, tracks: dict[int, Track], cut: Cut, note: Callable[[str], None]
+    source: Any, video: int, tracks: dict[int, Track], cut: Cut, note: Note
 ) -> Iterator[Moment]:
     """Give the source's packets for the tracks, placed in the output, in the file's order.
 

@@ -9,9 +9,9 @@ from typing import Any
 from av.codec.codec import Properties
 from av.video.stream import VideoStream
 
-from .conform import FirstField
-from .process_wide import no_warnings
-from .sources import opened
+from vsrcli.media.conform import FirstField
+from vsrcli.media.process_wide import no_warnings
+from vsrcli.media.sources import opened
 
 _TELL_OF_FIELDS = ("ffv1", "rawvideo", "v210")
 """Lossless codings whose frames FFmpeg marks as interlaced where they are."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from av.video.format import VideoFormat
 
-from ..errors import InputError
+from vsrcli.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class PixelLayout:
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
         """Sample type of the planes."""
         return np.uint8 if self.depth == 8 else np.uint16
+
+    @property
+    def peak(self) -> int:
+        """The largest sample: white, or opaque."""
+        return (1 << self.depth) - 1
 
     @property
     def opaque(self) -> PixelLayout:

@@ -12,8 +12,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from .passing import NotCleanError
-from .sources import is_counted, is_shown_late
+from vsrcli.media.passing import NotCleanError
+from vsrcli.media.sources import is_counted, is_shown_late
 
 _REORDERS = ("h264", "hevc")
 """Codecs of which it is known from the first frame on whether their pictures change places."""

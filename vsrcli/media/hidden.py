@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .planes import Frame, Plane
+from vsrcli.media.planes import Frame, Plane
 
 Mask = NDArray[np.bool_]
 

@@ -13,18 +13,20 @@ from typing import Any
 import av
 
 from vsrcli.errors import OutputError, UsageError
+from vsrcli.media.colour import RGB, SMPTE170M
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
 from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, of_size, read_tags, with_tags, without_room
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.repack import RGB, SMPTE170M, Repacker
+from vsrcli.media.repack import Repacker
 from vsrcli.media.rgb import RgbFrames, known_tags, wrong_colours
 from vsrcli.media.safely import target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turned_layout
+from vsrcli.notes import Note, ignore
 from vsrcli.turning import Turning
 
 _OPTIONS = {
@@ -63,7 +65,7 @@ class ImageWriter:
         turning: Turning | None = None,
         tags_of: Callable[[int], PictureTags] = lambda index: PictureTags(),
         overwrite: bool = False,
-        note: Callable[[str], None] = lambda message: None,
+        note: Note = ignore,
     ) -> None:
         """Prepare to write frames of `layout`, turned by `turning`, under `names`.
 

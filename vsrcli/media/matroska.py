@@ -23,23 +23,17 @@ _HEADER = 1 << 22
 """Tracks stand within the first 4 MB, before any frame; attachments come after them."""
 
 
-def set_display_size(path: Path, size: tuple[int, int], sar: Fraction) -> bool:
+def set_display_size(path: Path, size: tuple[int, int], sar: Fraction) -> None:
     """Write the display size of pixels with the aspect `sar` for the track named with `ROOM`.
 
-    `size` is the stored (width, height). Returns False when there is no such track.
+    `size` is the stored (width, height).
     """
     with path.open("r+b") as file:
         head = file.read(_HEADER)
         found = _find_tracks(head)
-        if found is None:
-            return False
-        begin, end = found
-        tracks = _patched(head[begin:end], size, sar)
-        if tracks is None:
-            return False
-        file.seek(begin)
-        file.write(tracks)
-    return True
+        if found is not None and ROOM.encode() in head[slice(*found)]:
+            file.seek(found[0])
+            file.write(_patched(head[slice(*found)], size, sar))
 
 
 def _find_tracks(head: bytes) -> tuple[int, int] | None:
@@ -52,20 +46,16 @@ def _find_tracks(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _patched(tracks: bytes, size: tuple[int, int], sar: Fraction) -> bytes | None:
+def _patched(tracks: bytes, size: tuple[int, int], sar: Fraction) -> bytes:
     mark = ROOM.encode()
     parts: list[bytes] = []
-    done = False
     for name, start, stop in _elements(tracks, 0, len(tracks)):
         content = tracks[start:stop]
         if name == _CRC:
             continue
         if name == _ENTRY and mark in content:
             content = _entry(content, size, sar)
-            done = True
         parts.append(_element(name, content))
-    if not done:
-        return None
     body = b"".join(parts)
     checked = tracks[:1] == _CRC
     body += _padding(len(tracks) - len(body) - (6 if checked else 0))

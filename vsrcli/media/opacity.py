@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import av
 
-from .formats import layout_of
-from .picture_text import PNG_SIGNATURE
-from .planes import from_video_frame
+from vsrcli.media.formats import layout_of
+from vsrcli.media.picture_text import PNG_SIGNATURE, walk_png
+from vsrcli.media.planes import from_video_frame
 
 _CLEARED = re.compile(rb"!\xf9\x04[\x08-\xff]...\x00", re.DOTALL)
 """A GIF's graphic control extension: after this frame, something of the canvas is taken away."""
-_GRAY, _RGB, _PALETTE = 0, 2, 3
+_GRAY, _RGB, _PALETTE = b"\0", b"\2", b"\3"
 """Colour types of a PNG (ISO/IEC 15948, table 11.1) that have alpha only by a tRNS chunk."""
+_COLOUR_TYPE = 25
+"""Where a PNG has it."""
 
 
 def pictures_opaque(pictures: Sequence[Path], first: av.VideoFrame) -> bool:
@@ -45,21 +48,18 @@ def _is_opaque(frame: av.VideoFrame) -> bool:
     layout = layout_of(frame.format.name)
     if not layout.alpha:
         return False
-    return int(from_video_frame(frame).planes[-1].min()) == (1 << layout.depth) - 1
+    return int(from_video_frame(frame).planes[-1].min()) == layout.peak
 
 
 def _cannot_be_clear(picture: Path) -> bool:
     """Whether a file is a JPEG, or a PNG that says at its head that it has no alpha."""
     try:
         with picture.open("rb") as file:
-            head = file.read(len(PNG_SIGNATURE))
-            if head != PNG_SIGNATURE:
+            head = file.read(_COLOUR_TYPE + 1)
+            if not head.startswith(PNG_SIGNATURE):
                 return head.startswith(b"\xff\xd8")
-            header = file.read(25)
-            plain = len(header) == 25 and header[17] in (_GRAY, _RGB, _PALETTE)
-            while plain and len(chunk := file.read(8)) == 8 and chunk[4:] != b"IDAT":
-                plain = chunk[4:] != b"tRNS"
-                file.seek(int.from_bytes(chunk[:4], "big") + 4, 1)
-            return plain
+            file.seek(0)
+            kinds = takewhile(lambda kind: kind != b"IDAT", (kind for kind, _ in walk_png(file)))
+            return head[_COLOUR_TYPE:] in (_GRAY, _RGB, _PALETTE) and b"tRNS" not in kinds
     except OSError:
         return False

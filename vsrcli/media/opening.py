@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -34,6 +34,7 @@ from vsrcli.media.planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.repack import CONVERTIBLE, target_tags
+from vsrcli.notes import Note, ignore
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
@@ -57,34 +58,26 @@ class Coding:
 
     @classmethod
     def of(
-        cls,
-        info: MediaInfo,
-        size: tuple[int, int],
-        settings: EncoderSettings,
-        layout: PixelLayout,
-        note: Callable[[str], None],
+        cls, info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, note: Note
     ) -> Coding:
-        """Choose it for frames of `size` in `layout`; `note` is told what they lose."""
+        """Choose it for frames of `info`, but of `size`; `note` is told what they lose."""
         rate, clock = info.nominal_rate, info.time_base
         if not keeps_times(settings.codec):
             rate = counting_rate(settings.codec, rate)
             clock = 1 / rate
-        pix_fmt = chosen_pix_fmt(settings, layout, size, note)
-        return cls(
-            size, rate, clock, pix_fmt, target_tags(info.tags, layout, pix_fmt, settings.codec)
-        )
+        pix_fmt = _chosen_pix_fmt(settings, info.layout, size, note)
+        tags = target_tags(info.tags, info.layout, pix_fmt, settings.codec)
+        return cls(size, rate, clock, pix_fmt, tags)
 
 
-def check_encoder(
-    info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, layout: PixelLayout
-) -> None:
+def check_encoder(info: MediaInfo, size: tuple[int, int], settings: EncoderSettings) -> None:
     """Open the encoder as `SegmentWriter`, called alike, and close it again.
 
     Raises UsageError and DeviceError as it does.
     """
-    coding = Coding.of(info, size, settings, layout, lambda message: None)
+    coding = Coding.of(info, size, settings, ignore)
     with av.open(io.BytesIO(), "w", format=form_of(settings.codec)) as container:
-        add_video(container, info, coding, settings, lambda message: None)
+        add_video(container, info, coding, settings, ignore)
 
 
 def check_options(settings: EncoderSettings) -> None:
@@ -118,7 +111,7 @@ def _refusal(settings: EncoderSettings, size: tuple[int, int], pix_fmt: str) -> 
     context.pix_fmt, context.time_base, context.framerate = pix_fmt, coding.clock, coding.rate
     try:
         context.options = encoder_options(
-            settings, HdrMetadata(), coding.tags, lambda message: None, pix_fmt=pix_fmt
+            settings, HdrMetadata(), coding.tags, ignore, pix_fmt=pix_fmt
         )
         _open(context, settings, coding, "any video")
     except UsageError as failure:
@@ -126,11 +119,8 @@ def _refusal(settings: EncoderSettings, size: tuple[int, int], pix_fmt: str) -> 
     return None
 
 
-def chosen_pix_fmt(
-    settings: EncoderSettings,
-    layout: PixelLayout,
-    size: tuple[int, int],
-    note: Callable[[str], None],
+def _chosen_pix_fmt(
+    settings: EncoderSettings, layout: PixelLayout, size: tuple[int, int], note: Note
 ) -> str:
     if settings.pix_fmt is not None:
         check_pix_fmt(settings.codec, settings.pix_fmt)
@@ -153,11 +143,7 @@ def form_of(codec: str) -> str:
 
 
 def add_video(
-    container: Any,
-    info: MediaInfo,
-    coding: Coding,
-    settings: EncoderSettings,
-    note: Callable[[str], None],
+    container: Any, info: MediaInfo, coding: Coding, settings: EncoderSettings, note: Note
 ) -> Any:
     """Add the video to a segment's container and open its encoder."""
     stream = container.add_stream(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.planes import ColourTags
+from vsrcli.notes import Note
 
 _PARAMETERS = {
     "libx264": "x264-params",
@@ -25,12 +25,7 @@ _QUALITY = {"mjpeg": 2, "mpeg1video": 3, "mpeg2video": 3, "mpeg4": 3, "libxvid":
 
 
 def encoder_options(
-    settings: EncoderSettings,
-    hdr: HdrMetadata,
-    tags: ColourTags,
-    note: Callable[[str], None],
-    *,
-    pix_fmt: str,
+    settings: EncoderSettings, hdr: HdrMetadata, tags: ColourTags, note: Note, *, pix_fmt: str
 ) -> dict[str, str]:
     """Return FFmpeg's options for the encoder: the user's, plus HDR metadata, siting, silence.
 

@@ -27,7 +27,6 @@ from vsrcli.media.exif import (
     turn_resolution,
 )
 from vsrcli.media.picture_text import (
-    COLOUR,
     TEXT,
     Chunk,
     own_xmp,
@@ -97,7 +96,7 @@ def _tags(path: Path, image: Image.Image) -> PictureTags:
     orientation = int(exif.pop(ORIENTATION, 1))
     if orientation in QUARTERS:
         turn_resolution(exif)
-    xmp, text = read_words(path, image, TEXT + COLOUR)
+    xmp, text = read_words(path, image)
     if image.format == "TIFF":
         forget_layout(exif)
         exif.pop(XMP, None)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,6 +24,8 @@ _SRGB = {b"gAMA": (45455,), b"cHRM": (31270, 32900, 64000, 33000, 30000, 60000, 
 """What they say that means no more than sRGB, times 100000: gamma; white, red, green and blue."""
 _NEAR = 100
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHECKSUM = 4
+"""Bytes behind the content of a chunk."""
 _XMP = b"XML:com.adobe.xmp\0"
 _READ_ELSEWHERE = (b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type icc")
 """Keywords of texts that are EXIF or a colour profile."""
@@ -58,18 +60,24 @@ def own_xmp(xmp: bytes | None) -> bytes | None:
 
 def png_chunks(path: Path, kinds: tuple[bytes, ...]) -> tuple[Chunk, ...]:
     """Return the whole chunks of these kinds in a PNG, in order; none of another file."""
-    found: list[Chunk] = []
     size = path.stat().st_size
     with path.open("rb") as file:
-        if file.read(8) != PNG_SIGNATURE:
-            return ()
-        while len(header := file.read(8)) == 8:
-            length, kind = int.from_bytes(header[:4], "big"), header[4:]
-            end = file.tell() + length + 4
-            if kind in kinds and end <= size:
-                found.append((kind, file.read(length)))
-            file.seek(end)
-    return tuple(found)
+        return tuple(
+            (kind, file.read(length))
+            for kind, length in walk_png(file)
+            if kind in kinds and file.tell() + length + _CHECKSUM <= size
+        )
+
+
+def walk_png(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """The type and length of every chunk of a PNG, with FILE at its content; none of another."""
+    if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+        return
+    while len(header := file.read(8)) == 8:
+        length, kind = int.from_bytes(header[:4], "big"), header[4:]
+        end = file.tell() + length + _CHECKSUM
+        yield kind, length
+        file.seek(end)
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -78,17 +86,15 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
-def read_words(
-    path: Path, image: Image.Image, kinds: tuple[bytes, ...] = TEXT
-) -> tuple[bytes | None, tuple[Chunk, ...]]:
-    """Return the XMP of an opened picture, and a PNG's chunks of these kinds besides.
+def read_words(path: Path, image: Image.Image) -> tuple[bytes | None, tuple[Chunk, ...]]:
+    """Return the XMP of an opened picture, and a PNG's chunks of TEXT and COLOUR besides.
 
     These are without EXIF and colour profiles. Texts behind the pixels are found too, which Pillow
     would have to decode for.
     """
     if image.format != "PNG":
         return image.info.get("xmp"), ()
-    chunks = png_chunks(path, kinds)
+    chunks = png_chunks(path, TEXT + COLOUR)
     xmp = next((_international(text) for _, text in chunks if text.startswith(_XMP)), None)
     return xmp, tuple(each for each in chunks if not each[1].startswith((_XMP, *_READ_ELSEWHERE)))
 

@@ -16,8 +16,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .formats import (
+from vsrcli.errors import InputError
+from vsrcli.media.formats import (
     CONVERTED,
     FLOAT,
     PACKINGS,
@@ -25,29 +25,14 @@ from .formats import (
     Packing,
     PixelLayout,
     layout_of,
-    planar_equivalent,
 )
-
-__all__ = [
-    "HIGH_RANGE",
-    "ColourTags",
-    "Frame",
-    "PixelLayout",
-    "Plane",
-    "from_video_frame",
-    "layout_of",
-    "planar_equivalent",
-    "tags_of",
-    "to_video_frame",
-    "with_alpha_as",
-]
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 UNSPECIFIED = 2
 """AVCOL_*_UNSPECIFIED for matrix, primaries and transfer; ranges and chroma locations use 0."""
-FULL_RANGE = 2
-"""AVCOL_RANGE_JPEG."""
+LIMITED_RANGE, FULL_RANGE = 1, 2
+"""AVCOL_RANGE_MPEG and AVCOL_RANGE_JPEG."""
 CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
 """FFmpeg's names of where chroma lies, by their numbers."""
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
@@ -190,7 +175,7 @@ def unassociated(frame: av.VideoFrame) -> av.VideoFrame:
                 np.divide(colour, alpha, out=colour, where=(alpha > 0) & (alpha < 1))
         return frame
     read = from_video_frame(frame)
-    peak = (1 << read.layout.depth) - 1
+    peak = read.layout.peak
     *planes, alpha = read.planes
     partly = (alpha > 0) & (alpha < peak)
     share = alpha[partly] / np.float32(peak)
@@ -207,7 +192,7 @@ def with_alpha_as(frame: Frame, layout: PixelLayout) -> Frame:
     """
     planes = frame.planes[: 4 if layout.alpha else 3]
     if layout.alpha and not frame.layout.alpha:
-        planes = (*planes, np.full_like(planes[0], (1 << layout.depth) - 1))
+        planes = (*planes, np.full_like(planes[0], layout.peak))
     return replace(frame, planes=planes, layout=layout)
 
 

@@ -16,21 +16,21 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from ..errors import InputError
-from .conform import FirstField
-from .cropping import Crop, crop_in
-from .exif import display_matrix, orientation_of
-from .extras import apart, extras_of
-from .fields import first_field
-from .formats import PixelLayout, layout_of
-from .hdr import HdrMetadata, hdr_of
-from .opacity import gif_opaque, pictures_opaque
-from .planes import CHROMA_LOCATIONS, LINEAR, UNSPECIFIED, ColourTags, tags_of
-from .process_wide import ffmpeg_heard
-from .rates import above_zero, duration_of, frame_count, rate_of
-from .sources import Source, find_source, main_video, opened
-from .stills import first_frame
-from .tags import stream_title
+from vsrcli.errors import InputError
+from vsrcli.media.conform import FirstField
+from vsrcli.media.cropping import Crop, crop_in
+from vsrcli.media.exif import display_matrix, orientation_of
+from vsrcli.media.extras import apart, extras_of
+from vsrcli.media.fields import first_field
+from vsrcli.media.formats import PixelLayout, layout_of
+from vsrcli.media.hdr import HdrMetadata, hdr_of
+from vsrcli.media.opacity import gif_opaque, pictures_opaque
+from vsrcli.media.planes import CHROMA_LOCATIONS, LINEAR, UNSPECIFIED, ColourTags, tags_of
+from vsrcli.media.process_wide import ffmpeg_heard
+from vsrcli.media.rates import above_zero, duration_of, frame_count, rate_of
+from vsrcli.media.sources import Source, find_source, main_video, opened
+from vsrcli.media.stills import first_frame
+from vsrcli.media.tags import stream_title
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of what does not say its own, pictures above all, as FFmpeg assumes."""

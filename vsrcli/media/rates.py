@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from .length import own_duration
+from vsrcli.media.length import own_duration
 
 _HIGHEST_RATE = 240
 """Rates above are mostly the clock of a container that keeps no rate (FLV, Matroska: 1000)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -14,24 +14,21 @@ from typing import Self
 import av
 from av.video.reformatter import VideoReformatter
 
-from ..errors import InputError
-from .clock import Jump
-from .conform import Conform, deinterlaced
-from .cropping import cropped
-from .decoding import Decoder, OnError, Wanted
-from .endings import is_cut
-from .integrity import is_whole, lists_packets
-from .passing import NotCleanError, can_pass_over
-from .planes import UNSPECIFIED, Frame, exceeds_unit, from_video_frame
-from .probe import MediaInfo, probe
-from .recode import recoloured
-from .sources import Source, find_source, main_video, opened
-from .stills import PictureDecoder
-from .timeline import Shown, Timed, settle
-
-
-def ignore(message: str) -> None:
-    """Take a note and do nothing with it."""
+from vsrcli.errors import InputError
+from vsrcli.media.clock import Jump
+from vsrcli.media.conform import Conform, deinterlaced
+from vsrcli.media.cropping import cropped
+from vsrcli.media.decoding import Decoder, OnError, Wanted
+from vsrcli.media.endings import is_cut
+from vsrcli.media.integrity import is_whole, lists_packets
+from vsrcli.media.passing import NotCleanError, can_pass_over
+from vsrcli.media.planes import UNSPECIFIED, Frame, exceeds_unit, from_video_frame
+from vsrcli.media.probe import MediaInfo, probe
+from vsrcli.media.recode import recoloured
+from vsrcli.media.sources import Source, find_source, main_video, opened
+from vsrcli.media.stills import PictureDecoder
+from vsrcli.media.timeline import Shown, Timed, settle
+from vsrcli.notes import Note, ignore
 
 
 class Reader:
@@ -63,7 +60,7 @@ class Reader:
         deinterlace: bool = True,
         on_error: OnError = "conceal",
         threads: int = 0,
-        note: Callable[[str], None] = ignore,
+        note: Note = ignore,
     ) -> None:
         """Look at the file; InputError says in one sentence why it cannot be read.
 
@@ -239,7 +236,7 @@ class Reader:
 
     def _without_alpha(self, frame: Frame) -> Frame:
         *planes, alpha = frame.planes
-        if int(alpha.min()) != (1 << frame.layout.depth) - 1:  # damaged, or changed since
+        if int(alpha.min()) != frame.layout.peak:  # damaged, or changed since
             self._once("alpha", "it becomes transparent on the way, which is not kept")
         return replace(frame, planes=tuple(planes), layout=frame.layout.opaque)
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 
-from vsrcli.media.colour import BT709, RED_AND_BLUE, SWSCALE
+from vsrcli.media.colour import BT470BG, BT709, RED_AND_BLUE, RGB, SMPTE170M, SWSCALE
 from vsrcli.media.encoders import BT601_ONLY, BT709_ONLY, LIMITED_RANGE_ONLY
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
     FULL_RANGE,
+    LIMITED_RANGE,
     UNSPECIFIED,
     ColourTags,
     Frame,
@@ -23,13 +24,8 @@ from vsrcli.media.planes import (
 )
 from vsrcli.media.recode import recoded
 from vsrcli.media.resample import chroma_location
-from vsrcli.media.swscale import sited, stretched, white_of_rgb
+from vsrcli.media.swscale import BEST, sited, stretched, white_of_rgb
 
-LIMITED_RANGE = 1
-RGB, BT470BG, SMPTE170M = 0, 5, 6
-"""AVCOL_SPC_*: the matrix between RGB and Y'CbCr (ITU-T H.273)."""
-
-_BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 CONVERTIBLE = frozenset(SWSCALE) - {10}
 """Matrices that samples can be converted from: 10, constant luminance, is but near to BT.2020."""
 
@@ -172,7 +168,7 @@ class Repacker:
         return self._reformatter.reformat(
             self._sited(picture, layout_of(pix_fmt)),
             format=pix_fmt,
-            interpolation=_BEST,
+            interpolation=BEST,
             src_colorspace=matrix,
             dst_colorspace=SWSCALE.get(new, 5) if new not in (RGB, UNSPECIFIED) else matrix,
             src_color_range=ColorRange(source.range),
@@ -198,7 +194,7 @@ def _as_rgb(frame: Frame, new: PixelLayout) -> Frame:
     if layout.kind == "gray":
         planes = (*planes[:1] * 3, *planes[1:])
     if layout.depth != new.depth:
-        planes = tuple(stretched(plane, (1 << layout.depth) - 1, new.depth) for plane in planes)
+        planes = tuple(stretched(plane, layout.peak, new.depth) for plane in planes)
     return with_alpha_as(replace(frame, planes=planes), new)
 
 
@@ -207,7 +203,7 @@ def _for_matrix(frame: Frame, depth: int) -> Frame:
 
     White is 255 with zeros appended there, which all ones are not; alpha is cut off.
     """
-    name, white = "gbrap" if frame.layout.alpha else "gbrp", (1 << frame.layout.depth) - 1
+    name, white = "gbrap" if frame.layout.alpha else "gbrp", frame.layout.peak
     if depth == 8:
         return _as_rgb(frame, layout_of(name))
     if white == 255:
@@ -220,7 +216,7 @@ def _for_matrix(frame: Frame, depth: int) -> Frame:
 
 def _in_bytes(frame: Frame) -> Frame:
     """Return a gray frame of full range with 8 bits; swscale divides by 256, not 257."""
-    white = (1 << frame.layout.depth) - 1
+    white = frame.layout.peak
     planes = tuple(stretched(plane, white, 8) for plane in frame.planes)
     return replace(frame, planes=planes, layout=layout_of("ya8" if frame.layout.alpha else "gray"))
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-if TYPE_CHECKING:
-    from vsrcli.media.planes import ColourTags, Frame, PixelLayout, Plane
+from vsrcli.media.formats import PixelLayout
+from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, Plane
 
 Kernel = Literal["bicubic", "bilinear", "lanczos"]
 Matrix: TypeAlias = Any
@@ -24,7 +24,6 @@ Matrix: TypeAlias = Any
 
 _STRIP = 1 << 17
 """Samples that are worked on at once: few enough to stay in a core's cache."""
-_FULL = 2
 LEFT, CENTRE, _TOP_LEFT, _TOP, _BOTTOM_LEFT, _BOTTOM = 1, 2, 3, 4, 5, 6
 """AVCHROMA_LOC_*."""
 
@@ -176,7 +175,7 @@ def chroma_location(tags: ColourTags) -> int:
     """
     if tags.chroma_location:
         return tags.chroma_location
-    return CENTRE if tags.range == _FULL else LEFT
+    return CENTRE if tags.range == FULL_RANGE else LEFT
 
 
 def chroma_shift(layout: PixelLayout, scale: float, location: int) -> tuple[float, float]:
@@ -243,11 +242,12 @@ class PlanesResampler:
                 axis(inner[1], outer[1], scale[0], shift[1]),
             )
 
-        self._full = self._chroma = plane(0, (0.0, 0.0))
+        self.full = self.chroma = plane(0, (0.0, 0.0))
+        """The matrices (rows, columns) for planes of the picture's full size, and of chroma."""
         if layout.kind == "yuv" and any(layout.log2_chroma):
             down = chroma_shift(layout, scale[1], location)[0]
             across = chroma_shift(layout, scale[0], location)[1]
-            self._chroma = plane(1, (down, across))
+            self.chroma = plane(1, (down, across))
 
     def floats(self, planes: Sequence[Plane]) -> tuple[NDArray[np.float32], ...]:
         """The planes resampled, float32 on the scale of the layout's depth, not clipped."""
@@ -270,18 +270,8 @@ class PlanesResampler:
             for index in indices
         )
 
-    @property
-    def full(self) -> tuple[Matrix, Matrix]:
-        """The matrices (rows, columns) for a plane of the picture's full size."""
-        return self._full
-
-    @property
-    def chroma(self) -> tuple[Matrix, Matrix]:
-        """The matrices (rows, columns) for a chroma plane."""
-        return self._chroma
-
     def _matrices(self, index: int) -> tuple[Matrix, Matrix]:
-        return self._chroma if index in (1, 2) else self._full
+        return self.chroma if index in (1, 2) else self.full
 
 
 def resampler_for(

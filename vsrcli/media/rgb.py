@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vsrcli.media.colour import SWSCALE
+from vsrcli.media.colour import RGB, SWSCALE
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
     FULL_RANGE,
@@ -13,7 +13,7 @@ from vsrcli.media.planes import (
     Frame,
     from_video_frame,
 )
-from vsrcli.media.repack import CONVERTIBLE, RGB, Repacker, assumed_matrix
+from vsrcli.media.repack import CONVERTIBLE, Repacker, assumed_matrix
 
 
 class RgbFrames:

@@ -14,6 +14,7 @@ from vsrcli.errors import OutputError, UsageError
 from vsrcli.media.containers import unwritable
 from vsrcli.media.names import HOLDS_OPEN_FILES, LONGEST, beside, decoded, sync_folder
 from vsrcli.media.scratch import taken
+from vsrcli.notes import ignore
 
 _RANDOM = 10
 """Bytes that are made up in a temporary name, and two points."""
@@ -114,7 +115,7 @@ def failed_check(output: Path, reason: str) -> OutputError:
 
 @contextlib.contextmanager
 def made_beside(
-    output: Path, publishing: Callable[[Path], None] = lambda finished: None, *, overwrite: bool
+    output: Path, publishing: Callable[[Path], None] = ignore, *, overwrite: bool
 ) -> Iterator[Path]:
     """A file beside OUTPUT to write to, which gets that name, lastingly, at the end of the block.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from ..errors import InputError
-from .conform import FirstField
-from .containers import METADATA
-from .tiff import refused_tiff
+from vsrcli.errors import InputError
+from vsrcli.media.conform import FirstField
+from vsrcli.media.containers import METADATA
+from vsrcli.media.tiff import refused_tiff
 
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".tga", ".ppm", ".pgm", ".pbm"),
@@ -104,7 +104,7 @@ def _missing(path: Path, name: str) -> InputError:
     return InputError(f"{name} does not exist")
 
 
-def is_to_be_read(path: Path) -> bool:
+def _is_to_be_read(path: Path) -> bool:
     """Whether what lies in a folder is an input if its name is that of one: a file that is not
     hidden, or a link that leads nowhere, which may not be passed over as if there were nothing.
     """
@@ -113,8 +113,17 @@ def is_to_be_read(path: Path) -> bool:
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 
+def files_in(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """The inputs with one of the SUFFIXES that lie in FOLDER, by name. Raises InputError."""
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as failure:
+        raise InputError(f"{folder}: cannot be read ({failure.strerror})") from None
+    return [path for path in files if path.suffix.lower() in suffixes and _is_to_be_read(path)]
+
+
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and is_to_be_read(path)
+    return path.suffix.lower() in PICTURE_SUFFIXES and _is_to_be_read(path)
 
 
 def _is_animated(source: Source) -> bool:

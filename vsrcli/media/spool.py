@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -18,6 +18,7 @@ from vsrcli.media.containers import unwritable
 from vsrcli.media.names import HOLDS_OPEN_FILES
 from vsrcli.media.scratch import lock, temporary_place
 from vsrcli.media.sources import PICTURE_SUFFIXES
+from vsrcli.notes import Note
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
@@ -54,7 +55,7 @@ def readable_again(source: Path, output: Path) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
-def naming(source: Path, kept: Path, note: Callable[[str], None]) -> Callable[[str], None]:
+def naming(source: Path, kept: Path, note: Note) -> Note:
     """Return `note`, told of `source` where a copy of it, `kept`, is named."""
     if kept == source:
         return note

@@ -11,18 +11,18 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ..errors import InputError
-from ..turning import turning_of
-from .clock import Jump
-from .decoding import OnError
-from .endings import is_cut
-from .exif import display_matrix, orientation_of
-from .formats import FLOAT, layout_of
-from .planes import from_video_frame, to_video_frame, unassociated
-from .sources import decoder_of, is_counted, is_shown_late, main_video, opened
-from .tiff import is_associated
-from .timeline import Timed
-from .turned import turned
+from vsrcli.errors import InputError
+from vsrcli.media.clock import Jump
+from vsrcli.media.decoding import OnError
+from vsrcli.media.endings import is_cut
+from vsrcli.media.exif import display_matrix, orientation_of
+from vsrcli.media.formats import FLOAT, layout_of
+from vsrcli.media.planes import from_video_frame, to_video_frame, unassociated
+from vsrcli.media.sources import decoder_of, is_counted, is_shown_late, main_video, opened
+from vsrcli.media.tiff import is_associated
+from vsrcli.media.timeline import Timed
+from vsrcli.media.turned import turned
+from vsrcli.turning import turning_of
 
 _LENIENT = ("mjpeg",)
 """Decoders that give what there is of a picture, and the rest gray, without a word."""

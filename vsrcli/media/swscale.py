@@ -25,7 +25,7 @@ from vsrcli.media.planes import (
 )
 from vsrcli.media.resample import chroma_location
 
-_BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+BEST = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 class FilterScaler:
@@ -104,7 +104,7 @@ class RgbConverter:
             converted = self._reformatter.reformat(
                 sited(to_video_frame(frame), chroma_location(frame.tags)),
                 format=target,
-                interpolation=_BEST,
+                interpolation=BEST,
             )
         except (av.FFmpegError, OSError, ValueError) as failure:
             raise InputError(

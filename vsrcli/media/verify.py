@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,18 +13,19 @@ from av.stream import Disposition
 
 from vsrcli.errors import InputError
 from vsrcli.media.cadence import AVI_ROUNDS, off_grid
+from vsrcli.media.colour import BT470BG, SMPTE170M
 from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
 from vsrcli.media.extras import EXTRAS, IN_FRAMES
 from vsrcli.media.formats import layout_of
 from vsrcli.media.labels import lost_labels
 from vsrcli.media.planes import FULL_RANGE, UNSPECIFIED, ColourTags, is_full
 from vsrcli.media.probe import MediaInfo, probe
-from vsrcli.media.repack import BT470BG, SMPTE170M
 from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import failed_check
 from vsrcli.media.sources import main_video, opened
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.timing import Timing
+from vsrcli.notes import Note
 
 _FIRST_FRAMES = 8
 """Packets decoded at the beginning: full decoding would take as long as reading the source."""
@@ -53,7 +53,7 @@ def verify(
     info: MediaInfo,
     plan: StreamPlan,
     tags: ColourTags,
-    note: Callable[[str], None],
+    note: Note,
 ) -> None:
     """Compare a finished file with what was to be written, as the `timing` moved by `move`.
 
@@ -128,12 +128,7 @@ def _decode(video: Any, packets: list[Any]) -> list[int | None]:
 
 
 def _check_frames(
-    found: _Found,
-    timing: Timing,
-    move: int,
-    rate: Fraction,
-    output: Path,
-    note: Callable[[str], None],
+    found: _Found, timing: Timing, move: int, rate: Fraction, output: Path, note: Note
 ) -> None:
     expected = timing.shown
     if found.frames != len(expected):
@@ -181,11 +176,7 @@ def _check_streams(
 
 
 def _check_properties(
-    made: MediaInfo,
-    info: MediaInfo,
-    tags: ColourTags,
-    output: Path,
-    note: Callable[[str], None],
+    made: MediaInfo, info: MediaInfo, tags: ColourTags, output: Path, note: Note
 ) -> None:
     muxer = muxer_of(output)
     name = NAMES[muxer]

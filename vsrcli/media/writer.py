@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,16 @@ from av.container.core import Flags
 
 from vsrcli.errors import OutputError
 from vsrcli.media.containers import unwritable
-from vsrcli.media.encoders import (
-    EncoderSettings,
-    keeps_times,
-)
-from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.opening import Coding, add_video, chosen_pix_fmt, form_of, tags_to_make
+from vsrcli.media.encoders import EncoderSettings, keeps_times
+from vsrcli.media.formats import layout_of
+from vsrcli.media.opening import Coding, add_video, form_of, tags_to_make
 from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.repack import Repacker, assumed_matrix, target_tags
+from vsrcli.media.repack import Repacker, assumed_matrix
 from vsrcli.media.rgb import known_tags, wrong_colours
 from vsrcli.media.segment_times import SegmentTimes, append_times
+from vsrcli.notes import Note, ignore
 
 _TAG_OPTIONS = {
     "colorspace": "matrix",
@@ -43,27 +40,21 @@ _TAG_OPTIONS = {
 """FFmpeg's encoder options for colour tags."""
 
 
-def encoding_losses(
-    info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, layout: PixelLayout
-) -> list[str]:
+def encoding_losses(info: MediaInfo, size: tuple[int, int], settings: EncoderSettings) -> list[str]:
     """What `SegmentWriter`, called alike, is going to note. Raises UsageError as it does."""
     found: list[str] = []
-    pix_fmt = chosen_pix_fmt(settings, layout, size, found.append)
-    tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
-    _note_colours(info, tags, size, layout, pix_fmt, found.append)
-    encoder_options(settings, info.hdr, tags, found.append, pix_fmt=pix_fmt)
+    coding = Coding.of(info, size, settings, found.append)
+    _note_colours(info, coding, found.append)
+    encoder_options(settings, info.hdr, coding.tags, found.append, pix_fmt=coding.pix_fmt)
     return found
 
 
-def written_tags(
-    info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, layout: PixelLayout
-) -> ColourTags:
+def written_tags(info: MediaInfo, size: tuple[int, int], settings: EncoderSettings) -> ColourTags:
     """Return the tags that `SegmentWriter`, called alike, gives to the video.
 
     Those for which the user's options stand in are unspecified. Raises UsageError as it does.
     """
-    pix_fmt = chosen_pix_fmt(settings, layout, size, lambda message: None)
-    tags = target_tags(info.tags, layout, pix_fmt, settings.codec)
+    tags = Coding.of(info, size, settings, ignore).tags
     given = {_TAG_OPTIONS[key] for key, _ in settings.options if key in _TAG_OPTIONS}
     return replace(tags, **{word: getattr(ColourTags(), word) for word in given})
 
@@ -84,24 +75,23 @@ class SegmentWriter:
         info: MediaInfo,
         size: tuple[int, int],
         settings: EncoderSettings,
-        layout: PixelLayout,
-        note: Callable[[str], None] = lambda message: None,
+        note: Note = ignore,
     ) -> None:
-        """Open the encoder for frames of `size` (width, height) in `layout`.
+        """Open the encoder for frames of `size` (width, height).
 
-        `info` gives time base, frame rate, SAR, colour tags and HDR metadata. `note` is told what
-        the encoder cannot keep, in the same words for every segment of a job. Raises UsageError
-        for an encoder, option, value or pixel format that does not exist, DeviceError when a
-        hardware encoder does not open, OutputError when the file cannot be written.
+        `info` gives their layout, time base, rate, SAR, colour tags and HDR metadata. `note` is
+        told what the encoder cannot keep, in the same words for every segment of a job. Raises
+        UsageError for an encoder, option, value or pixel format that does not exist, DeviceError
+        when a hardware encoder does not open, OutputError when the file cannot be written.
         """
-        self._path, self._size, self._layout = path, size, layout
+        self._path, self._size, self._layout = path, size, info.layout
         # Of a name of its own: a worker that was given up for lost may be at the same segment.
         self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self._base, self._timed = info.time_base, keeps_times(settings.codec)
-        coding = Coding.of(info, size, settings, layout, note)
+        coding = Coding.of(info, size, settings, note)
         self._rate, self._clock = coding.rate, coding.clock
         self.pix_fmt = coding.pix_fmt
-        _note_colours(info, coding.tags, size, layout, coding.pix_fmt, note)
+        _note_colours(info, coding, note)
         self._frames: dict[int, tuple[int, int]] = {}  # encoder's PTS -> PTS and duration
         self._pts: list[int] = []
         self._durations: list[int] = []
@@ -112,7 +102,7 @@ class SegmentWriter:
             self._discard()
             raise
         source = known_tags(info.tags, (info.width, info.height))
-        target = tags_to_make(self._stream.codec_context, coding, settings, layout)
+        target = tags_to_make(self._stream.codec_context, coding, settings, info.layout)
         self._repack = Repacker(source, coding.pix_fmt, target)
 
     def __enter__(self) -> SegmentWriter:
@@ -212,26 +202,19 @@ class SegmentWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def _note_colours(
-    info: MediaInfo,
-    tags: ColourTags,
-    size: tuple[int, int],
-    layout: PixelLayout,
-    pix_fmt: str,
-    note: Callable[[str], None],
-) -> None:
+def _note_colours(info: MediaInfo, coding: Coding, note: Note) -> None:
     """Tell of colours that come out wrong, or will be shown otherwise than those of the source.
 
-    Untagged ones may if they stay so, as the new `tags` say: players choose the matrix of untagged
-    video by its size, which has just grown.
+    Untagged ones may if they stay so: players choose the matrix of untagged video by its size,
+    which has just changed.
     """
-    if layout_of(pix_fmt).kind == "rgb":
-        for line in wrong_colours(layout, info.tags):
+    old, new = info.layout.kind, layout_of(coding.pix_fmt).kind
+    if new == "rgb":
+        for line in wrong_colours(info.layout, info.tags):
             note(line)
-    untagged = tags.matrix == UNSPECIFIED
     # RGB has no matrix, or was made by the one assumed.
-    untagged = untagged and layout.kind == layout_of(pix_fmt).kind == "yuv"
-    if untagged and assumed_matrix((info.width, info.height)) != assumed_matrix(size):
+    untagged = coding.tags.matrix == UNSPECIFIED and old == new == "yuv"
+    if untagged and assumed_matrix((info.width, info.height)) != assumed_matrix(coding.size):
         note(
             "the colour matrix stays untagged, and at the new size players will take it for "
             "BT.709; -e colorspace=smpte170m tags it as BT.601"

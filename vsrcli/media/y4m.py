@@ -7,7 +7,7 @@ eight bits (libavformat/yuv4mpegenc.c).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import IO, Any
@@ -15,10 +15,11 @@ from typing import IO, Any
 from vsrcli.errors import OutputError
 from vsrcli.media.cadence import Y4M_DROPS, uneven
 from vsrcli.media.formats import PixelLayout, layout_of
-from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame, from_video_frame
+from vsrcli.media.planes import FULL_RANGE, LIMITED_RANGE, ColourTags, Frame, from_video_frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, target_tags
 from vsrcli.media.resample import chroma_location
+from vsrcli.notes import Note
 
 _SHAPES = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (2, 0): "411"}
 _SITES = {1: "mpeg2", 2: "jpeg", 3: "paldv"}
@@ -56,7 +57,7 @@ class Y4mWriter:
         info: MediaInfo,
         size: tuple[int, int],
         layout: PixelLayout,
-        note: Callable[[str], None],
+        note: Note,
     ) -> None:
         """`info` gives rate, SAR and colours; `note` is told what y4m cannot keep."""
         self._stream, self._repack, self._note, tags = stream, None, note, info.tags
@@ -71,7 +72,7 @@ class Y4mWriter:
         rate, sar = info.nominal_rate, info.sar or Fraction(0, 1)
         self._base, self._rate = info.time_base, rate
         self._before: int | None = None
-        ranges = {FULL_RANGE: " XCOLORRANGE=FULL", 1: " XCOLORRANGE=LIMITED"}
+        ranges = {FULL_RANGE: " XCOLORRANGE=FULL", LIMITED_RANGE: " XCOLORRANGE=LIMITED"}
         self._header = (
             f"YUV4MPEG2 W{size[0]} H{size[1]} F{rate.numerator}:{rate.denominator} Ip "
             f"A{sar.numerator}:{sar.denominator if sar else 0} C{_name(layout, tags)}"

@@ -6,7 +6,7 @@ import ctypes
 import io
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vsrcli.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
 from vsrcli.networks.control_groups import allowed_cores
+from vsrcli.notes import Note, ignore
 
 Arrays = dict[str, NDArray[np.float32]]
 Resident: TypeAlias = Any
@@ -76,11 +77,7 @@ class Device:
 CPU = Device("cpu")
 
 
-def ignore(_: str) -> None:
-    """The note nobody reads."""
-
-
-def resolve_device(name: str, note: Callable[[str], None] = ignore) -> Device:
+def resolve_device(name: str, note: Note = ignore) -> Device:
     """The device NAME means: "auto", "cpu", "cuda" or "cuda:N".
 
     "auto" takes the first GPU that works, else the CPU and says why in one NOTE. Raises UsageError

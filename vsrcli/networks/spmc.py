@@ -5,7 +5,6 @@ Words as in models/spmc/network.py; the graphs are described in models/README.md
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 
@@ -21,11 +20,11 @@ from vsrcli.networks.session import (
     Resident,
     Session,
     Values,
-    ignore,
     open_session,
     usable_cores,
 )
 from vsrcli.networks.tiling import Tiling
+from vsrcli.notes import Note, ignore
 from vsrcli.scenes import SceneCuts
 from vsrcli.windows import SlidingWindows, Window, reach
 
@@ -70,13 +69,12 @@ class SpmcUpscaler:
         frames: int | None = None,
         threads: int = 0,
         tile: str | int = "auto",
-        cuts: bool = True,
-        note: Callable[[str], None] = ignore,
+        note: Note = ignore,
     ) -> None:
         """Open MODEL on DEVICE with THREADS computing threads (0: every core).
 
         FRAMES in a window, 1 to 31; None: as many as the model was made for. TILE as in `Tiling`.
-        CUTS: look for scene cuts. Raises ModelError, DeviceError, UsageError, ValueError (FRAMES).
+        Raises ModelError, DeviceError, UsageError, ValueError (FRAMES).
         """
         self._frames = model.fusion.window if frames is None else frames
         self._after = reach(self._frames)[1]
@@ -93,7 +91,6 @@ class SpmcUpscaler:
         _check_outputs(self._compose, "flow")
         _check_outputs(self.fusion, "luma", *(f"next_{name}" for name in model.fusion.states))
         self._tiling = Tiling(tile, model.fusion, self._frames, device, note)
-        self._look_for_cuts = cuts
         self._start()
 
     def another(self) -> SpmcUpscaler:
@@ -149,7 +146,7 @@ class SpmcUpscaler:
             plane = plane.astype(np.float32, copy=False)
         self._size = plane.shape
         if cut is None:
-            cut = self._look_for_cuts and self._cuts.push(plane)
+            cut = self._cuts.push(plane)
         if cut:
             self._previous = None
         padded = self._pad(plane)
@@ -157,7 +154,7 @@ class SpmcUpscaler:
             self._still = self._memory.zeros(1, 2, *padded.shape[2:])
         picture = self._memory.picture(padded)
         from_previous, to_previous = self._flows_between(picture)
-        return Seen(picture, self._still, plane.shape, bool(cut), from_previous, to_previous)
+        return Seen(picture, self._still, plane.shape, cut, from_previous, to_previous)
 
     def fuse(self, seen: Seen) -> list[Luma]:
         """Take the next frame looked at; return the HR frames [4H, 4W], 0..1, now finished.

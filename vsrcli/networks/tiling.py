@@ -17,7 +17,6 @@ from vsrcli.networks.session import (
     Session,
     Values,
     array_of,
-    ignore,
 )
 from vsrcli.networks.tiles import (
     cheapest_edge,
@@ -27,6 +26,7 @@ from vsrcli.networks.tiles import (
     run_tiled,
     smaller_edge,
 )
+from vsrcli.notes import Note, ignore
 
 
 class Tiling:
@@ -38,12 +38,7 @@ class Tiling:
     """
 
     def __init__(
-        self,
-        choice: str | int,
-        card: ModelCard,
-        frames: int,
-        device: Device,
-        note: Callable[[str], None] = ignore,
+        self, choice: str | int, card: ModelCard, frames: int, device: Device, note: Note = ignore
     ) -> None:
         """CHOICE: "auto", "off" or an edge in pixels, halo included. CARD: of the graph that needs
         most memory, run on FRAMES frames at a time.

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
 from vsrcli.errors import InputError, OutputError, VsrError
-from vsrcli.media.sources import is_to_be_read
-from vsrcli.networks.session import ignore
+from vsrcli.media.sources import files_in
+from vsrcli.notes import Note, Progress, first_few, ignore
 from vsrcli.portraits.options import UnmakeupOptions
 from vsrcli.portraits.pictures import FORMATS
-from vsrcli.unmakeup import Note, Unmaker, UnmakeupResult
+from vsrcli.unmakeup import Unmaker, UnmakeupResult
 
 _OTHER_KINDS = (
     *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".bmp", ".gif", ".psd"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
 )
 """Suffixes of pictures that are not read."""
-_NAMED = 3
-"""So many of them are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class UnmakeupBatch:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of FOLDER, by name. Raises InputError if there are none."""
-    found = _files(folder, FORMATS)
+    found = files_in(folder, FORMATS)
     if not found:
         raise InputError(f"{folder}: no JPEG, PNG, WebP or TIFF pictures in this folder")
     return found
@@ -45,21 +42,9 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def left_out(folder: Path) -> str | None:
     """The sentence that names what of FOLDER are pictures, but of kinds that are not read."""
-    others = [path.name for path in _files(folder, _OTHER_KINDS)]
-    if not others:
-        return None
-    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-    names = ", ".join(others[:_NAMED])
-    return f"{folder}: no JPEG, PNG, WebP or TIFF, so left out: {names}{more}"
-
-
-def _files(folder: Path, suffixes: Container[str]) -> list[Path]:
-    """Files, and links that lead nowhere: a picture that is missing is to be told as one."""
-    try:
-        files = sorted(folder.iterdir())
-    except OSError as failure:
-        raise InputError(f"{folder}: cannot be read ({failure.strerror})") from None
-    return [path for path in files if path.suffix.lower() in suffixes and is_to_be_read(path)]
+    others = [path.name for path in files_in(folder, _OTHER_KINDS)]
+    what = f"{folder}: no JPEG, PNG, WebP or TIFF, so left out"
+    return f"{what}: {first_few(others)}" if others else None
 
 
 def unmakeup_folder(
@@ -67,7 +52,7 @@ def unmakeup_folder(
     output: Path,
     options: UnmakeupOptions,
     *,
-    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    progress: Progress = ignore,
     note: Note = ignore,
 ) -> UnmakeupBatch:
     """Every picture of folder SOURCE into folder OUTPUT. One that fails is noted, the others go on.

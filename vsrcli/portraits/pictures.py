@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from vsrcli.media.exif import (
     turn_resolution,
 )
 from vsrcli.media.picture_tags import iptc_of, lost_words
-from vsrcli.media.picture_text import COLOUR, TEXT, Chunk, own_xmp, read_words
+from vsrcli.media.picture_text import Chunk, own_xmp, read_words
 from vsrcli.media.planes import HIGH_RANGE
 from vsrcli.media.process_wide import no_warnings
 from vsrcli.portraits import colour
@@ -159,7 +159,7 @@ def read_still(path: Path) -> Still:
                 pixels, alpha, notes = _sixteen_bits(path, image, exif)
             else:
                 pixels, alpha, notes = _unpacked(_upright(image))
-            xmp, text = read_words(path, image, TEXT + COLOUR)
+            xmp, text = read_words(path, image)
             if (coded := _coded(text)) and coded[1] in HIGH_RANGE:
                 raise InputError(
                     f"{path}: of high dynamic range (PQ or HLG), which the network does not know; "
@@ -365,8 +365,3 @@ def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, .
     if samples.shape[2] in (2, 4):
         return samples[..., :-1], samples[..., -1], notes
     return samples, None, notes
-
-
-def with_pixels(still: Still, pixels: Samples) -> Still:
-    """STILL with other PIXELS of the same shape and depth."""
-    return replace(still, pixels=pixels)
