@@ -774,6 +774,24 @@ def test_a_dry_run_of_a_folder_checks_where_the_output_goes(
             assert (result.exit_code, words in sentence(result)) == (ExitStatus.OUTPUT, True)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes")
+def test_pictures_are_not_written_where_there_is_no_place_for_a_file(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """A folder called as the picture took it in, and the wrong path was told, in status 0."""
+    clip = make_clip("clip.mp4", frames=2)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "n1.png").write_bytes(b"a picture")
+    os.mkfifo(tmp_path / "n2.png")
+    for output, words in (("folder.png", "is a folder"), ("n%d.png", "n2.png: is no file")):
+        call = ("upscale", clip, tmp_path / output, "--model", TINY, "--max-frames")
+        for way in ((), ("--dry-run",)):
+            made = vsr(*call, "1" if output == "folder.png" else "2", "--overwrite", *way)
+            assert (made.exit_code, words in sentence(made)) == (ExitStatus.OUTPUT, True)
+    assert not list((tmp_path / "folder.png").iterdir())
+    assert (tmp_path / "n1.png").read_bytes() == b"a picture"
+
+
 def photo(path: Path, width: int, height: int, seed: int = 0) -> Path:
     """A picture of smooth noise."""
     path.parent.mkdir(exist_ok=True)

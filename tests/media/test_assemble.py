@@ -24,7 +24,7 @@ from vsrcli.media.assemble import assemble, check_output
 from vsrcli.media.planes import ColourTags, from_video_frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
-from vsrcli.media.streams import StreamPlan
+from vsrcli.media.streams import StreamPlan, plan_streams
 from vsrcli.media.timing import Timing
 
 BASE = Fraction(1, 90000)
@@ -202,6 +202,31 @@ def test_sound_of_an_avi_is_counted_in_packets(
         assert (length, size) == (count, 0)
     sounds = [[p[2] for p in packets(path, "audio")] for path in (first, second)]
     assert sounds[0] == sounds[1] and len(sounds[0]) == count
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "called", "suffix"),
+    [("mp2", "in.mp4", "mp3", "flv"), ("eac3", "in.nut", "ac3", "mp4")],
+)
+def test_sound_called_what_it_is_not_is_converted_where_it_would_be_lost(
+    make_clip: MakeClip, tmp_path: Path, codec: str, name: str, called: str, suffix: str
+) -> None:
+    """Muxers believe the name: it had failed after the work."""
+    info = probe(make_clip(name, audio=(codec,), frames=50))
+    assert info.streams[1].codec == called
+    plan = plan_streams(info, tmp_path / f"o.{suffix}")
+    assert [encoder for _, encoder in plan.converted] == ["aac"]
+    output = remake(info, tmp_path / f"o.{suffix}", settings("libx264", bf="0"))
+    assert len(packets(output, "audio")) > 80
+
+
+def test_data_of_no_known_length_is_whole_in_quicktime(make_clip: MakeClip, tmp_path: Path) -> None:
+    """The last packet had been behind the end, and the check failed after the work."""
+    clip = make_clip("in.ts", frames=10, audio=("flac",))  # which nobody reads from there
+    sent = packets(clip, "data")
+    assert len(sent) > 1 and not sent[-1][1]
+    output = remake(probe(clip), tmp_path / "o.mov", settings("libx264"))
+    assert [content for _, _, content in packets(output, "data")] == [each[2] for each in sent]
 
 
 def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -189,8 +189,9 @@ def test_names_outlast_a_locale_without_letters_for_them(name: str, tmp_path: Pa
 def test_a_pipe_is_not_replaced(tmp_path: Path, make: Callable[..., None]) -> None:
     pipe = tmp_path / "out.mp4"
     os.mkfifo(pipe)
-    with pytest.raises(OutputError, match=r"out\.mp4: is no file; choose another name"):
-        check_place(tmp_path / "in.mp4", pipe, overwrite=True)
+    for overwrite in (False, True):  # "use --overwrite" would be no help
+        with pytest.raises(OutputError, match=r"out\.mp4: is no file; choose another name"):
+            check_place(tmp_path / "in.mp4", pipe, overwrite=overwrite)
     with pytest.raises(OutputError, match=r"out\.mp4: is no file; choose another name"):
         make(pipe, overwrite=True)
     assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]

@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-from vsrcli.errors import OutputError, UsageError
+from vsrcli.errors import UsageError
 from vsrcli.media.colour import RGB, SMPTE170M
 from vsrcli.media.containers import unwritable
 from vsrcli.media.formats import PixelLayout
@@ -22,7 +22,7 @@ from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker
 from vsrcli.media.rgb import RgbFrames, known_tags, wrong_colours
-from vsrcli.media.safely import target_of
+from vsrcli.media.safely import check_free, target_of
 from vsrcli.media.scratch import scratch_folder
 from vsrcli.media.sources import find_source
 from vsrcli.media.turned import turned, turned_layout
@@ -117,8 +117,7 @@ class ImageWriter:
         if self.files and self._names.single:
             raise too_many(self._names.output, "there are more frames")
         path = self._names.of(len(self.files), frame.index)
-        if path.exists() and not self._overwrite:
-            raise OutputError(f"{path}: exists already; use --overwrite or another name")
+        check_free(path, overwrite=self._overwrite)
         try:
             options = _encoder_options(self._codec, self._layout)
             colours = self._in_rgb(frame) if self._in_rgb else frame

@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from vsrcli.errors import InputError, OutputError, UsageError
+from vsrcli.errors import InputError, UsageError
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.probe import probe
+from vsrcli.media.safely import check_free
 from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
 
@@ -189,9 +190,8 @@ def check_pictures(
         certain = iter(names.kept if frames == len(names.kept) else ())
     else:
         certain = (names.of(index, index) for index in range(frames or 1))
-    there = next((each for each in certain if each.exists()), None)
-    if there is not None and not overwrite:
-        raise OutputError(f"{there}: exists already; use --overwrite or another name")
+    for each in certain:
+        check_free(each, overwrite=overwrite)
 
 
 def too_many(output: Path, why: str) -> UsageError:

@@ -35,10 +35,12 @@ def is_one_of(path: Path, read: Iterable[Path]) -> bool:
 def target_of(output: Path) -> Path:
     """What is written for OUTPUT: the file it leads to if it is a symbolic link, which stays.
 
-    Raises OutputError if a link leads to no place for a file, or OUTPUT is a pipe or device.
+    Raises OutputError if a link leads to no place for a file, or OUTPUT is a folder, pipe, device.
     """
     if not output.is_symlink():
-        if output.exists() and not (output.is_file() or output.is_dir()):
+        if output.is_dir():
+            raise OutputError(f"{output}: is a folder; name a file in it")
+        if output.exists() and not output.is_file():
             raise OutputError(f"{output}: is no file; choose another name, or - for y4m to a pipe")
         return output
     target = Path(os.path.realpath(output))
@@ -55,13 +57,13 @@ def target_of(output: Path) -> Path:
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise OutputError if PATH exists already, unless OVERWRITE, or is a link that leads nowhere.
+    """Raise OutputError if PATH exists already, unless OVERWRITE, or is no place for a file.
 
     To be called before the work too.
     """
+    target_of(path)
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: exists already; use --overwrite or another name")
-    target_of(path)
 
 
 def check_place(source: Path, output: Path, *, overwrite: bool, makes_folder: bool = False) -> None:
@@ -73,11 +75,9 @@ def check_place(source: Path, output: Path, *, overwrite: bool, makes_folder: bo
         raise UsageError(f"{output}: is the input; choose another output")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists already; use --overwrite or another name")
     if not makes_folder and not output.absolute().parent.is_dir():
         raise OutputError(f"{output}: its folder does not exist; create it or choose another")
-    target_of(output)
+    check_free(output, overwrite=overwrite)
 
 
 def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool) -> None:

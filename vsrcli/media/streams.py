@@ -23,6 +23,7 @@ from vsrcli.media.containers import (
     scratch,
 )
 from vsrcli.media.probe import MediaInfo, StreamInfo
+from vsrcli.media.rehearsal import comes_back, first_packets
 from vsrcli.media.sources import opened
 from vsrcli.media.tags import lost_tags, unusual_tags
 
@@ -86,12 +87,14 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
     dropped: list[tuple[StreamInfo, str]] = []
     with opened(info.path) as source:
         copied: list[Any] = []
+        first = first_packets(source) if audio else {}
         timecode = "timecode" in source.streams[info.video_index].metadata
         for stream in info.streams:
             if stream.index == info.video_index or (stream.type == "audio" and not audio):
                 continue
             real = source.streams[stream.index]
-            fate, detail = _fate(output, stream, real, copied, timecode)
+            packets = first.get(stream.index, [])
+            fate, detail = _fate(output, stream, real, copied, packets, timecode)
             if fate == "keep":
                 kept.append(stream)
                 copied.append(real)
@@ -130,9 +133,14 @@ def _lost_languages(muxer: str, streams: Iterable[StreamInfo]) -> Iterator[str]:
 
 
 def _fate(
-    output: Path, info: StreamInfo, real: Any, before: list[Any], timecode: bool
+    output: Path,
+    info: StreamInfo,
+    real: Any,
+    before: list[Any],
+    packets: list[Any],
+    timecode: bool,
 ) -> tuple[Fate, str]:
-    """Decide about one stream, given the ones already to be copied."""
+    """Decide about one stream, given the ones already to be copied, and its first PACKETS."""
     muxer = muxer_of(output)
     name = NAMES[muxer]
     if info.attached_picture:
@@ -149,6 +157,7 @@ def _fate(
     if info.type == "audio" and _headless(real):
         return "drop", "its header is missing or damaged"
     misread = info.codec in MISREAD.get(output.suffix.lower(), ())
+    misread = misread or (_fits(muxer, [real]) and not comes_back(muxer, real, packets))
     if not misread and _fits(muxer, [*before, real]):
         return "keep", ""
     reason = f"{name} cannot hold {info.codec}"
