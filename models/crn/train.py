@@ -4,8 +4,9 @@
 
 The head (models.crn.train_tone) comes first and stays as it is. Started again, training goes on
 from its checkpoint: weights, their average, optimiser, step. The random numbers of every step
-follow from the seed and the step, so a resumed run sees the data an uninterrupted one would have
-seen. `--hours` ends a session, not the schedule.
+follow from the seed and the step, so a resumed run goes on as an uninterrupted one would have.
+Ctrl-C ends it after the step it is at, with a checkpoint; `--hours` ends a session, not the
+schedule.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_target, positive, say, told
+from models.common.command import check_target, in_good_order, positive, say, told
 from models.common.weights import checkpoint_in, copied, fill, follow, save, weights_in
 from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
@@ -205,19 +206,22 @@ def train(run: Run, faces: Faces, hours: float) -> None:
     """Train until the recipe or the time is at its end; a line every 100 steps."""
     started = saved = time.monotonic()
     seen: list[Tensor] = []
-    while run.step < run.recipe.steps and time.monotonic() - started < hours * 3600:
-        seen.append(run.advance(faces))
-        if run.step % 100 == 0:
-            left = torch.stack(seen).mean(0).tolist()
-            line: dict[str, object] = {"step": run.step, "left": round(left[-1], 3)}
-            line["components"] = [round(value, 3) for value in left[:-1]]
-            line["seconds"] = round(time.monotonic() - started)
-            print(json.dumps(line), flush=True)
-            seen = []
-        if time.monotonic() - saved > 180:
-            run.save()
-            saved = time.monotonic()
-    run.save()
+    with in_good_order() as asked:
+        while (
+            run.step < run.recipe.steps and not asked and time.monotonic() - started < hours * 3600
+        ):
+            seen.append(run.advance(faces))
+            if run.step % 100 == 0:
+                left = torch.stack(seen).mean(0).tolist()
+                line: dict[str, object] = {"step": run.step, "left": round(left[-1], 3)}
+                line["components"] = [round(value, 3) for value in left[:-1]]
+                line["seconds"] = round(time.monotonic() - started)
+                print(json.dumps(line), flush=True)
+                seen = []
+            if time.monotonic() - saved > 180:
+                run.save()
+                saved = time.monotonic()
+        run.save()
 
 
 @told

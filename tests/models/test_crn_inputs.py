@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -138,6 +140,29 @@ def test_weights_of_another_network_are_told(run: Run, torch: Any, tmp_path: Pat
     recipe.write_text(facts + f'head = "{head}"\n', encoding="utf-8")
     told = run("train", recipe, "--cache", tmp_path, "--checkpoint", head)
     assert "no checkpoint of a training" in told
+
+
+def test_an_interrupted_training_keeps_every_step(torch: Any) -> None:
+    from models.crn.train import train
+
+    class Run:
+        """Of a training whose second step Ctrl-C is pressed in."""
+
+        recipe, step, saved = SimpleNamespace(steps=9), 0, 0
+
+        def advance(self, faces: object) -> Any:
+            self.step += 1
+            if self.step == 2:
+                signal.raise_signal(signal.SIGINT)
+            return torch.zeros(2)
+
+        def save(self) -> None:
+            self.saved = self.step
+
+    run: Any = Run()
+    with pytest.raises(KeyboardInterrupt):
+        train(run, None, 1.0)  # type: ignore[arg-type]
+    assert run.saved == run.step == 2
 
 
 def test_views_are_whole_or_told(run: Run, tmp_path: Path) -> None:
