@@ -47,11 +47,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def face(path: Path, versions: int = 5, apps: int = 2) -> None:
+def face(path: Path, versions: int = 5, apps: int = 2, light: int = 120) -> None:
     """A face of a cache, as models.crn.data keeps it."""
     from models.crn.canvas import CANVAS
 
-    pictures = np.full((1 + versions + apps, *CANVAS, 3), 120, np.uint8)
+    pictures = np.full((1 + versions + apps, *CANVAS, 3), light, np.uint8)
     np.savez(path, pictures=pictures, skin=np.full(CANVAS, 255, np.uint8), sharp=True, apps=apps)
 
 
@@ -173,6 +173,25 @@ def test_views_are_whole_or_told(run: Run, tmp_path: Path) -> None:
     np.savez(views, small=np.zeros(3))
     assert "has no truth" in run("train_tone", *given, *out)
     assert not (tmp_path / "out.pt").exists()
+
+
+def test_views_of_other_faces_are_not_taken(
+    run: Run, torch: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from models.crn import train_tone
+    from models.crn.tone import Tone
+
+    ours, others, views = tmp_path / "ours", tmp_path / "others", tmp_path / "views.npz"
+    for cache, light in ((ours, 120), (others, 121)):
+        cache.mkdir()
+        face(cache / "a.npz", 1, 1, light)
+    torch.save(Tone().state_dict(), tmp_path / "head.pt")
+    monkeypatch.setattr(train_tone, "report", lambda _, views: len(views.small))
+    given = ("--views", views, "--processes", 1, "--steps", 0, "--start", tmp_path / "head.pt")
+    assert run("train_tone", "--cache", ours, *given, "--count", 2) == ""
+    assert "2 views, but --count is 3" in run("train_tone", "--cache", ours, *given, "--count", 3)
+    told = run("train_tone", "--cache", others, *given, "--count", 2)
+    assert "views.npz holds views of other faces than" in told
 
 
 def test_a_regression_needs_pairs_of_every_kind(

@@ -160,6 +160,27 @@ def test_what_is_interrupted_keeps_every_step(
     assert Run(recipe, checkpoint).step == 2
 
 
+def test_an_ablation_goes_on_from_no_training_on_other_clips(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.spmc import ablation
+    from models.spmc.data import store
+
+    stage = {"rate": 1e-3, "batch": 1, "length": 2, "patch": 16}
+    monkeypatch.setattr(ablation, "STAGE", stage)
+    small = {name: TINY[name] for name in ("channels", "inner", "state", "score")}
+    work = tmp_path / "work"
+    for number, trained in enumerate((1, 2)):
+        cache = tmp_path / str(number)
+        cache.mkdir()
+        noise = np.random.default_rng(number).integers(0, 255, (2, 64, 64), np.uint8)
+        store(noise, cache / "a.npz")
+        for _ in range(2):  # the same again goes on from what there is
+            variants = ablation.VARIANTS[:1]
+            ablation.ablation([], cache, work, 1, 1, variants, small)
+            assert len(list(work.glob("SPMC_layer_1_*.pt"))) == trained
+
+
 def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path: Path) -> None:
     from models.spmc.train import Recipe, Run
 
