@@ -103,8 +103,8 @@ def read_recipe(path: Path) -> Recipe:
     """The recipe in the config file PATH. Raises UsageError if it is none."""
     try:
         recipe = Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))
-        multiple = SpmcConfig(**recipe.network).multiple_of
-    except (UsageError, TypeError, ValueError) as error:
+        multiple = Spmc(SpmcConfig(**recipe.network)).config.multiple_of
+    except (UsageError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UsageError(f"{path} is no recipe of a training: {error}") from None
     for stage in recipe.stages:
         if stage["patch"] % multiple:

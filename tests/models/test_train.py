@@ -214,6 +214,8 @@ def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path:
         ("patch = 32", "patch = 36", "patch 36 is no multiple of 8"),
         ("[network]", "[network]\nchannel = 16", "channel"),
         ("seed = 1", "sede = 1", "sede"),
+        ("stages = [", "stages = [5,", "is no recipe"),
+        ("[network]", "[network]\ninner = 16", "is no recipe"),
         ("seed = 1", "seed = ", "is no recipe"),
     ],
 )
