@@ -102,7 +102,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, checkpoint: Path) -> None:
         self.recipe, self.checkpoint = recipe, checkpoint
-        components = Components.load()
+        self.components = components = Components.load()
         self.kernels, self.scales = components.kernels(), components.scales
         torch.manual_seed(recipe.seed)
         self.network = Crn(components.scales).to(memory_format=torch.channels_last)
@@ -136,6 +136,7 @@ class Run:
         new = seen.new_zeros(len(seen), wanted - seen.shape[1], *seen.shape[2:])
         weights["wide.enter.weight"] = torch.cat([seen, new], dim=1)
         fill(self.network, weights, path)
+        self.components.check(weights["scales"], path)
         self.average = copied(self.network)
 
     def save(self) -> None:
@@ -151,6 +152,7 @@ class Run:
     def load(self) -> None:
         """Go on from the checkpoint. Raises InputError if it is none, or of another network."""
         stored = checkpoint_in(self.checkpoint, self.network)
+        self.components.check(stored["weights"]["scales"], self.checkpoint)
         self.network.load_state_dict(stored["weights"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.average, self.step = stored["average"], stored["step"]

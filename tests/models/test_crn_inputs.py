@@ -63,6 +63,7 @@ def face(path: Path, versions: int = 5, apps: int = 2, light: int = 120) -> None
         (HEAD + "a.jpg,g,train,tall\n", "manifest.csv, line 2: could not convert"),
         (HEAD + "a.jpg,g,train\n", "manifest.csv, line 2: "),
         (HEAD + "a.jpg,g,train,40\n", "face_height of 250 or more"),
+        (HEAD + "a.jpg,g,Train,300\n", "manifest.csv, line 2: split 'Train' is none of"),
     ],
 )
 def test_a_manifest_that_is_none_is_told(
@@ -140,6 +141,29 @@ def test_weights_of_another_network_are_told(run: Run, torch: Any, tmp_path: Pat
     recipe.write_text(facts + f'head = "{head}"\n', encoding="utf-8")
     told = run("train", recipe, "--cache", tmp_path, "--checkpoint", head)
     assert "no checkpoint of a training" in told
+
+
+def test_weights_of_other_components_are_told(run: Run, torch: Any, tmp_path: Path) -> None:
+    """Their losses and what an exported file says of itself would be of the wrong ones."""
+    from models.common.weights import save, stored
+    from models.crn.export import HERE
+
+    shipped = stored(HERE / "weights.pt")
+    other, recipe, head = (tmp_path / name for name in ("other.pt", "own.toml", "head.pt"))
+    save(shipped | {"scales": shipped["scales"] * 2}, other)
+    refused = "other.pt was trained on other components than components.npz"
+    assert refused in run("export", "--weights", other, "--out", tmp_path / "own.onnx")
+    assert not (tmp_path / "own.onnx").exists()
+    save({k[5:]: v for k, v in shipped.items() if k.startswith("tone.")}, head)
+    facts = 'loss = "plain"\nsteps = 2\nbatch = 1\ncrop = 64\nrate = 1e-3\nfinal_rate = 0.1\n'
+    recipe.write_text(f'{facts}head = "{head}"\n', encoding="utf-8")
+    begun = {"step": 1, "weights": stored(other), "average": {}, "optimiser": {}}
+    save(begun, other)
+    assert refused in run("train", recipe, "--cache", tmp_path, "--checkpoint", other)
+    recipe.write_text(f'{facts}head = "{head}"\nstart = "{other}"\n', encoding="utf-8")
+    save(begun["weights"], other)
+    given = ("--cache", tmp_path, "--checkpoint", tmp_path / "new.pt")
+    assert refused in run("train", recipe, *given)
 
 
 def test_an_interrupted_training_keeps_every_step(torch: Any) -> None:
