@@ -21,6 +21,7 @@ FACE_HEIGHT = 512
 CANVAS = (896, 768)
 COLUMNS = ("file", "group", "split", "face_height")
 """Of the manifest, the height in pixels."""
+SPLITS = ("train", "test")
 LEAST_FACE = 250
 """Smaller faces are enlarged more than twice and teach nothing about skin."""
 
@@ -62,6 +63,8 @@ def portraits(folder: Path, split: str) -> Iterator[dict[str, str]]:
             if lacking:
                 raise InputError(f"{manifest} has no column called {lacking[0]}")
             for row in reader:
+                if row["split"] not in SPLITS:
+                    raise ValueError(f"split {row['split']!r} is none of {', '.join(SPLITS)}")
                 if row["split"] == split and float(row["face_height"]) >= LEAST_FACE:
                     yield row
         except (ValueError, TypeError, csv.Error) as error:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from models.common.command import positive, told
 from models.common.replacing import replacing
+from vsrcli.errors import InputError
 
 PATCH = 11
 SINGLE = 7
@@ -60,6 +61,14 @@ class Components:
         with np.load(path) as stored:
             return cls(
                 *(torch.from_numpy(stored[n]) for n in ("directions", "variances", "scales"))
+            )
+
+    def check(self, scales: Tensor, path: Path) -> None:
+        """InputError if SCALES, of the weights in PATH, are not of these components."""
+        if not self.scales.equal(scales):
+            raise InputError(
+                f"{path} was trained on other components than {STORE.name} holds: make them anew "
+                f"from its cache, or bring back those of the shipped weights (git checkout {STORE})"
             )
 
     def kernels(self) -> Tensor:

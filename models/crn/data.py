@@ -80,6 +80,14 @@ def keep(folder: Path, cache: Path, versions: int, apps: int, row: dict[str, str
     return row["file"]
 
 
+def cached(cache: Path) -> list[Path]:
+    """The files of the faces in CACHE. Raises InputError if there are none."""
+    files = sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)
+    if not files:
+        raise InputError(f"{cache}: no faces; run python -m models.crn.data first")
+    return files
+
+
 def read(path: Path) -> dict[str, NDArray[np.generic]]:
     """One face of a cache. Raises InputError if it is damaged, or not what `keep` writes."""
     try:
@@ -165,12 +173,9 @@ class Faces:
 
         Raises InputError if there are none, or one is damaged.
         """
-        files = sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)[::every]
-        if not files:
-            raise InputError(f"{cache}: no faces; run python -m models.crn.data first")
         self.pictures, self.skins, self.coarse, sharp = [], [], [], []
         made: set[tuple[int, int]] = set()
-        for file in files:
+        for file in cached(cache)[::every]:
             stored = read(file)
             self.pictures.append(stored["pictures"])
             self.skins.append(stored["skin"])

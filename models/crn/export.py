@@ -177,6 +177,7 @@ def main() -> None:
     if options.out.suffix != ".onnx":
         parser.error(f"--out names an .onnx file, not {options.out}")
     network = load(options.weights)
+    Components.load().check(network.scales, options.weights)
     of = provenance(options, SHIPPED)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(options.out) as made:

@@ -4,8 +4,9 @@
 
 The head (models.crn.train_tone) comes first and stays as it is. Started again, training goes on
 from its checkpoint: weights, their average, optimiser, step. The random numbers of every step
-follow from the seed and the step, so a resumed run sees the data an uninterrupted one would have
-seen. `--hours` ends a session, not the schedule.
+follow from the seed and the step, so a resumed run goes on as an uninterrupted one would have.
+Ctrl-C ends it after the step it is at, with a checkpoint; `--hours` ends a session, not the
+schedule.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_target, positive, say, told
+from models.common.command import check_target, in_good_order, positive, say, told
 from models.common.weights import checkpoint_in, copied, fill, follow, save, weights_in
 from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
@@ -101,7 +102,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, checkpoint: Path) -> None:
         self.recipe, self.checkpoint = recipe, checkpoint
-        components = Components.load()
+        self.components = components = Components.load()
         self.kernels, self.scales = components.kernels(), components.scales
         torch.manual_seed(recipe.seed)
         self.network = Crn(components.scales).to(memory_format=torch.channels_last)
@@ -135,6 +136,7 @@ class Run:
         new = seen.new_zeros(len(seen), wanted - seen.shape[1], *seen.shape[2:])
         weights["wide.enter.weight"] = torch.cat([seen, new], dim=1)
         fill(self.network, weights, path)
+        self.components.check(weights["scales"], path)
         self.average = copied(self.network)
 
     def save(self) -> None:
@@ -150,6 +152,7 @@ class Run:
     def load(self) -> None:
         """Go on from the checkpoint. Raises InputError if it is none, or of another network."""
         stored = checkpoint_in(self.checkpoint, self.network)
+        self.components.check(stored["weights"]["scales"], self.checkpoint)
         self.network.load_state_dict(stored["weights"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.average, self.step = stored["average"], stored["step"]
@@ -205,19 +208,22 @@ def train(run: Run, faces: Faces, hours: float) -> None:
     """Train until the recipe or the time is at its end; a line every 100 steps."""
     started = saved = time.monotonic()
     seen: list[Tensor] = []
-    while run.step < run.recipe.steps and time.monotonic() - started < hours * 3600:
-        seen.append(run.advance(faces))
-        if run.step % 100 == 0:
-            left = torch.stack(seen).mean(0).tolist()
-            line: dict[str, object] = {"step": run.step, "left": round(left[-1], 3)}
-            line["components"] = [round(value, 3) for value in left[:-1]]
-            line["seconds"] = round(time.monotonic() - started)
-            print(json.dumps(line), flush=True)
-            seen = []
-        if time.monotonic() - saved > 180:
-            run.save()
-            saved = time.monotonic()
-    run.save()
+    with in_good_order() as asked:
+        while (
+            run.step < run.recipe.steps and not asked and time.monotonic() - started < hours * 3600
+        ):
+            seen.append(run.advance(faces))
+            if run.step % 100 == 0:
+                left = torch.stack(seen).mean(0).tolist()
+                line: dict[str, object] = {"step": run.step, "left": round(left[-1], 3)}
+                line["components"] = [round(value, 3) for value in left[:-1]]
+                line["seconds"] = round(time.monotonic() - started)
+                print(json.dumps(line), flush=True)
+                seen = []
+            if time.monotonic() - saved > 180:
+                run.save()
+                saved = time.monotonic()
+        run.save()
 
 
 @told

@@ -2,7 +2,8 @@
 
     python -m models.crn.train_tone --cache DIR --views FILE.npz [--count 40000] [--steps 5000]
 
-Drawing a view takes longer than learning from it, so VIEWS keeps them; it is made if it is missing.
+Drawing a view takes longer than learning from it, so VIEWS keeps them; it is made if it is missing,
+and must be of the faces in the cache, and of as many views, if it is not.
 Writes tone.pt beside this file, the running average of the weights. Every 250 steps a line says how
 that does on faces that are kept back. `--steps 0` writes nothing; of the weights that `--start`
 names, if it does, it prints that line.
@@ -27,9 +28,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.common.command import check_target, positive, told
+from models.common.contents import contents
 from models.common.replacing import replacing
 from models.common.weights import copied, fill, follow, save, weights_in
-from models.crn.data import CONTEXT, NEAR, Faces, tensor
+from models.crn.data import CONTEXT, NEAR, Faces, cached, tensor
 from models.crn.forked import forked
 from models.crn.tone import Tone, change, looked_at, textures
 from vsrcli.errors import InputError
@@ -102,8 +104,9 @@ def draw(cache: Path, count: int, path: Path, processes: int) -> None:
             if index == 0:
                 columns[name] = np.empty((count, *value.shape), value.dtype)
             columns[name][index] = value
+    faces = np.asarray(contents(cached(cache)))
     with replacing(path) as made, made.open("wb") as file:
-        np.savez(file, **columns)
+        np.savez(file, faces=faces, **columns)
 
 
 def _view(faces: Faces, index: int) -> dict[str, NDArray[np.generic]]:
@@ -120,16 +123,21 @@ def _view(faces: Faces, index: int) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def load(path: Path) -> Views:
-    """The views in PATH. Raises InputError if it is damaged."""
+def load(path: Path, cache: Path, count: int) -> Views:
+    """The views in PATH. Raises InputError if it is damaged, or not COUNT views of CACHE."""
     try:
         with np.load(path) as found:
             stored = dict(found)
     except (BadZipFile, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{path} is damaged; delete it, and it is made anew") from error
-    lacking = [each.name for each in fields(Views) if each.name not in stored]
+    wanted = (*(each.name for each in fields(Views)), "faces")
+    lacking = [name for name in wanted if name not in stored]
     if lacking:
         raise InputError(f"{path} has no {lacking[0]}: it holds no views of this program")
+    if str(stored["faces"]) != contents(cached(cache)):
+        raise InputError(f"{path} holds views of other faces than {cache}: name another --views")
+    if len(stored["small"]) != count:
+        raise InputError(f"{path} holds {len(stored['small'])} views, but --count is {count}")
     found = [torch.from_numpy(stored[name]) for name in ("small", "truth", "traces")]
     return Views(
         *found,
@@ -303,10 +311,13 @@ def main() -> None:
         check_target(path)
     if not given.views.exists():
         draw(given.cache, given.count, given.views, given.processes)
-    if given.steps == 0 and given.start is not None:
-        print(json.dumps(report(head_in(given.start), load(given.views))))
-    elif given.steps:
-        save(train(load(given.views), given.steps, given.start), given.out)
+    if given.steps == 0 and given.start is None:
+        return
+    views = load(given.views, given.cache, given.count)
+    if given.steps:
+        save(train(views, given.steps, given.start), given.out)
+    else:
+        print(json.dumps(report(head_in(given.start), views)))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 All variants have the same modules, hence the same parameters, and start from the same weights: the
 motion estimation as it is shipped, and a fusion that has learnt nothing. What one of them does not
-use is replaced by zeros or by the other way to compute it, never removed. Run
+use is replaced by zeros or by the other way to compute it, never removed. Checkpoints are named by
+the clips, the recipe and the motion that they are of, so that none of others is gone on from. Run
 by `python -m models.spmc.evaluate CLIPS --tables ablation --cache DIR --work DIR --steps N`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.common.contents import contents
+from models.common.provenance import sha256
 from models.spmc.analysis import Record
-from models.spmc.data import Clips, load
+from models.spmc.data import Clips, cached, load
 from models.spmc.geometry import PHASES, SCALE, pixel_grid, warp
 from models.spmc.inputs import Truth, make_low
 from models.spmc.network import Fusion, Spmc
@@ -154,11 +158,14 @@ def ablation(
     weights = torch.load(WEIGHTS, weights_only=True)
     prefix = "motion."
     motion = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    made_of = repr((recipe, contents(cached(cache)), sha256(WEIGHTS)))
+    mark = hashlib.sha256(made_of.encode()).hexdigest()[:12]
     records: list[Record] = []
     for variant in variants:
         print(f"training: {variant.name}, {steps} steps", flush=True)
         torch.manual_seed(recipe.seed)
-        checkpoint = work / f"{variant.name.replace(', ', '-').replace(' ', '_')}_{steps}.pt"
+        name = variant.name.replace(", ", "-").replace(" ", "_")
+        checkpoint = work / f"{name}_{steps}_{mark}.pt"
         run = Run(recipe, checkpoint, start=None, motion=None)
         run.network.motion.load_state_dict(motion)
         run.average |= {f"motion.{name}": value.clone() for name, value in motion.items()}

@@ -73,10 +73,13 @@ def prepare_videos(folder: Path, cache: Path, length: int, most: int) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder")
     columns = crops(folder)
-    for path in sorted(folder.iterdir()):
-        if not path.is_file() or path.suffix in (".csv", ".md"):
-            continue
+    files = [path for path in folder.iterdir() if path.is_file()]
+    videos = sorted(path for path in files if path.suffix not in (".csv", ".md"))
+    if not videos:
+        raise InputError(f"{folder} holds no videos")
+    for path in videos:
         if (cache / f"{path.name}_000.npz").exists():
+            say(f"{path}: {cache} has clips of that name already, which stay")
             continue
         try:
             made = keep(shots(path, length, most, columns.get(path.name)), cache, path.name)
@@ -98,6 +101,7 @@ def prepare_photos(folder: Path, cache: Path, length: int, each: int) -> None:
             say(f"left out: {path}: {named[name].name} goes by the same name; rename one of them")
             continue
         if (cache / f"{name}_000.npz").exists():
+            say(f"{path}: {cache} has clips of that name already, which stay")
             continue
         try:
             luma = photo_luma(path)
@@ -233,6 +237,8 @@ def main() -> None:
         prepare_videos(given.videos, given.cache, given.length, given.per_video)
     if given.photos:
         prepare_photos(given.photos, given.cache, given.length, given.per_photo)
+    if not any(given.cache.glob("*.npz")):
+        raise InputError(f"{given.cache} holds no clips: there was nothing to make them of")
 
 
 if __name__ == "__main__":

@@ -62,12 +62,12 @@ def measured(motion: Motion, high: Tensor, factor: int) -> tuple[Tensor, Tensor]
 def pairs(motion: Motion, clips: Sequence[dict[str, Clip]], each: int) -> Iterator[Pair]:
     """EACH pairs, some reduced more and some less, of every one of CLIPS that is large enough.
 
-    MOTION measures.
+    One of fewer frames gives as many as it has. MOTION measures.
     """
     for clip in clips:
         length = len(clip["hr"])
         factors = [f for f in FACTORS if min(clip[f"bi_x{f}"].shape[1:]) >= SIDE]
-        for t in random.sample(range(length - 1), each if factors else 0):
+        for t in random.sample(range(length - 1), min(each, length - 1) if factors else 0):
             factor = random.choice(factors)
             height, width = clip[f"bi_x{factor}"].shape[1:]
             y, x = random.randint(0, height - SIDE), random.randint(0, width - SIDE)

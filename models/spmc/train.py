@@ -6,8 +6,9 @@
 By the second command two processes, or more, share the work: each takes batches of its own, and
 all step by the mean of their gradients, so that the batch is as many times larger. Started again
 either goes on from its checkpoint: weights, their average, optimiser, step. The random numbers of
-every step follow from the seed and the step, so a resumed run sees the data an uninterrupted one
-would have seen. `--hours` ends a session, not the schedule.
+every step follow from the seed and the step, so a resumed run goes on as an uninterrupted one
+would have. Ctrl-C ends it after the step it is at, with a checkpoint; `--hours` ends a session, not
+the schedule.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_target, positive, say, told
+from models.common.command import check_target, in_good_order, positive, say, told
 from models.common.weights import checkpoint_in, copied, difference, fill, follow, save, weights_in
 from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
@@ -102,8 +103,8 @@ def read_recipe(path: Path) -> Recipe:
     """The recipe in the config file PATH. Raises UsageError if it is none."""
     try:
         recipe = Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))
-        multiple = SpmcConfig(**recipe.network).multiple_of
-    except (UsageError, TypeError, ValueError) as error:
+        multiple = Spmc(SpmcConfig(**recipe.network)).config.multiple_of
+    except (UsageError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UsageError(f"{path} is no recipe of a training: {error}") from None
     for stage in recipe.stages:
         if stage["patch"] % multiple:
@@ -238,35 +239,20 @@ class Run:
             self.load()
 
     def save(self) -> None:
-        """Replace the checkpoint; the first process does.
-
-        Moments go to half precision: they are averages of noise.
-        """
+        """Replace the checkpoint; the first process does."""
         if self.peers.rank:
             return
-        moments = self.optimiser.state_dict()
-        moments["state"] = {
-            index: {
-                "step": state["step"],
-                "exp_avg": state["exp_avg"].bfloat16(),
-                "exp_avg_sq": state["exp_avg_sq"].sqrt().bfloat16(),
-            }
-            for index, state in moments["state"].items()
-        }
         stored = {
             "step": self.step,
             "weights": self.network.state_dict(),
             "average": self.average,
-            "optimiser": moments,
+            "optimiser": self.optimiser.state_dict(),
         }
         save(stored, self.checkpoint)
 
     def load(self) -> None:
         """Go on from the checkpoint. Raises InputError if it is none, or of another network."""
         stored = checkpoint_in(self.checkpoint, self.network, self.device)
-        for state in stored["optimiser"]["state"].values():
-            state["exp_avg"] = state["exp_avg"].float()
-            state["exp_avg_sq"] = state["exp_avg_sq"].float().square()
         self.network.load_state_dict(stored["weights"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.average, self.step = stored["average"], stored["step"]
@@ -336,21 +322,24 @@ def train(run: Run, clips: dict[tuple[int, int], Clips], hours: float) -> None:
     """Train until the recipe or the time is at its end; a line every 100 steps."""
     total = sum(int(stage["steps"]) for stage in run.recipe.stages)
     started, saved, seen = time.monotonic(), time.monotonic(), []
-    while run.step < total and run.peers.agree(time.monotonic() - started < hours * 3600):
-        stage = stage_at(run.recipe, run.step)
-        seen.append(run.advance(clips[int(stage["length"]), int(stage["patch"])]))
-        if run.step % 100 == 0:
-            psnr, more = np.mean(seen, axis=0)
-            line = {"step": run.step, "psnr": round(psnr, 3), "gain": round(more, 3)}
-            line["rate"] = round(learning_rate(run.recipe, run.step), 7)
-            line["seconds"] = round(time.monotonic() - started)
-            if run.peers.rank == 0:
-                print(json.dumps(line), flush=True)
-            seen = []
-        if time.monotonic() - saved > 180:
-            run.save()
-            saved = time.monotonic()
-    run.save()
+    with in_good_order() as asked:
+        while run.step < total and run.peers.agree(
+            not asked and time.monotonic() - started < hours * 3600
+        ):
+            stage = stage_at(run.recipe, run.step)
+            seen.append(run.advance(clips[int(stage["length"]), int(stage["patch"])]))
+            if run.step % 100 == 0:
+                psnr, more = np.mean(seen, axis=0)
+                line = {"step": run.step, "psnr": round(psnr, 3), "gain": round(more, 3)}
+                line["rate"] = round(learning_rate(run.recipe, run.step), 7)
+                line["seconds"] = round(time.monotonic() - started)
+                if run.peers.rank == 0:
+                    print(json.dumps(line), flush=True)
+                seen = []
+            if time.monotonic() - saved > 180:
+                run.save()
+                saved = time.monotonic()
+        run.save()
 
 
 @told

@@ -203,12 +203,15 @@ def teach(motion: Motion, photos: list[Tensor], real: list[Pair], given: Namespa
 
 
 def readable(folder: Path) -> Iterator[Tensor]:
-    """Luma [1, 1, H, W] of the photographs of FOLDER; those that are damaged are named."""
+    """Luma [1, 1, H, W] of the photographs of FOLDER; those that are of no use are named."""
     for path in photographs(folder):
         try:
             photo = unit(photo_luma(path))
         except InputError as error:
             say(f"left out: {error}")
+            continue
+        if min(photo.shape[2:]) < SIDE:
+            say(f"left out: {path}: its sides must be {SIDE} pixels or more")
             continue
         yield photo
 
@@ -237,12 +240,15 @@ def main() -> None:
     check_target(given.out)
     photos = list(readable(given.photos))
     if not photos:
-        raise InputError(f"{given.photos}: none of its photographs can be read")
+        raise InputError(f"{given.photos}: none of its photographs is of use")
     motion = Motion(SpmcConfig().motion).to(memory_format=torch.channels_last)
     if given.weights:
         fill(motion, weights_in(given.weights), given.weights)
     clips = load(given.cache) if given.cache else []
-    teach(motion, photos, list(real_motion.pairs(motion, clips, PAIRS)), given)
+    real = list(real_motion.pairs(motion, clips, PAIRS))
+    if clips and not real:
+        raise InputError(f"{given.cache}: no clip has {2 * real_motion.SIDE} pixels each way")
+    teach(motion, photos, real, given)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,11 +47,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def face(path: Path, versions: int = 5, apps: int = 2) -> None:
+def face(path: Path, versions: int = 5, apps: int = 2, light: int = 120) -> None:
     """A face of a cache, as models.crn.data keeps it."""
     from models.crn.canvas import CANVAS
 
-    pictures = np.full((1 + versions + apps, *CANVAS, 3), 120, np.uint8)
+    pictures = np.full((1 + versions + apps, *CANVAS, 3), light, np.uint8)
     np.savez(path, pictures=pictures, skin=np.full(CANVAS, 255, np.uint8), sharp=True, apps=apps)
 
 
@@ -61,6 +63,7 @@ def face(path: Path, versions: int = 5, apps: int = 2) -> None:
         (HEAD + "a.jpg,g,train,tall\n", "manifest.csv, line 2: could not convert"),
         (HEAD + "a.jpg,g,train\n", "manifest.csv, line 2: "),
         (HEAD + "a.jpg,g,train,40\n", "face_height of 250 or more"),
+        (HEAD + "a.jpg,g,Train,300\n", "manifest.csv, line 2: split 'Train' is none of"),
     ],
 )
 def test_a_manifest_that_is_none_is_told(
@@ -140,6 +143,52 @@ def test_weights_of_another_network_are_told(run: Run, torch: Any, tmp_path: Pat
     assert "no checkpoint of a training" in told
 
 
+def test_weights_of_other_components_are_told(run: Run, torch: Any, tmp_path: Path) -> None:
+    """Their losses and what an exported file says of itself would be of the wrong ones."""
+    from models.common.weights import save, stored
+    from models.crn.export import HERE
+
+    shipped = stored(HERE / "weights.pt")
+    other, recipe, head = (tmp_path / name for name in ("other.pt", "own.toml", "head.pt"))
+    save(shipped | {"scales": shipped["scales"] * 2}, other)
+    refused = "other.pt was trained on other components than components.npz"
+    assert refused in run("export", "--weights", other, "--out", tmp_path / "own.onnx")
+    assert not (tmp_path / "own.onnx").exists()
+    save({k[5:]: v for k, v in shipped.items() if k.startswith("tone.")}, head)
+    facts = 'loss = "plain"\nsteps = 2\nbatch = 1\ncrop = 64\nrate = 1e-3\nfinal_rate = 0.1\n'
+    recipe.write_text(f'{facts}head = "{head}"\n', encoding="utf-8")
+    begun = {"step": 1, "weights": stored(other), "average": {}, "optimiser": {}}
+    save(begun, other)
+    assert refused in run("train", recipe, "--cache", tmp_path, "--checkpoint", other)
+    recipe.write_text(f'{facts}head = "{head}"\nstart = "{other}"\n', encoding="utf-8")
+    save(begun["weights"], other)
+    given = ("--cache", tmp_path, "--checkpoint", tmp_path / "new.pt")
+    assert refused in run("train", recipe, *given)
+
+
+def test_an_interrupted_training_keeps_every_step(torch: Any) -> None:
+    from models.crn.train import train
+
+    class Run:
+        """Of a training whose second step Ctrl-C is pressed in."""
+
+        recipe, step, saved = SimpleNamespace(steps=9), 0, 0
+
+        def advance(self, faces: object) -> Any:
+            self.step += 1
+            if self.step == 2:
+                signal.raise_signal(signal.SIGINT)
+            return torch.zeros(2)
+
+        def save(self) -> None:
+            self.saved = self.step
+
+    run: Any = Run()
+    with pytest.raises(KeyboardInterrupt):
+        train(run, None, 1.0)  # type: ignore[arg-type]
+    assert run.saved == run.step == 2
+
+
 def test_views_are_whole_or_told(run: Run, tmp_path: Path) -> None:
     views, out = tmp_path / "views.npz", ("--out", tmp_path / "out.pt", "--steps", 1)
     views.write_bytes(b"PK\x03\x04 half of it")
@@ -148,6 +197,25 @@ def test_views_are_whole_or_told(run: Run, tmp_path: Path) -> None:
     np.savez(views, small=np.zeros(3))
     assert "has no truth" in run("train_tone", *given, *out)
     assert not (tmp_path / "out.pt").exists()
+
+
+def test_views_of_other_faces_are_not_taken(
+    run: Run, torch: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from models.crn import train_tone
+    from models.crn.tone import Tone
+
+    ours, others, views = tmp_path / "ours", tmp_path / "others", tmp_path / "views.npz"
+    for cache, light in ((ours, 120), (others, 121)):
+        cache.mkdir()
+        face(cache / "a.npz", 1, 1, light)
+    torch.save(Tone().state_dict(), tmp_path / "head.pt")
+    monkeypatch.setattr(train_tone, "report", lambda _, views: len(views.small))
+    given = ("--views", views, "--processes", 1, "--steps", 0, "--start", tmp_path / "head.pt")
+    assert run("train_tone", "--cache", ours, *given, "--count", 2) == ""
+    assert "2 views, but --count is 3" in run("train_tone", "--cache", ours, *given, "--count", 3)
+    told = run("train_tone", "--cache", others, *given, "--count", 2)
+    assert "views.npz holds views of other faces than" in told
 
 
 def test_a_regression_needs_pairs_of_every_kind(

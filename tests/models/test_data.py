@@ -77,7 +77,10 @@ def prepare(monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
 
 
 def test_a_video_that_was_interrupted_is_cached_anew(
-    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    torch: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from models.spmc import data
 
@@ -100,6 +103,9 @@ def test_a_video_that_was_interrupted_is_cached_anew(
     assert not list(cache.glob("*.npz")), "half a video would pass for all of it"
     monkeypatch.setattr(data, "shots", seldom)
     prepare(monkeypatch, *options)
+    capsys.readouterr()
+    prepare(monkeypatch, *options)
+    assert "clip.mkv: " in (said := capsys.readouterr().err) and "that name already" in said
     names = ["clip.mkv_000.npz", "clip.mkv_001.npz"]
     assert [path.name for path in sorted(cache.iterdir())] == names
     assert [clip["hr"].shape for clip in data.load(cache)] == [(4, 128, 160)] * 2
@@ -152,7 +158,10 @@ def test_a_cache_that_is_empty_or_damaged_is_named(torch: Any, tmp_path: Path) -
 
 
 def test_motion_is_taught_by_photographs_of_any_kind(
-    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    torch: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Drawn pictures are PNG; they had been no photographs here."""
     from models.spmc import train_motion
@@ -167,6 +176,10 @@ def test_motion_is_taught_by_photographs_of_any_kind(
     (tmp_path / "drawn.png").unlink()
     with pytest.raises(SystemExit, match="holds no photographs"):
         train_motion.main()
+    Image.new("L", (400, 5)).save(tmp_path / "small.png")
+    with pytest.raises(SystemExit, match="none of its photographs is of use"):
+        train_motion.main()
+    assert "small.png: its sides must be 256 pixels or more" in capsys.readouterr().err
 
 
 def test_a_photograph_of_sixteen_bits_is_not_white(torch: Any, tmp_path: Path) -> None:
@@ -184,8 +197,22 @@ def test_a_photograph_that_gives_no_clip_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Image.new("L", (440, 440), 90).save(tmp_path / "sky.png")
-    prepare(monkeypatch, "--photos", tmp_path, "--cache", tmp_path / "cache", "--length", 2)
+    with pytest.raises(SystemExit, match="cache holds no clips"):
+        prepare(monkeypatch, "--photos", tmp_path, "--cache", tmp_path / "cache", "--length", 2)
     assert "sky.png: nowhere enough detail" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("video", "said"), [(None, "videos holds no videos"), ("b.mkv", "cache holds no clips")]
+)
+def test_a_cache_of_nothing_is_told(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, video: str | None, said: str
+) -> None:
+    (tmp_path / "videos").mkdir()
+    if video is not None:
+        (tmp_path / "videos" / video).write_text("no video")
+    with pytest.raises(SystemExit, match=said):
+        prepare(monkeypatch, "--videos", tmp_path / "videos", "--cache", tmp_path / "cache")
 
 
 @pytest.mark.parametrize("wrong", [("--length", 1), ("--per-video", 0), ("--per-photo", -1)])

@@ -88,3 +88,13 @@ def test_attention_is_where_something_is_to_be_seen(torch: Any) -> None:
     assert float(found[..., :12].max()) == pytest.approx(0.3)
     assert float(found[..., 20:].min()) > 1
     assert float(found.max()) <= 3.3
+
+
+def test_a_clip_of_two_frames_gives_one_pair(torch: Any, clip: dict[str, Any]) -> None:
+    from models.spmc import real_motion
+
+    def still(first: Any, second: Any) -> Any:
+        return torch.zeros(2, 2, *first.shape[2:])
+
+    short = {name: frames[:2] for name, frames in clip.items()}
+    assert len(list(real_motion.pairs(still, [short, short], 2))) == 2

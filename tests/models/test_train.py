@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -132,8 +133,52 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(ticks)))
     parts = trained(clips, tmp_path / "parts.pt", stops=(5 / 3600, 1.0))
     for name, value in whole.items():
-        # Moments are stored in half precision; other data would move weights by a step of 1e-3.
-        assert float((parts[name] - value).abs().max()) < 5e-5, name
+        assert parts[name].equal(value), name
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_what_is_interrupted_keeps_every_step(
+    clips: Any, torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The signal comes in the middle of the second step, minutes before the next checkpoint."""
+    from models.spmc.data import Clips
+    from models.spmc.train import Recipe, Run, train
+
+    recipe, checkpoint = Recipe(TINY, [STAGE], {"bi": 1.0}), tmp_path / "run.pt"
+    run, data = Run(recipe, checkpoint), Clips(clips, 4, 16, recipe.mixture)
+    sample, before = data.sample, signal.getsignal(getattr(signal, name))
+
+    def interrupted(*given: Any) -> Any:
+        if run.step == 1:
+            signal.raise_signal(getattr(signal, name))
+        return sample(*given)
+
+    monkeypatch.setattr(data, "sample", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, {(4, 16): data}, 1.0)
+    assert signal.getsignal(getattr(signal, name)) == before
+    assert Run(recipe, checkpoint).step == 2
+
+
+def test_an_ablation_goes_on_from_no_training_on_other_clips(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.spmc import ablation
+    from models.spmc.data import store
+
+    stage = {"rate": 1e-3, "batch": 1, "length": 2, "patch": 16}
+    monkeypatch.setattr(ablation, "STAGE", stage)
+    small = {name: TINY[name] for name in ("channels", "inner", "state", "score")}
+    work = tmp_path / "work"
+    for number, trained in enumerate((1, 2)):
+        cache = tmp_path / str(number)
+        cache.mkdir()
+        noise = np.random.default_rng(number).integers(0, 255, (2, 64, 64), np.uint8)
+        store(noise, cache / "a.npz")
+        for _ in range(2):  # the same again goes on from what there is
+            variants = ablation.VARIANTS[:1]
+            ablation.ablation([], cache, work, 1, 1, variants, small)
+            assert len(list(work.glob("SPMC_layer_1_*.pt"))) == trained
 
 
 def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path: Path) -> None:
@@ -169,6 +214,8 @@ def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path:
         ("patch = 32", "patch = 36", "patch 36 is no multiple of 8"),
         ("[network]", "[network]\nchannel = 16", "channel"),
         ("seed = 1", "sede = 1", "sede"),
+        ("stages = [", "stages = [5,", "is no recipe"),
+        ("[network]", "[network]\ninner = 16", "is no recipe"),
         ("seed = 1", "seed = ", "is no recipe"),
     ],
 )
