@@ -12,7 +12,7 @@ from typing import Any
 
 import vsrcli
 from vsrcli.errors import InputError, OutputError, UsageError, VsrError
-from vsrcli.goal import check_coding
+from vsrcli.goal import check_coding, may_replace
 from vsrcli.job import UpscalePlan, prepare, try_encoder
 from vsrcli.losses import left_out
 from vsrcli.media.animation import KINDS
@@ -98,7 +98,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
     _check_coding(works, options)
     known = None
     if is_tar(output):
-        check_place(source, output, overwrite=options.overwrite)
+        check_place(source, output, overwrite=may_replace(output, options))
         begun = None if options.restart else JobFolder(output).decision(_asked(options), _MADE_FROM)
         known, options = begun or {}, replace(options, overwrite=True)
     else:
@@ -133,7 +133,7 @@ def upscale_folder(
     _check_coding(works, options)
     started = time.monotonic()
     if is_tar(output):
-        check_place(source, output, overwrite=options.overwrite)
+        check_place(source, output, overwrite=may_replace(output, options))
         found = _into_tar(works, output, options, device, progress, note)
     else:
         found = _into_folder(works, output, replace(options, device=device), progress, note)
@@ -212,6 +212,7 @@ def _into_tar(
     """All into a folder beside the tar first, where finished ones wait for the others."""
     each = replace(options, overwrite=True, device=device)
     found, folder = _Found(), JobFolder(output)
+    overwrite = may_replace(output, options)
     with folder.open(_asked(options), restart=options.restart):
         if folder.forgot:
             note(f"{folder.path}: {FORGOT}")
@@ -235,7 +236,8 @@ def _into_tar(
                 known[result.name] = [now, content_hash(result), found.done[-1].damaged]
                 folder.decide(_MADE_FROM, known)
         if not found.failed:
-            write_tar([result for _, result in works], output, overwrite=options.overwrite)
+            results = [result for _, result in works]
+            write_tar(results, output, folder.publishing, overwrite=overwrite)
             for name in known:  # some may be of videos that are gone
                 (folder.path / name).unlink(missing_ok=True)
             folder.remove()

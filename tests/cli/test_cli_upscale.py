@@ -448,6 +448,25 @@ def test_what_a_killed_job_left_beside_its_output_goes_with_the_folder(
     assert "1 was there before" in vsr(*call).stderr and not left.exists()
 
 
+def test_a_tar_job_killed_when_the_tar_had_its_name_clears_up(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(f"clips/{name}", frames=2)
+    output, left = tmp_path / "out.tar", tmp_path / "out.tar.vsr"
+    call = ("upscale", tmp_path / "clips", output, "--model", TINY, "--scale", "2")
+    monkeypatch.setattr(JobFolder, "remove", lambda self: None)
+    assert vsr(*call).exit_code == ExitStatus.SUCCESS
+    monkeypatch.undo()
+    whole = output.read_bytes()
+    (left / "b.mp4").unlink(missing_ok=True)  # had gone before the end
+    assert vsr(*call, "--dry-run").exit_code == ExitStatus.SUCCESS
+    done = vsr(*call)
+    assert done.exit_code == ExitStatus.SUCCESS, done.output
+    assert output.read_bytes() == whole and not left.exists()
+    assert "exists already" in vsr(*call).stderr
+
+
 @pytest.mark.parametrize(
     "name", ["out.tar.gz", "out.TGZ", "out.zip", "%04d.png", "out.wmv", "out.mp4"]
 )

@@ -122,6 +122,29 @@ def test_only_the_very_file_that_was_published_is_ours(tmp_path: Path) -> None:
         assert folder.was_published()
 
 
+def test_who_is_killed_clearing_up_leaves_nothing_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.mp4"
+    folder = begun(output)
+    remove = Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "segment_00000.seg":
+            raise KeyboardInterrupt
+        remove(path, missing_ok)
+
+    with folder.open(PLAN):
+        output.write_bytes(b"ours")
+        folder.publishing(output)
+        monkeypatch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            folder.remove()
+        monkeypatch.undo()
+    JobFolder(output).clear_up()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
 def test_what_others_left_in_the_folder_keeps_its_plan(tmp_path: Path) -> None:
     """Results of a batch wait there: they must not be taken for those of another plan."""
     folder = JobFolder(tmp_path / "out.tar")

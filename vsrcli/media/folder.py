@@ -15,8 +15,11 @@ from vsrcli.media.names import HOLDS_OPEN_FILES, beside, sync_folder
 from vsrcli.media.scratch import taken
 
 _PLAN, _LOCK, _PUBLISHED = "plan.json", "lock", "published"
-_OWN = (_PLAN, "plan.tmp", _PUBLISHED, "segment_*.seg", ".segment_*.part")
-"""All that is ever put into the folder, beside the lock. Nothing else is ever removed from it."""
+_OWN = ("plan.tmp", "segment_*.seg", ".segment_*.part", _PUBLISHED, _PLAN)
+"""All that is ever put into the folder, beside the lock. Nothing else is ever removed from it.
+
+In the order in which it is removed: who is killed meanwhile leaves no segments that nobody knows.
+"""
 FORGOT = "its plan.json is damaged or gone, so the job begins anew"
 _DECIDED = "decided"
 """Part of a plan that is made on the way rather than asked for: not compared, but kept to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,27 @@ from vsrcli.errors import UsageError
 from vsrcli.media.safely import check_free, made_beside
 
 
-def write_tar(files: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
+def write_tar(
+    files: Sequence[Path],
+    output: Path,
+    publishing: Callable[[Path], None] = lambda finished: None,
+    *,
+    overwrite: bool = False,
+) -> None:
     """Pack `files` under their plain names, in their order; the same files give the same bytes.
 
-    The tar appears under its name when complete. Raises UsageError if two files have one name,
-    OutputError if it exists already (unless `overwrite`) or cannot be written.
+    The tar appears under its name when complete; `publishing` is told of it just before. Raises
+    UsageError if two files have one name, OutputError if it exists already (unless `overwrite`) or
+    cannot be written.
     """
     names = [path.name for path in files]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"{output}: two files are called {twice}; rename one")
     check_free(output, overwrite=overwrite)
-    with made_beside(output, overwrite=overwrite) as partial, partial.open("wb") as stream:
+    with (
+        made_beside(output, publishing, overwrite=overwrite) as partial,
+        partial.open("wb") as stream,
+    ):
         _pack(files, stream)
 
 
