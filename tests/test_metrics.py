@@ -202,6 +202,12 @@ def test_rgb_of_full_range_has_its_white_at_any_depth(depth: int) -> None:
         assert score(video, picture).psnr("rgb") > 80  # type: ignore[operator]
 
 
+def test_rgb_of_two_depths_differs_by_shares_of_white() -> None:
+    output = flat("gbrp16le", 100 * 257, 101 * 257, 102 * 257)
+    found = score(flat("gbrp", 100, 100, 100), output).psnr("rgb")
+    assert found == pytest.approx(20 * math.log10(255) - 10 * math.log10(5 / 3), abs=1e-3)
+
+
 def test_what_does_not_compare_well_is_named() -> None:
     plain = make_frame("yuv420p", 48, 32)
     bright = replace(plain, tags=ColourTags(transfer=16))
@@ -225,6 +231,9 @@ def test_crop_leaves_the_border_out() -> None:
     assert score(reference, output, crop=4).psnr("y") < math.inf  # type: ignore[operator]
     with pytest.raises(InputError, match="crop of 16 pixels .* 48x32"):
         FrameComparer(reference, output, crop=16)
+    upright = make_frame("yuv420p", 32, 48)
+    with pytest.raises(InputError, match="crop of 16 pixels .* 32x48"):
+        FrameComparer(upright, upright, crop=16)
 
 
 def test_video_against_rgb_is_compared_as_rgb() -> None:
@@ -304,6 +313,7 @@ def test_rgb_needs_no_matrix_and_nothing_is_said_of_one() -> None:
     picture, video = make_frame("gbrp", 48, 32), make_frame("yuv444p", 48, 32, tags=BT709)
     (note,) = FrameComparer(picture, video).notes
     assert "one clip is RGB" in note
+    assert not FrameComparer(picture, picture).notes
 
 
 def test_what_matrix_large_untagged_video_is_taken_to_have_is_told_beside_rgb() -> None:

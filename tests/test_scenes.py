@@ -49,6 +49,11 @@ def test_a_cut_at_the_second_frame_is_found() -> None:
     assert cuts_of([scene(0), scene(1), scene(1)]) == [1]
 
 
+def test_bytes_are_the_luma_they_stand_for() -> None:
+    bytes_ = np.rint(scene(0) * 255).astype(np.uint8)
+    np.testing.assert_allclose(thumbnail(bytes_), thumbnail(bytes_ / np.float32(255)), atol=1e-6)
+
+
 def test_a_still_shot_has_no_cut() -> None:
     assert cuts_of([noisy(scene(0), i) for i in range(10)]) == []
 
@@ -67,6 +72,16 @@ def test_a_flash_is_no_cut(flash: Callable[[Luma], Luma], length: int) -> None:
     for i in range(5, 5 + length):
         frames[i] = flash(frames[i]).astype(np.float32)
     assert cuts_of(frames) == []
+
+
+@pytest.mark.parametrize("after", [4, 8])
+def test_what_comes_out_of_black_begins_a_scene(after: int) -> None:
+    black = np.zeros((HEIGHT, WIDTH), np.float32)
+    assert cuts_of([scene(4)] * 2 + [black] * 3 + [scene(after)] * 2) == [5]
+
+
+def test_a_shot_of_one_frame_is_a_scene() -> None:
+    assert cuts_of([scene(0)] * 3 + [scene(1)] + [scene(0)] * 2) == [3, 4]
 
 
 def test_a_fade_to_black_is_no_cut() -> None:

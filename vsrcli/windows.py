@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -66,9 +65,7 @@ class SlidingWindows(Generic[T]):
         return finished
 
     def _take(self) -> Window[T]:
-        # What lies further back than the window reaches is let go below.
-        items = tuple(islice(self._held, self._next + self._after + 1))
-        finished = Window(items, self._next, self._first)
+        finished = Window(tuple(self._held), self._next, self._first)
         self._first = False
         self._next += 1
         if self._next > self._before:

@@ -143,6 +143,21 @@ def test_chroma_stays_on_its_luma(location: int, factor: float) -> None:
         np.testing.assert_allclose(result[inner], expected[inner], atol=0.05)
 
 
+@pytest.mark.parametrize("kernel", ["bicubic", "gaussian"])
+@pytest.mark.parametrize("size", [(99, 34), (11, 11)])
+def test_chroma_of_odd_sizes_stays_on_its_luma(kernel: str, size: tuple[int, int]) -> None:
+    """Chroma of 33x17 is 17x9: not enlarged as much as the luma, nor as much down as across."""
+    layout = layout_of("yuv420p16le")
+    luma, chroma = ([np.arange(n) for n in shape] for shape in layout.shapes(33, 17)[:2])
+    across, down = luma[1] + 0 * luma[0][:, None], luma[0][:, None] + 0 * luma[1]
+    blue, red = 2 * chroma[1] + 0 * chroma[0][:, None], 2 * chroma[0][:, None] + 0 * chroma[1]
+    resampler = PlanesResampler(layout, (33, 17), size, location=TOP_LEFT, kernel=kernel, sigma=1)
+    found = resampler.floats([across, blue, red]), resampler.floats([down, blue, red])
+    middle = tuple(slice(n * 3 // 8, -(-n * 5 // 8)) for n in layout.shapes(*size)[1])
+    for ours, theirs in ((found[0][0], found[0][1]), (found[1][0], found[1][2])):
+        np.testing.assert_allclose(theirs[middle], ours[::2, ::2][middle], atol=0.1)
+
+
 def test_no_shift_without_subsampling_or_scaling() -> None:
     assert chroma_shift(layout_of("yuv444p"), 4.0, LEFT) == (0.0, 0.0)
     assert chroma_shift(YUV420, 1.0, TOP_LEFT) == (0.0, 0.0)
