@@ -210,6 +210,8 @@ def test_without_opencv_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(UsageError, match=r"vsr\[train\]"):
         consistency.opencv()
+    monkeypatch.setattr(evaluate, "load_truths", lambda *_: pytest.fail("work was begun"))
+    assert "vsr[train]" in stopped(monkeypatch, "clips", "--tables", "psnr,time")
 
 
 def test_tables_have_a_line_for_each_clip_and_the_mean() -> None:

@@ -39,7 +39,7 @@ def describe(protocol: Protocol) -> str:
     return (
         f"PSNR in dB of {_CHANNELS[protocol.channel]}, {frames}, {crop}{resized}. Pooled: of the "
         "squared error of all samples of all frames, as are the single channels; mean: over the "
-        f"frames' PSNR.{ssim}"
+        f"frames' PSNR, then over clips.{ssim}"
     )
 
 
