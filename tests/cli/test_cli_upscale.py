@@ -774,6 +774,20 @@ def test_a_dry_run_of_a_folder_checks_where_the_output_goes(
             assert (result.exit_code, words in sentence(result)) == (ExitStatus.OUTPUT, True)
 
 
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a device")
+def test_a_hardware_encoder_that_does_not_open_is_told_once(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    for name in "ab":
+        make_clip(f"clips/{name}.mp4", frames=1)
+    for way in ((), ("--dry-run",)):
+        call = ("upscale", tmp_path / "clips", tmp_path / "out", "--model", TINY)
+        result = vsr(*call, "--codec", "h264_nvenc", *way)
+        assert result.exit_code == ExitStatus.DEVICE
+        assert result.stderr.count("h264_nvenc: does not open on this machine") == 1
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes")
 def test_pictures_are_not_written_where_there_is_no_place_for_a_file(
     make_clip: MakeClip, tmp_path: Path
