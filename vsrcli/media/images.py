@@ -130,13 +130,11 @@ class ImageWriter:
 
     def _with_tags(self, data: bytes, frame: Frame, size: tuple[int, int]) -> bytes:
         tags = of_size(self._tags_of(frame.index), size)
-        # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
-        colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
-        for line in (*tags.lost, *without_room(tags, self._codec, colour=colour)):
+        for line in tag_losses(tags, self._codec, frame.layout):
             if line not in self._lost:  # told of the first of many
                 self._lost.add(line)
                 self._note(f"{tags.name}: {line}")
-        return with_tags(data, self._codec, tags, colour=colour)
+        return with_tags(data, self._codec, tags, colour=_is_coloured(self._codec, frame.layout))
 
     def _publish(self) -> None:
         for path in self.files:
@@ -150,6 +148,16 @@ def picture_tags(info: MediaInfo) -> Callable[[int], PictureTags]:
     """Return what gives the tags of the picture that each frame was read from; none of a video."""
     pictures = find_source(info.path).pictures if info.sequence else ()
     return lambda index: read_tags(pictures[index]) if index < len(pictures) else PictureTags()
+
+
+def tag_losses(tags: PictureTags, codec: str, layout: PixelLayout) -> list[str]:
+    """What of TAGS a picture of a CODEC, made of a frame of `layout`, does not get."""
+    return [*tags.lost, *without_room(tags, codec, colour=_is_coloured(codec, layout))]
+
+
+def _is_coloured(codec: str, layout: PixelLayout) -> bool:
+    """FFmpeg's encoders for JPEG and WebP are given colour, whatever there is."""
+    return layout.kind != "gray" or codec in ("mjpeg", "libwebp")
 
 
 def picture_losses(
