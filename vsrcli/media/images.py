@@ -19,7 +19,9 @@ from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, of_size, read_tags, with_tags, without_room
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
+from vsrcli.media.recode import resited
 from vsrcli.media.repack import RGB, SMPTE170M, Repacker
+from vsrcli.media.resample import CENTRE, chroma_location
 from vsrcli.media.rgb import RgbFrames, known_tags, wrong_colours
 from vsrcli.media.safely import check_free, target_of
 from vsrcli.media.scratch import scratch_folder
@@ -84,8 +86,11 @@ class ImageWriter:
         # Before it is turned: of turned chroma nothing says where it lies.
         rgb = layout.kind == "yuv" and codec != "mjpeg" and self._turning != Turning()
         self._in_rgb = RgbFrames(layout, tags, source_size) if rgb else None
-        target = _picture_tags(codec, tags)
-        self._repack = Repacker(known_tags(tags, source_size), self._pix_fmt, target)
+        source = known_tags(tags, source_size)
+        self._location = chroma_location(source)
+        if codec == "mjpeg":  # as JFIF has it, and once it is turned nothing says where it lay
+            source = replace(source, chroma_location=CENTRE)
+        self._repack = Repacker(source, self._pix_fmt, _picture_tags(codec, tags))
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
         for line in picture_losses(codec, layout, tags, sar):
@@ -119,6 +124,8 @@ class ImageWriter:
         try:
             options = _encoder_options(self._codec, self._layout)
             colours = self._in_rgb(frame) if self._in_rgb else frame
+            if self._codec == "mjpeg":
+                colours = resited(colours, self._location, CENTRE)
             picture = self._repack(turned(colours, self._turning))
             data = encode_picture(self._codec, picture, options, self._sar)
             data = self._with_tags(data, frame, (picture.width, picture.height))
