@@ -19,6 +19,7 @@ from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
 from vsrcli.media.folder import FORGOT, JobFolder
 from vsrcli.media.identity import content_hash, identity
+from vsrcli.media.opening import check_device
 from vsrcli.media.picture_files import apart, picture_names
 from vsrcli.media.safely import check_place
 from vsrcli.media.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, files_in
@@ -329,7 +330,8 @@ def _named_in(work: Work, text: str) -> str:
 
 
 def _check_coding(works: list[Work], options: UpscaleOptions) -> None:
-    """Raise UsageError at once for options of encoders that no file of WORKS can be made with.
+    """Raise UsageError at once for options of encoders that no file of WORKS can be made with, and
+    DeviceError for a hardware encoder that does not open, unless others have its device.
 
     Of those that go with some kinds of files, or pictures, and not with others, each file tells.
     """
@@ -340,6 +342,8 @@ def _check_coding(works: list[Work], options: UpscaleOptions) -> None:
         except UsageError as refusal:
             refusals.append(refusal)
         else:
+            if options.codec is not None and options.cluster is None:
+                check_device(options.codec)
             return
     raise refusals[0]
 

@@ -20,7 +20,7 @@ from vsrcli.media.cadence import (
 from vsrcli.media.containers import muxer_of
 from vsrcli.media.encoders import alpha_losses
 from vsrcli.media.extras import EXTRAS, IN_FRAMES
-from vsrcli.media.images import picture_losses, picture_tags
+from vsrcli.media.images import picture_losses, picture_tags, tag_losses
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.reader import DEINTERLACED, refused_fields
 from vsrcli.media.sources import find_source
@@ -85,7 +85,8 @@ def lost_in_frames(job: Job) -> Iterator[Loss]:
         lines += picture_losses(goal.settings.codec, layout, info.tags, info.sar)
         if not options.start:  # further on, the first picture is another
             first = picture_tags(info)(0)
-            lines += [f"{first.name}: {line}" for line in first.lost]
+            lost = tag_losses(first, goal.settings.codec, layout)
+            lines += [f"{first.name}: {line}" for line in lost]
     else:
         lines += encoding_losses(info, job.size, goal.settings)
         lines += alpha_losses(output, goal.settings, layout)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner, Result
 
 from tests import documented
@@ -791,6 +791,36 @@ def test_a_dry_run_of_a_folder_checks_where_the_output_goes(
         for way in ((), ("--dry-run",)):
             result = vsr("upscale", tmp_path / "clips", tmp_path / output, "--model", TINY, *way)
             assert (result.exit_code, words in sentence(result)) == (ExitStatus.OUTPUT, True)
+
+
+def test_what_another_kind_of_picture_has_no_room_for_is_told_before_the_work(
+    tmp_path: Path,
+) -> None:
+    words = PngImagePlugin.PngInfo()
+    words.add_text("Title", "A wall")
+    Image.new("RGB", (32, 24), "teal").save(tmp_path / "in.png", pnginfo=words)
+    line = "in.png: only a PNG keeps the texts of a PNG"
+    for name, status in (("o.jpg", ExitStatus.FAILURE), ("o.png", ExitStatus.SUCCESS)):
+        call = ("upscale", tmp_path / "in.png", tmp_path / name, "--model", TINY, "--dry-run")
+        dry, strict = vsr(*call), vsr(*call, "--strict")
+        assert dry.exit_code == ExitStatus.SUCCESS and strict.exit_code == status
+        assert (line in dry.stderr) == (line in strict.stderr) == (name == "o.jpg")
+    made = vsr("upscale", tmp_path / "in.png", tmp_path / "o.jpg", "--model", TINY)
+    assert made.stderr.count(line) == 1
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a device")
+def test_a_hardware_encoder_that_does_not_open_is_told_once(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    for name in "ab":
+        make_clip(f"clips/{name}.mp4", frames=1)
+    for way in ((), ("--dry-run",)):
+        call = ("upscale", tmp_path / "clips", tmp_path / "out", "--model", TINY)
+        result = vsr(*call, "--codec", "h264_nvenc", *way)
+        assert result.exit_code == ExitStatus.DEVICE
+        assert result.stderr.count("h264_nvenc: does not open on this machine") == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes")

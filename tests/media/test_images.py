@@ -460,3 +460,18 @@ def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
         writer.write(frame)
     assert (tmp_path / "link.png").is_symlink()
     assert (tmp_path / "real.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_chroma_of_a_jpeg_lies_amid_its_luma(tmp_path: Path) -> None:
+    """Of left-sited video, it had been read half a pixel off."""
+    x = np.arange(32) * 2.0
+    sent, wanted = (128 + 60 * np.sin((x + place) / 6) for place in (0.0, 0.5))
+    chroma = np.tile(np.rint(sent).astype(np.uint8), (16, 1))
+    planes = (np.full((32, 64), 128, np.uint8), chroma, chroma)
+    tags = ColourTags(6, range=2, chroma_location=1)
+    frame = Frame(planes, layout_of("yuv420p"), 0, 1, Fraction(1, 25), tags, 0)
+    names = PictureNames(tmp_path / "o.jpg")
+    with ImageWriter(names, frame.layout, tags, (64, 32)) as writer:
+        writer.write(frame)
+    made = next(iter(Reader(tmp_path / "o.jpg"))).planes[1].astype(float)
+    assert np.abs((made - wanted)[:, 2:-2].mean(axis=0)).max() < 2

@@ -224,3 +224,24 @@ def _noise(pix_fmt: str, matrix: int) -> Frame:
 
 def _in_unit(frame: Frame) -> Unit:
     return [plane / ((1 << frame.layout.depth) - 1) for plane in frame.planes]
+
+
+@pytest.mark.parametrize("location", [1, 2, 3])
+def test_chroma_of_jpeg_lies_amid_its_luma(location: int) -> None:
+    """As JFIF has it, wherever it lay: left-sited it had been read half a pixel off."""
+    x, y = np.arange(32) * 2.0, np.arange(16)[:, None] * 2.0
+    left, top = {1: (0.0, 0.5), 2: (0.5, 0.5), 3: (0.0, 0.0)}[location]
+
+    def colour(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 128 + 60 * np.sin(x / 9) + 60 * np.sin(y / 9)
+
+    sent = np.rint(colour(x + left, y + top)).astype(np.uint8)
+    planes = (np.full((32, 64), 90, np.uint8), sent, sent)
+    tags = ColourTags(6, range=2, chroma_location=location)
+    frame = Frame(planes, layout_of("yuv420p"), 0, 1, Fraction(1, 25), tags, 0)
+    target = target_tags(tags, frame.layout, "yuvj420p", "mjpeg")
+    made = from_video_frame(Repacker(tags, "yuvj420p", target)(frame)).planes
+    assert (made[0] == planes[0]).all()
+    wanted = colour(x + 0.5, y + 0.5)
+    for plane in made[1:]:
+        assert np.abs(plane - wanted)[2:-2, 2:-2].max() < 1.1

@@ -20,7 +20,9 @@ from vsrcli.media.picture_files import CODECS, PictureNames, too_many
 from vsrcli.media.picture_tags import PictureTags, of_size, read_tags, with_tags, without_room
 from vsrcli.media.planes import FULL_RANGE, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
+from vsrcli.media.recode import resited
 from vsrcli.media.repack import Repacker
+from vsrcli.media.resample import CENTRE, chroma_location
 from vsrcli.media.rgb import RgbFrames, known_tags, wrong_colours
 from vsrcli.media.safely import check_free, target_of
 from vsrcli.media.scratch import scratch_folder
@@ -86,8 +88,11 @@ class ImageWriter:
         # Before it is turned: of turned chroma nothing says where it lies.
         rgb = layout.kind == "yuv" and codec != "mjpeg" and self._turning != Turning()
         self._in_rgb = RgbFrames(layout, tags, source_size) if rgb else None
-        target = _picture_tags(codec, tags)
-        self._repack = Repacker(known_tags(tags, source_size), self._pix_fmt, target)
+        source = known_tags(tags, source_size)
+        self._location = chroma_location(source)
+        if codec == "mjpeg":  # as JFIF has it, and once it is turned nothing says where it lay
+            source = replace(source, chroma_location=CENTRE)
+        self._repack = Repacker(source, self._pix_fmt, _picture_tags(codec, tags))
         self._tags_of, self._note = tags_of, note
         self._lost: set[str] = set()
         for line in picture_losses(codec, layout, tags, sar):
@@ -121,6 +126,8 @@ class ImageWriter:
         try:
             options = _encoder_options(self._codec, self._layout)
             colours = self._in_rgb(frame) if self._in_rgb else frame
+            if self._codec == "mjpeg":
+                colours = resited(colours, self._location, CENTRE)
             picture = self._repack(turned(colours, self._turning))
             data = encode_picture(self._codec, picture, options, self._sar)
             data = self._with_tags(data, frame, (picture.width, picture.height))
@@ -132,13 +139,11 @@ class ImageWriter:
 
     def _with_tags(self, data: bytes, frame: Frame, size: tuple[int, int]) -> bytes:
         tags = of_size(self._tags_of(frame.index), size)
-        # FFmpeg's encoders for JPEG and WebP are given colour, whatever there is.
-        colour = frame.layout.kind != "gray" or self._codec in ("mjpeg", "libwebp")
-        for line in (*tags.lost, *without_room(tags, self._codec, colour=colour)):
+        for line in tag_losses(tags, self._codec, frame.layout):
             if line not in self._lost:  # told of the first of many
                 self._lost.add(line)
                 self._note(f"{tags.name}: {line}")
-        return with_tags(data, self._codec, tags, colour=colour)
+        return with_tags(data, self._codec, tags, colour=_is_coloured(self._codec, frame.layout))
 
     def _publish(self) -> None:
         for path in self.files:
@@ -152,6 +157,16 @@ def picture_tags(info: MediaInfo) -> Callable[[int], PictureTags]:
     """Return what gives the tags of the picture that each frame was read from; none of a video."""
     pictures = find_source(info.path).pictures if info.sequence else ()
     return lambda index: read_tags(pictures[index]) if index < len(pictures) else PictureTags()
+
+
+def tag_losses(tags: PictureTags, codec: str, layout: PixelLayout) -> list[str]:
+    """What of TAGS a picture of a CODEC, made of a frame of `layout`, does not get."""
+    return [*tags.lost, *without_room(tags, codec, colour=_is_coloured(codec, layout))]
+
+
+def _is_coloured(codec: str, layout: PixelLayout) -> bool:
+    """FFmpeg's encoders for JPEG and WebP are given colour, whatever there is."""
+    return layout.kind != "gray" or codec in ("mjpeg", "libwebp")
 
 
 def picture_losses(

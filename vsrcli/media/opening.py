@@ -103,6 +103,22 @@ def check_options(settings: EncoderSettings) -> None:
         raise refusal
 
 
+def check_device(codec: str) -> None:
+    """Raise DeviceError for a hardware encoder that opens for no plain video at all."""
+    if not is_hardware(encoder(codec)):
+        return
+    failure: DeviceError | None = None
+    for size, pix_fmt in product(_PLAIN_SIZES, kinds_taken(codec)):
+        try:
+            _refusal(EncoderSettings(codec), size, pix_fmt)
+        except DeviceError as found:
+            failure = failure or found
+        else:
+            return
+    if failure is not None:
+        raise failure
+
+
 def _refusal(settings: EncoderSettings, size: tuple[int, int], pix_fmt: str) -> UsageError | None:
     """Why the encoder does not open for plain video; None if it does."""
     coding = Coding(size, DEFAULT_RATE, 1 / DEFAULT_RATE, pix_fmt, ColourTags())

@@ -77,6 +77,31 @@ def recoloured(frame: Frame, tags: ColourTags) -> Frame:
     return replace(recoded(frame, own, target, frame.layout.depth), tags=target)
 
 
+def resited(frame: Frame, location: int, target: int) -> Frame:
+    """Return a frame of Y'CbCr with chroma moved from one `chroma_location` to another."""
+    layout = frame.layout
+    if not any(layout.log2_chroma) or location == target:  # no chroma, or one for every pixel
+        return frame
+    places = zip(chroma_offsets(layout, location), chroma_offsets(layout, target), strict=True)
+    down, across = (
+        _moving(count, log2, *place)
+        for count, log2, place in zip(
+            frame.planes[1].shape, layout.log2_chroma[::-1], places, strict=True
+        )
+    )
+    moved = (resample(each.astype(np.float32), down, across) for each in frame.planes[1:3])
+    chroma = (to_samples(field, layout.depth) for field in moved)
+    return replace(frame, planes=(frame.planes[0], *chroma, *frame.planes[3:]))
+
+
+@lru_cache(maxsize=8)
+def _moving(count: int, log2: int, old: float | None, new: float | None) -> Matrix:
+    """From chroma to chroma along one axis; `old` and `new` as of `chroma_offsets`."""
+    factor = 1 << log2
+    before, after = ((factor - 1) / 2 if each is None else each for each in (old, new))
+    return resample_matrix(count, count, shift=(after - before) / factor)
+
+
 def _levels(layout: PixelLayout, tags: ColourTags, depth: int | None = None) -> _Levels:
     """The levels of a range; of samples lengthened from `depth` bits, shifted white is white."""
     if tags.range != FULL_RANGE:

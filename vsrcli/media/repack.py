@@ -9,7 +9,12 @@ import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from vsrcli.media.colour import BT470BG, BT709, RED_AND_BLUE, RGB, SMPTE170M, SWSCALE
-from vsrcli.media.encoders import BT601_ONLY, BT709_ONLY, LIMITED_RANGE_ONLY
+from vsrcli.media.encoders import (
+    BT601_ONLY,
+    BT709_ONLY,
+    FULL_RANGE_ONLY,
+    LIMITED_RANGE_ONLY,
+)
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import (
     FULL_RANGE,
@@ -22,8 +27,8 @@ from vsrcli.media.planes import (
     to_video_frame,
     with_alpha_as,
 )
-from vsrcli.media.recode import recoded
-from vsrcli.media.resample import chroma_location
+from vsrcli.media.recode import recoded, resited
+from vsrcli.media.resample import CENTRE, chroma_location
 from vsrcli.media.swscale import BEST, sited, stretched, white_of_rgb
 
 CONVERTIBLE = frozenset(SWSCALE) - {10}
@@ -62,6 +67,8 @@ def target_tags(
     if new.kind == "yuv" and matrix in (UNSPECIFIED, *RED_AND_BLUE):
         matrix = _only_matrix(codec) or matrix
     location = tags.chroma_location if new.log2_chroma == (1, 1) else 0
+    if codec in FULL_RANGE_ONLY:  # JFIF has no other
+        location = CENTRE
     return replace(tags, matrix=matrix, range=span, chroma_location=location)
 
 
@@ -77,6 +84,7 @@ class Repacker:
     def __init__(self, source: ColourTags, pix_fmt: str, target: ColourTags) -> None:
         """`source` are the tags of the frames to come, with the matrix to assume filled in."""
         self._source, self._pix_fmt, self._target = source, pix_fmt, target
+        self._is_jpeg = pix_fmt.startswith("yuvj") and target.chroma_location == CENTRE
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
@@ -113,6 +121,8 @@ class Repacker:
             return self._by_deep_rgb(frame, source, target, new)
         if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
             source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
+        if self._is_jpeg and layout.log2_chroma == new.log2_chroma:  # else swscale heeds it
+            frame = resited(frame, chroma_location(self._source), CENTRE)
         if not _recodes(layout, new, source, target):
             return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
         if new.depth > layout.depth:  # at the greater depth no levels fall together
