@@ -78,8 +78,6 @@ class MediaInfo:
     """Of the first decoded frame, in pixels, as far as it is shown, before rotation."""
     pix_fmt: str
     """Of the first decoded frame, as the decoder gives it."""
-    depth: int
-    """Bits per sample."""
     rate: Fraction | None
     """Average frames per second; variable-rate files differ from it frame by frame."""
     time_base: Fraction
@@ -123,6 +121,11 @@ class MediaInfo:
         """How the planes of the frames are to be read, without alpha where all is opaque."""
         layout = layout_of(self.pix_fmt)
         return layout.opaque if self.opaque else layout
+
+    @property
+    def depth(self) -> int:
+        """Bits per sample."""
+        return self.layout.depth
 
     @property
     def may_have_fields(self) -> bool:
@@ -192,7 +195,6 @@ def _describe(
         width=width,
         height=height,
         pix_fmt=frame.format.name,
-        depth=layout_of(frame.format.name).depth,
         rate=rate,
         time_base=time_base,
         start_pts=frame.pts,
@@ -258,7 +260,6 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             width=frame.width,
             height=frame.height,
             pix_fmt=frame.format.name,
-            depth=layout_of(frame.format.name).depth,
             rate=rate,
             time_base=1 / rate,
             start_pts=0,

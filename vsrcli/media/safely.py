@@ -73,11 +73,9 @@ def check_place(source: Path, output: Path, *, overwrite: bool, makes_folder: bo
         raise UsageError(f"{output}: is the input; choose another output")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; name a file in it, such as out.mp4 or %04d.png")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists already; use --overwrite or another name")
     if not makes_folder and not output.absolute().parent.is_dir():
         raise OutputError(f"{output}: its folder does not exist; create it or choose another")
-    target_of(output)
+    check_free(output, overwrite=overwrite)
 
 
 def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool) -> None:
