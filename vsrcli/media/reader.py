@@ -30,6 +30,14 @@ from vsrcli.media.stills import PictureDecoder
 from vsrcli.media.timeline import Shown, Timed, settle
 from vsrcli.notes import Note, ignore
 
+DEINTERLACED = "interlaced frames are deinterlaced (bwdif)"
+_SPARE = 4
+"""Frames decoded before the first that is given: deinterlacing looks at those beside it."""
+_RECOLOURED = (
+    "the matrix or the range of the colours changes on the way; they are converted to the first"
+)
+_REPAIRED = "timestamps that did not increase were moved apart"
+
 
 class Reader:
     """Reads a video, a picture, a folder of pictures or `name%04d.png`, frame by frame.
@@ -312,14 +320,3 @@ def refused_fields(name: str) -> InputError:
         f"{name} is interlaced, which cannot be kept when pictures change size; "
         "let it be deinterlaced"
     )
-
-
-DEINTERLACED = "interlaced frames are deinterlaced (bwdif)"
-
-_SPARE = 4
-"""Frames decoded before the first that is given: deinterlacing looks at those beside it."""
-
-_RECOLOURED = (
-    "the matrix or the range of the colours changes on the way; they are converted to the first"
-)
-_REPAIRED = "timestamps that did not increase were moved apart"

@@ -19,8 +19,8 @@ from vsrcli.media.containers import (
     QUICKTIME,
     TRANSPORT_STREAM,
     TURNING,
+    in_memory,
     muxer_of,
-    scratch,
 )
 from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.sources import opened
@@ -178,7 +178,7 @@ def _audio_encoder(muxer: str, context: Any) -> str:
 
 def _fits(muxer: str, streams: Iterable[Any]) -> bool:
     """Tell whether `muxer` takes the packets of all these input streams as they are."""
-    with scratch(muxer) as container:
+    with in_memory(muxer) as container:
         try:
             for stream in streams:
                 if stream.type == "attachment" or stream.disposition & Disposition.attached_pic:
