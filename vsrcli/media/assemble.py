@@ -18,8 +18,8 @@ from vsrcli.errors import OutputError
 from vsrcli.media.begin import lead, shift_to_zero
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
-from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
+from vsrcli.media.packets import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place, made_beside

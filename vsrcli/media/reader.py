@@ -20,8 +20,8 @@ from vsrcli.media.conform import Conform, deinterlaced
 from vsrcli.media.cropping import cropped
 from vsrcli.media.decoding import Decoder, OnError, Wanted
 from vsrcli.media.endings import is_cut
+from vsrcli.media.gops import NotCleanError, can_pass_over
 from vsrcli.media.integrity import is_whole, lists_packets
-from vsrcli.media.passing import NotCleanError, can_pass_over
 from vsrcli.media.planes import UNSPECIFIED, Frame, exceeds_unit, from_video_frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.recode import recoloured

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vsrcli.media import passing
-from vsrcli.media.passing import Groups, can_pass_over
+from vsrcli.media.gops import Groups, can_pass_over
 
 
 def picture(pts: int, *, key: bool = False, discard: bool = False) -> Any:
