@@ -145,7 +145,10 @@ def form_of(codec: str) -> str:
 def add_video(
     container: Any, info: MediaInfo, coding: Coding, settings: EncoderSettings, note: Note
 ) -> Any:
-    """Add the video to a segment's container and open its encoder."""
+    """Add the video to a segment's container and open its encoder.
+
+    Raises UsageError for settings that it does not take, DeviceError if a device is missing.
+    """
     stream = container.add_stream(
         settings.codec,
         rate=coding.rate,
