@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -252,26 +252,27 @@ def _has(model: str, precision: str, device: Device) -> bool:
 def _measure(
     case: Case, seconds: float, networks: dict[Case, NetworkTime], folder: Path
 ) -> BenchRow:
-    row: dict[str, Any] = {
-        "device": case.device,
-        "precision": case.precision,
-        "width": case.size[0],
-        "height": case.size[1],
-        "scale": case.scale,
-        "frames": case.frames,
-    }
+    row = BenchRow(
+        device=case.device,
+        precision=case.precision,
+        width=case.size[0],
+        height=case.size[1],
+        scale=case.scale,
+        frames=case.frames,
+    )
     try:
         network = _network(case, seconds / 2, networks)
-        row |= {
-            "network_seconds": network.seconds,
-            "network_memory": network.memory,
-            "notes": network.notes,
-        }
+        row = replace(
+            row,
+            network_seconds=network.seconds,
+            network_memory=network.memory,
+            notes=network.notes,
+        )
         job = _job(case, round(seconds / 2 / network.seconds), folder)
     except DeviceError as failure:  # too little memory for one size leaves the others
-        return BenchRow(**row, failure=str(failure))
-    return BenchRow(
-        **row,
+        return replace(row, failure=str(failure))
+    return replace(
+        row,
         job_seconds=job.seconds,
         job_frames=job.frames,
         job_memory=job.memory,
@@ -282,7 +283,7 @@ def _measure(
 
 def _network(case: Case, seconds: float, known: dict[Case, NetworkTime]) -> NetworkTime:
     """The network's time, which is the same whatever its output is resampled to afterwards."""
-    key = Case(**(asdict(case) | {"scale": 0.0}))
+    key = replace(case, scale=0.0)
     if key not in known:
         known[key] = apart(time_network, case, seconds)
     return known[key]

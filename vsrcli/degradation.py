@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsrcli.errors import InputError, UsageError
+from vsrcli.media.encoder_options import repeatable
 from vsrcli.media.formats import PixelLayout
-from vsrcli.media.parameters import repeatable
 from vsrcli.media.planes import Frame, Plane, from_video_frame, to_video_frame
 from vsrcli.media.resample import LEFT, PlanesResampler, to_samples
 from vsrcli.media.swscale import FilterScaler

@@ -44,8 +44,6 @@ class Interrupted(VsrError):
 class CheckError(VsrError):
     """A check the user asked for failed."""
 
-    exit_status = ExitStatus.FAILURE
-
 
 class UsageError(VsrError):
     """Options that exclude each other or a value out of range."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vsrcli.job import Job
 
 HDR_LOST = "the HDR mastering and light level metadata cannot be kept"
-"""Of all that is no video."""
+"""What to say of an output that is no video."""
 _UNEVEN = {
     "avi": (AVI_ROUNDS, off_grid),
     "gif": (GIF_ROUNDS, off_ticks),

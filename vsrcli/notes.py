@@ -20,3 +20,8 @@ def first_few(names: Sequence[str]) -> str:
     """The first three of NAMES, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def counted(count: int, what: str) -> str:
+    """How many there are of WHAT, a word in the singular: "1 frame", "2 frames"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

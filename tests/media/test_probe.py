@@ -13,7 +13,7 @@ from tests.clips import ClipSpec, write_clip
 from tests.conftest import MakeClip
 from vsrcli.errors import InputError
 from vsrcli.media.planes import ColourTags
-from vsrcli.media.probe import probe, rotation_of
+from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 
 PORTRAIT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
@@ -100,9 +100,11 @@ def test_the_display_matrix_is_kept_whole(
     assert info.sar == Fraction(16, 11)
 
 
-def test_rotation_is_clockwise_and_ignores_scale() -> None:
-    assert rotation_of(None) == 0
-    assert rotation_of((0, -32768, 0, 32768, 0, 0, 0, 0, 1 << 30)) == 270
+def test_rotation_is_clockwise_and_ignores_scale(make_clip: MakeClip) -> None:
+    info = probe(make_clip(frames=1))
+    assert (info.display_matrix, info.rotation) == (None, 0)
+    matrix = (0, -32768, 0, 32768, 0, 0, 0, 0, 1 << 30)
+    assert dataclasses.replace(info, display_matrix=matrix).rotation == 270
 
 
 def test_a_photo_turned_by_exif(tmp_path: Path) -> None:

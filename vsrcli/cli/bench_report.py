@@ -67,14 +67,7 @@ def _measured(rows: Sequence[BenchRow]) -> list[list[str]]:
     """Two rows of headers, then one for each measurement; they fit into 80 columns."""
     columns = [["", "Device"], ["", "input"], ["", "x"], ["", "N"]]
     columns += [["network", "s"], ["", "fps"], ["job", "s"], ["", "fps"], ["peak", "MiB"]]
-    columns += [
-        ["dec", "%"],
-        ["mot", "%"],
-        ["fus", "%"],
-        ["res", "%"],
-        ["enc", "%"],
-        ["rest", "%"],
-    ]
+    columns += [[stage, "%"] for stage in ("dec", "mot", "fus", "res", "enc", "rest")]
     found = [list(header) for header in zip(*columns, strict=True)]
     for row in rows:
         shares = row.shares

@@ -15,6 +15,7 @@ from vsrcli.cli.options import (
 )
 from vsrcli.console import check_stdout, note, print_json, print_result, progress_bar
 from vsrcli.errors import ExitStatus
+from vsrcli.notes import counted
 
 
 def degrade_command(
@@ -61,10 +62,9 @@ def degrade_command(
         print_json(asdict(result))
     elif not quiet:
         width, height = result.size
-        frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
         settings = " ".join(f"{key} {value}" for key, value in result.encoder_options.items())
         print_result(
-            f"{result.output}: {frames} of {width}x{height}, "
+            f"{result.output}: {counted(result.frames, 'frame')} of {width}x{height}, "
             f"{' '.join([result.codec, settings]).strip()}, {result.bytes} bytes"
         )
     if result.damaged:

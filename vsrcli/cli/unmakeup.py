@@ -15,6 +15,7 @@ from vsrcli.cli.options import (
 )
 from vsrcli.console import note, print_json, print_result, progress_bar, tell_failures
 from vsrcli.errors import CheckError, UsageError, VsrError
+from vsrcli.notes import counted
 
 if TYPE_CHECKING:
     from vsrcli.portraits.options import UnmakeupOptions
@@ -148,7 +149,7 @@ def _plan_text(plan: UnmakeupPlan) -> str:
 
 def _result_text(result: UnmakeupResult) -> str:
     count = len(result.faces)
-    faces = f"{count} face{'' if count == 1 else 's'}" if count else "the whole picture"
+    faces = counted(count, "face") if count else "the whole picture"
     done = (
         "left as it is"
         if result.unedited or not result.components

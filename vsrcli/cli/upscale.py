@@ -129,51 +129,36 @@ def _run_one(
     dry_run: bool,
     json: bool,
 ) -> None:
-    from vsrcli.media.spool import STANDARD, readable_again
+    from vsrcli.goal import SEGMENTED
+    from vsrcli.job import prepare, try_encoder
+    from vsrcli.media.spool import STANDARD, naming, readable_again
+    from vsrcli.upscale import run
 
     if output == STANDARD and not dry_run and (json or compare is not None):
         other = "--json" if json else "--compare"
         raise UsageError(f"{other}: not together with the output -, which is on stdout already")
     with readable_again(source, output) as kept:
-        _run_kept(source, kept, output, options, compare, dry_run=dry_run, json=json)
+        tell = naming(source, kept, note)
+        job = prepare(kept, output, options, note=tell)
+        if compare is not None:
+            from vsrcli.comparison import check_page
 
+            check_page(compare, kept, output, job.goal.names, overwrite=options.overwrite)
+        plan = replace(job.plan, source=str(source))
+        if dry_run:
+            try_encoder(job)
+            print_json(asdict(plan)) if json else print_result(plan_text(plan))
+            return
+        detail(plan_text(plan))
+        note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
+        goes_on = resumable(job.goal.form in SEGMENTED)
+        with goes_on, progress_bar(output.name, plan.frames) as progress:
+            result = replace(run(job, progress=progress, note=tell), source=str(source))
+        if compare is not None:
+            from vsrcli.comparison import compare as draw
 
-def _run_kept(
-    source: Path,
-    kept: Path,
-    output: Path,
-    options: UpscaleOptions,
-    compare: Path | None,
-    *,
-    dry_run: bool,
-    json: bool,
-) -> None:
-    """KEPT is SOURCE, or a copy of what came out of it."""
-    from vsrcli.goal import SEGMENTED
-    from vsrcli.job import prepare, try_encoder
-    from vsrcli.media.spool import naming
-    from vsrcli.upscale import run
-
-    tell = naming(source, kept, note)
-    job = prepare(kept, output, options, note=tell)
-    if compare is not None:
-        from vsrcli.comparison import check_page
-
-        check_page(compare, kept, output, job.goal.names, overwrite=options.overwrite)
-    plan = replace(job.plan, source=str(source))
-    if dry_run:
-        try_encoder(job)
-        print_json(asdict(plan)) if json else print_result(plan_text(plan))
-        return
-    detail(plan_text(plan))
-    note(f"{source.name}: {sizes(plan)}, {plan.model} {plan.precision} on {plan.device}")
-    with resumable(job.goal.form in SEGMENTED), progress_bar(output.name, plan.frames) as progress:
-        result = replace(run(job, progress=progress, note=tell), source=str(source))
-    if compare is not None:
-        from vsrcli.comparison import compare as draw
-
-        draw(kept, output, compare, skip=result.skipped, overwrite=options.overwrite)
-    print_json(asdict(result)) if json else note(result_text(result))
+            draw(kept, output, compare, skip=result.skipped, overwrite=options.overwrite)
+        print_json(asdict(result)) if json else note(result_text(result))
     if result.damaged:
         raise typer.Exit(ExitStatus.DAMAGED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vsrcli.console import clock
+from vsrcli.notes import counted
 
 if TYPE_CHECKING:
     from vsrcli.batch import BatchResult
@@ -39,7 +40,7 @@ def sizes(plan: UpscalePlan) -> str:
 def result_text(result: UpscaleResult) -> str:
     """What was done, in one line."""
     width, height = result.size
-    frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
+    frames = counted(result.frames, "frame")
     if result.resumed:
         frames += f", {result.resumed} of them made before,"
     text = (
@@ -51,10 +52,7 @@ def result_text(result: UpscaleResult) -> str:
     if result.left_out:
         text += f", {result.left_out} damaged frames left out"
     if result.packets_left_out:
-        packets = (
-            "1 packet" if result.packets_left_out == 1 else f"{result.packets_left_out} packets"
-        )
-        text += f", {packets} of damaged sound or text left out"
+        text += f", {counted(result.packets_left_out, 'packet')} of damaged sound or text left out"
     return text + (", the source is not complete" if result.truncated else "")
 
 

@@ -22,8 +22,8 @@ from PIL import Image
 from vsrcli.errors import InputError
 from vsrcli.media.cadence import off_ticks
 from vsrcli.media.encoders import EncoderSettings
-from vsrcli.media.feeds import opened_segment
 from vsrcli.media.formats import PixelLayout
+from vsrcli.media.packets import opened_segment
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.rgb import wrong_colours

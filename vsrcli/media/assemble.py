@@ -18,8 +18,8 @@ from vsrcli.errors import OutputError
 from vsrcli.media.begin import lead, shift_to_zero
 from vsrcli.media.bitstream import needs_start_codes
 from vsrcli.media.containers import EBML, METADATA, NAMES, QUICKTIME, muxer_of
-from vsrcli.media.feeds import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.matroska import ROOM, set_display_size
+from vsrcli.media.packets import chapters_of, opened_segment, other_packets, video_packets
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.safely import check_place, made_beside
@@ -36,15 +36,19 @@ _HEARD = Fraction(45, 1000)
 
 
 @dataclass(frozen=True)
-class _Job:
+class Assembly:
     """What one output is made of."""
 
+    output: Path
+    muxer: str
     segments: Sequence[Path]
     timing: Timing
     info: MediaInfo
+    """Of the source."""
     plan: StreamPlan
-    muxer: str
     cut: Cut
+    tags: ColourTags
+    """Those the segments were given."""
     note: Note
 
 
@@ -85,13 +89,12 @@ def assemble(
         if shift := shift_to_zero(info, muxer, decoded, timing.begin, _all_sound(plan)):
             note(shift.line)
             cut = replace(cut, shift=shift.seconds)
-    job = _Job(segments, timing, info, plan, muxer, cut, note)
+    job = Assembly(output, muxer, segments, timing, info, plan, cut, tags or info.tags, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:
         counts, left_out = _write(partial, job)
         if muxer in EBML and info.sar not in (None, 1):
             set_display_size(partial, _size(segments[0]), Fraction(info.sar or 1))
-        move = round(cut.shift / timing.base)
-        verify(partial, output, timing, move, counts, info, plan, tags or info.tags, note)
+        verify(partial, job, counts)
     return left_out
 
 
@@ -129,7 +132,7 @@ def _all_sound(plan: StreamPlan) -> list[int]:
     return [stream.index for stream in (*plan.kept, *converted) if stream.type == "audio"]
 
 
-def _write(partial: Path, job: _Job) -> tuple[list[tuple[str, int]], int]:
+def _write(partial: Path, job: Assembly) -> tuple[list[tuple[str, int]], int]:
     """Write the file.
 
     Returns the type and the number of packets of each stream beside the video, and how many more
@@ -164,7 +167,7 @@ def _write(partial: Path, job: _Job) -> tuple[list[tuple[str, int]], int]:
 
 
 def _declare(
-    output: Any, template: Any, source: Any, job: _Job
+    output: Any, template: Any, source: Any, job: Assembly
 ) -> tuple[Any, dict[int, Track], dict[int, tuple[Any, bytes]]]:
     """Add all streams in the order of the source; return the video, the others, and the covers."""
     video = None
@@ -194,7 +197,7 @@ def _track(output: Any, stream: Any, encoder: str | None) -> Track:
     return kind(output, stream, encoder)
 
 
-def _add_video(output: Any, template: Any, source: Any, job: _Job) -> Any:
+def _add_video(output: Any, template: Any, source: Any, job: Assembly) -> Any:
     info = job.info
     video = output.add_stream_from_template(template, opaque=True)
     context = video.codec_context
@@ -227,7 +230,7 @@ def _add_video(output: Any, template: Any, source: Any, job: _Job) -> Any:
     return video
 
 
-def _add_cover(output: Any, stream: Any, job: _Job) -> tuple[Any, bytes]:
+def _add_cover(output: Any, stream: Any, job: Assembly) -> tuple[Any, bytes]:
     """Declare a picture; Matroska keeps it in its header, the others in the stream's one packet."""
     with opened(job.info.path) as source:
         demuxed = source.demux(source.streams[stream.index])
@@ -247,7 +250,7 @@ def _mux(
     tracks: dict[int, Track],
     covers: dict[int, tuple[Any, bytes]],
     source: Any,
-    job: _Job,
+    job: Assembly,
 ) -> tuple[list[tuple[str, int]], int]:
     early = lead(job.info) if job.muxer == "avi" else Fraction(0)
     ordered = Ordered(output, job.muxer, early)
@@ -283,7 +286,7 @@ def _mux(
     return counts, ordered.left_out.total()
 
 
-def _tell_of_left_out(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> None:
+def _tell_of_left_out(ordered: Ordered, tracks: dict[int, Track], job: Assembly) -> None:
     """Note how many packets of which stream were left out; OutputError if it was all of them."""
     for index, track in tracks.items():
         number, stream = track.stream.index, f"{track.stream.type} stream {index}"
@@ -296,7 +299,7 @@ def _tell_of_left_out(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> 
             job.note(f"{stream}: {packets} left out, which {NAMES[job.muxer]} does not take")
 
 
-def _tell_of_late_sound(ordered: Ordered, tracks: dict[int, Track], job: _Job) -> None:
+def _tell_of_late_sound(ordered: Ordered, tracks: dict[int, Track], job: Assembly) -> None:
     """Note which sound begins audibly too late for AVI, which has it begin at 0.
 
     Pictures may begin later: an empty place is where none is.

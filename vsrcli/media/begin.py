@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from vsrcli.media.clock import may_jump
-from vsrcli.media.feeds import begin_of
+from vsrcli.media.packets import begin_of
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import opened
 

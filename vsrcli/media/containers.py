@@ -76,7 +76,7 @@ def muxer_of(output: Path) -> str:
 
 
 @contextlib.contextmanager
-def scratch(muxer: str) -> Iterator[Any]:
+def in_memory(muxer: str) -> Iterator[Any]:
     """A container in memory to ask the muxer what it can hold; nothing of it is kept."""
     container = av.open(io.BytesIO(), "w", format=muxer)
     try:
@@ -90,7 +90,7 @@ def holds_video(muxer: str, codec: str) -> bool:
     """Tell whether `muxer` can hold what the encoder or codec named `codec` makes."""
     if muxer == "mpegts":
         return canonical(codec) in TRANSPORT_STREAM
-    with scratch(muxer) as container:
+    with in_memory(muxer) as container:
         try:
             container.add_mux_stream(codec, rate=25, width=64, height=64)
             if muxer not in EBML:  # Matroska wants real codec data before it writes a header

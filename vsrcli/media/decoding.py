@@ -16,9 +16,9 @@ from vsrcli.errors import InputError
 from vsrcli.media.clock import Clock, Jump
 from vsrcli.media.conform import FirstField
 from vsrcli.media.frame_times import FrameTimes
-from vsrcli.media.holes import Holes
+from vsrcli.media.gops import Groups, NotCleanError
 from vsrcli.media.length import Length
-from vsrcli.media.passing import Groups, NotCleanError
+from vsrcli.media.nut import Holes
 from vsrcli.media.shape import Shapes
 from vsrcli.media.sources import decoder_of
 from vsrcli.media.timeline import Timed

@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from vsrcli.media.passing import NotCleanError
+from vsrcli.media.gops import NotCleanError
 from vsrcli.media.sources import is_counted, is_shown_late
 
 _REORDERS = ("h264", "hevc")

@@ -173,10 +173,8 @@ def picture_losses(
     codec: str, layout: PixelLayout, tags: ColourTags, sar: Fraction | None
 ) -> list[str]:
     """What pictures of a CODEC cannot keep of frames of `layout`, `tags` and an aspect ratio."""
-    found, kind = (
-        wrong_colours(layout, tags),
-        {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec),
-    )
+    found = wrong_colours(layout, tags)
+    kind = {"mjpeg": "JPEG", "libwebp": "WebP", "tiff": "TIFF"}.get(codec)
     if kind and tags.unlike_srgb:
         found.append(f"{kind} cannot say that its colours are {tags.unlike_srgb}; choose .png")
     if codec in ("mjpeg", "libwebp") and layout.depth > 8:

@@ -16,6 +16,7 @@ import av.logging
 
 from vsrcli.errors import DeviceError, UsageError
 from vsrcli.media.containers import holds_video
+from vsrcli.media.encoder_options import encoder_options
 from vsrcli.media.encoders import (
     HANDED_ON,
     EncoderSettings,
@@ -29,7 +30,6 @@ from vsrcli.media.encoders import (
 )
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.hdr import HdrMetadata
-from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
 from vsrcli.media.process_wide import ffmpeg_heard
@@ -161,7 +161,10 @@ def form_of(codec: str) -> str:
 def add_video(
     container: Any, info: MediaInfo, coding: Coding, settings: EncoderSettings, note: Note
 ) -> Any:
-    """Add the video to a segment's container and open its encoder."""
+    """Add the video to a segment's container and open its encoder.
+
+    Raises UsageError for settings that it does not take, DeviceError if a device is missing.
+    """
     stream = container.add_stream(
         settings.codec,
         rate=coding.rate,

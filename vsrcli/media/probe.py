@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ _TILES = re.compile(r"^ +Stream group #.*: Tile Grid: .*\(default\)", re.MULTILI
 """How FFmpeg describes that what a file shows is a picture of tiles, each of them a stream."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
     """What is known of a video before it is read to its end."""
 
@@ -78,8 +78,6 @@ class MediaInfo:
     """Of the first decoded frame, in pixels, as far as it is shown, before rotation."""
     pix_fmt: str
     """Of the first decoded frame, as the decoder gives it."""
-    depth: int
-    """Bits per sample."""
     rate: Fraction | None
     """Average frames per second; variable-rate files differ from it frame by frame."""
     time_base: Fraction
@@ -92,21 +90,19 @@ class MediaInfo:
     tags: ColourTags
     sar: Fraction | None
     """Sample aspect ratio; None where the file says nothing."""
-    extras: tuple[str, ...]
+    extras: tuple[str, ...] = ()
     """What comes with the first frame beside its samples: keys of `EXTRAS`."""
     display_matrix: tuple[int, ...] | None
     """FFmpeg's nine integers; None for none or the identity."""
-    rotation: int
-    """Degrees clockwise that a player turns the picture: 0, 90, 180, 270 or in between."""
-    interlaced: bool
+    interlaced: bool = False
     """Whether the first frame is, or all are by the container."""
-    fields: bool
+    fields: bool = False
     """Whether the stream says it has fields; frame by frame it need not."""
     video_index: int
     """Index of the video stream that is read."""
     streams: tuple[StreamInfo, ...]
-    chapters: int
-    metadata: dict[str, str]
+    chapters: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
     sequence: bool
     """Whether the frames are picture files."""
     opaque: bool = False
@@ -123,6 +119,18 @@ class MediaInfo:
         """How the planes of the frames are to be read, without alpha where all is opaque."""
         layout = layout_of(self.pix_fmt)
         return layout.opaque if self.opaque else layout
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise, 0 to 359, by which a player turns the picture."""
+        if self.display_matrix is None:
+            return 0
+        return round(math.degrees(math.atan2(self.display_matrix[1], self.display_matrix[0]))) % 360
+
+    @property
+    def depth(self) -> int:
+        """Bits per sample."""
+        return self.layout.depth
 
     @property
     def may_have_fields(self) -> bool:
@@ -180,10 +188,9 @@ def _describe(
     duration = duration_of(container, stream)
     rate = rate_of(stream, duration)
     codec = stream.codec_context.codec.canonical_name
-    matrix = _display_matrix(frame, codec)
     crop = crop_in(description, (frame.width, frame.height))
     width, height = (crop or Crop(0, 0, 0, 0)).of(frame.width, frame.height)
-    field = first_field(source.path, stream, frame.height)
+    shown_first = first_field(source.path, stream, frame.height)
     extras = () if codec in _PICTURE_CODECS else extras_of(frame, description)
     return MediaInfo(
         path=source.path,
@@ -192,7 +199,6 @@ def _describe(
         width=width,
         height=height,
         pix_fmt=frame.format.name,
-        depth=layout_of(frame.format.name).depth,
         rate=rate,
         time_base=time_base,
         start_pts=frame.pts,
@@ -202,9 +208,8 @@ def _describe(
         sar=above_zero(stream.sample_aspect_ratio),
         extras=(*extras, *apart(source.path, container)),
         hdr=_hdr(frame, codec),
-        display_matrix=matrix,
-        rotation=rotation_of(matrix),
-        interlaced=field is not None or (frame.interlaced_frame and codec not in _IN_PASSES),
+        display_matrix=_display_matrix(frame, codec),
+        interlaced=shown_first is not None or (frame.interlaced_frame and codec not in _IN_PASSES),
         fields=stream.codec_context.field_order > 1,
         video_index=stream.index,
         streams=tuple(_stream_info(s) for s in container.streams),
@@ -213,7 +218,7 @@ def _describe(
         sequence=False,
         opaque=container.format.name == "gif" and gif_opaque(source.path, frame),
         crop=crop,
-        first_field=field,
+        first_field=shown_first,
     )
 
 
@@ -249,7 +254,6 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
         chroma_location = _chroma_location(description)
         frame = first_frame(container, stream, str(first))
         codec = stream.codec_context.codec.canonical_name
-        matrix = _picture_matrix(first, frame, codec)
         count = len(source.pictures)
         return MediaInfo(
             path=source.path,
@@ -258,7 +262,6 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             width=frame.width,
             height=frame.height,
             pix_fmt=frame.format.name,
-            depth=layout_of(frame.format.name).depth,
             rate=rate,
             time_base=1 / rate,
             start_pts=0,
@@ -266,15 +269,9 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             frames=count,
             tags=_picture_tags(frame, codec, chroma_location),
             sar=above_zero(stream.sample_aspect_ratio),
-            extras=(),
-            display_matrix=matrix,
-            rotation=rotation_of(matrix),
-            interlaced=False,
-            fields=False,
+            display_matrix=_picture_matrix(first, frame, codec),
             video_index=0,
             streams=(StreamInfo(0, "video", codec, None, None, False),),
-            chapters=0,
-            metadata={},
             sequence=True,
             opaque=pictures_opaque(source.pictures, frame),
         )
@@ -284,13 +281,6 @@ def _picture_tags(frame: av.VideoFrame, codec: str, chroma_location: int) -> Col
     """The tags of a picture; a Radiance HDR holds light, of which FFmpeg does not tell."""
     tags = tags_of(frame, chroma_location)
     return replace(tags, transfer=LINEAR) if codec == "hdr" else tags
-
-
-def rotation_of(matrix: tuple[int, ...] | None) -> int:
-    """Return the degrees clockwise, 0 to 359, by which a display matrix turns the picture."""
-    if matrix is None:
-        return 0
-    return round(math.degrees(math.atan2(matrix[1], matrix[0]))) % 360
 
 
 def _picture_matrix(path: Path, frame: av.VideoFrame, codec: str) -> tuple[int, ...] | None:

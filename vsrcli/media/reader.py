@@ -20,8 +20,8 @@ from vsrcli.media.conform import Conform, deinterlaced
 from vsrcli.media.cropping import cropped
 from vsrcli.media.decoding import Decoder, OnError, Wanted
 from vsrcli.media.endings import is_cut
+from vsrcli.media.gops import NotCleanError, can_pass_over
 from vsrcli.media.integrity import is_whole, lists_packets
-from vsrcli.media.passing import NotCleanError, can_pass_over
 from vsrcli.media.planes import UNSPECIFIED, Frame, exceeds_unit, from_video_frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.recode import recoloured
@@ -29,6 +29,14 @@ from vsrcli.media.sources import Source, find_source, main_video, opened
 from vsrcli.media.stills import PictureDecoder
 from vsrcli.media.timeline import Shown, Timed, settle
 from vsrcli.notes import Note, ignore
+
+DEINTERLACED = "interlaced frames are deinterlaced (bwdif)"
+_SPARE = 4
+"""Frames decoded before the first that is given: deinterlacing looks at those beside it."""
+_RECOLOURED = (
+    "the matrix or the range of the colours changes on the way; they are converted to the first"
+)
+_REPAIRED = "timestamps that did not increase were moved apart"
 
 
 class Reader:
@@ -312,14 +320,3 @@ def refused_fields(name: str) -> InputError:
         f"{name} is interlaced, which cannot be kept when pictures change size; "
         "let it be deinterlaced"
     )
-
-
-DEINTERLACED = "interlaced frames are deinterlaced (bwdif)"
-
-_SPARE = 4
-"""Frames decoded before the first that is given: deinterlacing looks at those beside it."""
-
-_RECOLOURED = (
-    "the matrix or the range of the colours changes on the way; they are converted to the first"
-)
-_REPAIRED = "timestamps that did not increase were moved apart"

@@ -19,8 +19,8 @@ from vsrcli.media.containers import (
     QUICKTIME,
     TRANSPORT_STREAM,
     TURNING,
+    in_memory,
     muxer_of,
-    scratch,
 )
 from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.rehearsal import comes_back, first_packets
@@ -187,7 +187,7 @@ def _audio_encoder(muxer: str, context: Any) -> str:
 
 def _fits(muxer: str, streams: Iterable[Any]) -> bool:
     """Tell whether `muxer` takes the packets of all these input streams as they are."""
-    with scratch(muxer) as container:
+    with in_memory(muxer) as container:
         try:
             for stream in streams:
                 if stream.type == "attachment" or stream.disposition & Disposition.attached_pic:
@@ -238,22 +238,15 @@ def frames_alone(info: MediaInfo, *, audio: bool = True, turned: bool = False) -
 
     `audio` False: sound was not asked for, so it is not missed. `turned`: pictures are turned.
     """
-    others = (
-        stream
+    dropped = tuple(
+        (stream, f"{stream.type} stream {stream.index} ({stream.codec}): only frames are written")
         for stream in info.streams
         if stream.index != info.video_index and stream.codec not in _OF_THE_DISC
-    )
-    dropped = (
-        (
-            stream,
-            f"{stream.type} stream {stream.index} ({stream.codec}): only frames are written",
-        )
-        for stream in others
         if audio or stream.type != "audio"
     )
-    lost = (
-        (f"the rotation by {info.rotation} degrees: dropped, the output has no place for it",)
-        if info.display_matrix and not turned
-        else ()
-    )
-    return StreamPlan(dropped=tuple(dropped), lost=lost)
+    lost: tuple[str, ...] = ()
+    if info.display_matrix and not turned:
+        lost = (
+            f"the rotation by {info.rotation} degrees: dropped, the output has no place for it",
+        )
+    return StreamPlan(dropped=dropped, lost=lost)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.stream import Disposition
@@ -14,7 +14,7 @@ from av.stream import Disposition
 from vsrcli.errors import InputError
 from vsrcli.media.cadence import AVI_ROUNDS, off_grid
 from vsrcli.media.colour import BT470BG, SMPTE170M
-from vsrcli.media.containers import EBML, NAMES, QUICKTIME, muxer_of
+from vsrcli.media.containers import EBML, NAMES, QUICKTIME
 from vsrcli.media.extras import EXTRAS, IN_FRAMES
 from vsrcli.media.formats import layout_of
 from vsrcli.media.labels import lost_labels
@@ -23,9 +23,9 @@ from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.resample import chroma_location
 from vsrcli.media.safely import failed_check
 from vsrcli.media.sources import main_video, opened
-from vsrcli.media.streams import StreamPlan
-from vsrcli.media.timing import Timing
-from vsrcli.notes import Note
+
+if TYPE_CHECKING:
+    from vsrcli.media.assemble import Assembly
 
 _FIRST_FRAMES = 8
 """Packets decoded at the beginning: full decoding would take as long as reading the source."""
@@ -44,41 +44,30 @@ class _Found:
     last_shown: int | None = None
 
 
-def verify(
-    partial: Path,
-    output: Path,
-    timing: Timing,
-    move: int,
-    counts: list[tuple[str, int]],
-    info: MediaInfo,
-    plan: StreamPlan,
-    tags: ColourTags,
-    note: Note,
-) -> None:
-    """Compare a finished file with what was to be written, as the `timing` moved by `move`.
+def verify(partial: Path, job: Assembly, counts: list[tuple[str, int]]) -> None:
+    """Compare a finished file with what was to be written.
 
-    It was made from `info`, and its video was to have `tags`.
-
-    Every packet is read, and the first and the last frames are decoded. Raises OutputError if
-    frames, times, or packets of a kept stream are missing. `note` is told of a constant shift of
-    all times, and of properties of the video, tags and names that the container did not keep.
+    `counts` are the type and the number of packets of each stream beside the video. Every packet is
+    read, and the first and the last frames are decoded. Raises OutputError if frames, times, or
+    packets of a kept stream are missing. Noted are a constant shift of all times, and properties of
+    the video, tags and names that the container did not keep.
     """
     # Beside others, the one made need not be the one FFmpeg would choose.
     number = sum(
-        each.type == "video" and not each.attached_picture and each.index < info.video_index
-        for each in plan.kept
+        each.type == "video" and not each.attached_picture and each.index < job.info.video_index
+        for each in job.plan.kept
     )
     try:
         found = _read(partial, number)
-        _check_frames(found, timing, move, info.nominal_rate, output, note)
-        _check_streams(found, counts, plan, output)
+        _check_frames(found, job)
+        _check_streams(found, counts, job)
         made = probe(partial, number=number)
-        _check_properties(made, info, tags, output, note)
-        for line in lost_labels(info, made, plan, muxer_of(output)):
-            note(line)
+        _check_properties(made, job)
+        for line in lost_labels(job.info, made, job.plan, job.muxer):
+            job.note(line)
     except (InputError, av.FFmpegError) as failure:
         reason = getattr(failure, "strerror", "") or "it cannot be read"
-        raise failed_check(output, reason) from None
+        raise failed_check(job.output, reason) from None
 
 
 def _read(path: Path, number: int) -> _Found:
@@ -127,15 +116,14 @@ def _decode(video: Any, packets: list[Any]) -> list[int | None]:
     return shown
 
 
-def _check_frames(
-    found: _Found, timing: Timing, move: int, rate: Fraction, output: Path, note: Note
-) -> None:
+def _check_frames(found: _Found, job: Assembly) -> None:
+    timing, output = job.timing, job.output
     expected = timing.shown
     if found.frames != len(expected):
         raise failed_check(output, f"{found.frames} frames instead of {len(expected)}")
-    if muxer_of(output) == "avi":
-        if off_grid(timing.shown, timing.base, rate):
-            note(AVI_ROUNDS)
+    if job.muxer == "avi":
+        if off_grid(expected, timing.base, job.info.nominal_rate):
+            job.note(AVI_ROUNDS)
         return
     if len(found.pts) != len(expected):
         raise failed_check(output, "frames without a time")
@@ -144,25 +132,25 @@ def _check_frames(
     exact = (timing.base / found.time_base).denominator == 1
     allowed = Fraction(0) if exact else found.time_base
     scale = timing.base / found.time_base
+    move = round(job.cut.shift / timing.base)
     first = min(found.pts) - (expected[0] + move) * scale
     for pts, wanted in zip(sorted(found.pts), expected, strict=True):
         if abs(pts - (wanted + move) * scale - first) * found.time_base > allowed:
             raise failed_check(output, "its frames have other times than the source's")
     if abs(first) * found.time_base > allowed:
-        late, name = float(first * found.time_base) * 1000, NAMES[muxer_of(output)]
-        note(f"all times are {late:+.4g} ms off: {name} has no times before 0")
+        late, name = float(first * found.time_base) * 1000, NAMES[job.muxer]
+        job.note(f"all times are {late:+.4g} ms off: {name} has no times before 0")
 
 
-def _check_streams(
-    found: _Found, counts: list[tuple[str, int]], plan: StreamPlan, output: Path
-) -> None:
+def _check_streams(found: _Found, counts: list[tuple[str, int]], job: Assembly) -> None:
+    plan, output = job.plan, job.output
     for word, kept in (
         ("attachment", [i for i in plan.kept if i.type == "attachment"]),
         ("cover art", [i for i in plan.kept if i.attached_picture]),
     ):
         if len(found.kinds.get(word, [])) < len(kept):
             raise failed_check(output, f"{word} is missing")
-    repacked = muxer_of(output) in ("avi", "mpegts")  # both cut sound into packets anew
+    repacked = job.muxer in ("avi", "mpegts")  # both cut sound into packets anew
     place: Counter[str] = Counter()
     for kind, count in counts:
         streams, number = found.kinds.get(kind, []), place[kind]
@@ -175,10 +163,8 @@ def _check_streams(
             raise failed_check(output, f"{kind} stream {number + 1} has lost packets")
 
 
-def _check_properties(
-    made: MediaInfo, info: MediaInfo, tags: ColourTags, output: Path, note: Note
-) -> None:
-    muxer = muxer_of(output)
+def _check_properties(made: MediaInfo, job: Assembly) -> None:
+    info, muxer, tags, note = job.info, job.muxer, job.tags, job.note
     name = NAMES[muxer]
     if muxer in (*QUICKTIME, *EBML) and made.rotation != info.rotation:
         note(f"{name} did not keep the rotation by {info.rotation} degrees")

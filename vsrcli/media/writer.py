@@ -19,10 +19,10 @@ from av.container.core import Flags
 
 from vsrcli.errors import OutputError
 from vsrcli.media.containers import unwritable
+from vsrcli.media.encoder_options import encoder_options
 from vsrcli.media.encoders import EncoderSettings, keeps_times
 from vsrcli.media.formats import layout_of
 from vsrcli.media.opening import Coding, add_video, form_of, tags_to_make
-from vsrcli.media.parameters import encoder_options
 from vsrcli.media.planes import UNSPECIFIED, ColourTags, Frame
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.repack import Repacker, assumed_matrix

@@ -90,7 +90,9 @@ def shipped_folder() -> Path:
 
 def shipped_models() -> list[str]:
     """Names of the models that come with vsr."""
-    return sorted(path.name.removesuffix(".fusion.onnx") for path in _fusions(shipped_folder()))
+    return sorted(
+        path.name.removesuffix(".fusion.onnx") for path in shipped_folder().glob("*.fusion.onnx")
+    )
 
 
 def find_model(
@@ -186,10 +188,6 @@ def _prefix(name: str) -> Path:
         )
     shipped = ", ".join(shipped_models()) or "none"
     raise ModelError(f"there is no model {name!r}; with vsr come: {shipped}")
-
-
-def _fusions(folder: Path) -> list[Path]:
-    return list(folder.glob("*.fusion.onnx"))
 
 
 def _file(prefix: Path, role: str, precision: str) -> Path:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from vsrcli.media import passing
-from vsrcli.media.passing import Groups, can_pass_over
+from vsrcli.media import gops
+from vsrcli.media.gops import Groups, can_pass_over
 
 
 def picture(pts: int, *, key: bool = False, discard: bool = False) -> Any:
@@ -58,7 +58,7 @@ def test_packets_that_show_nothing_are_no_pictures() -> None:
 
 
 def test_no_more_is_held_back_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passing, "_MOST_BYTES", 500)
+    monkeypatch.setattr(gops, "_MOST_BYTES", 500)
     groups = Groups(2)
     for pts in range(5):
         groups.add(picture(pts, key=pts in (0, 3)))
