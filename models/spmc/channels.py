@@ -24,10 +24,12 @@ def channels(truth: Truth, model: Model) -> list[Record]:
 
     On the first frames of TRUTH, reduced by bicubic, after ReLU where one follows: a channel that
     never gets past it is none. Counted are principal components, so that channels that all say the
-    same count once, and a rotated stream as much as before.
+    same count once, and a rotated stream as much as before. None, if TRUTH is too short for that.
     """
     low = make_low(truth.cropped(SCALE), "bi", SCALE)
     recorded = record(model, [np.stack([frame.planes[0] for frame in low])])
+    if not all(recorded.values()):
+        return []
     paths = {"motion": model.motion.path, "fusion": model.fusion.path}
     return [
         {"clip": truth.name, "convolution": f"{role} {name}", "channels": len(spread), **used}

@@ -61,3 +61,10 @@ def test_the_shipped_network_uses_what_it_merges(onnx: Any) -> None:
     assert len(used) == 37
     count, channels_there = used["fusion merge"]
     assert channels_there == 64 and int(count) >= 48
+
+
+def test_a_single_picture_tells_nothing_of_channels(onnx: Any) -> None:
+    from models.spmc.channels import channels
+
+    picture = np.repeat((detailed(64, 64) * 255).astype(np.uint8)[..., None], 3, -1)
+    assert channels(Truth("one", [picture]), find_model(precision="fp32")) == []
