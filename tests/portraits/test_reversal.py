@@ -85,6 +85,7 @@ def test_windows_over_one_place_share_the_change() -> None:
     weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
     for count in (1, 2, 3):
         assert (apply(still, [one] * count, weights) == 110).all()
+        assert (apply(still, [one] * count, weights, beyond=True) == 110).all()
     other = replace(one, found=3 * change)
     assert (apply(still, [one, other], weights) == 120).all()
 
