@@ -591,6 +591,16 @@ def test_pictures_of_several_sizes_and_formats_are_reduced_one_by_one(tmp_path: 
         degrade(tmp_path / "in", tmp_path / "out", options)
 
 
+@pytest.mark.parametrize("last", [(64, 48), (80, 40)])
+def test_every_picture_has_noise_of_its_own(tmp_path: Path, last: tuple[int, int]) -> None:
+    """As frames of one video, or reduced one by one since they are not alike."""
+    for name, size in (("1", (64, 48)), ("2", (64, 48)), ("3", last)):
+        photo(tmp_path / "in" / f"{name}.png", size=size)
+    degrade(tmp_path / "in", tmp_path / "out", DegradeOptions(kind="bi", scale=2, noise=5))
+    one, two = (np.asarray(Image.open(tmp_path / "out" / f"{n}.png"), float) for n in (1, 2))
+    assert (one - two).std() > 5
+
+
 @pytest.mark.parametrize("kind", ["bi", "bd"])
 @pytest.mark.parametrize("hidden", [0, 255])
 @pytest.mark.parametrize("name", ["out.png", "out.mkv"])

@@ -105,3 +105,23 @@ def test_rgb_after_video_takes_the_colour_of_the_video() -> None:
     made = from_video_frame(conform(to_video_frame(green)))
     assert made.tags == tags
     assert [int(p[16, 16]) for p in made.planes] == pytest.approx([173, 42, 26], abs=1)  # BT.709
+
+
+@pytest.mark.parametrize(
+    ("tags", "red"),
+    [
+        (ColourTags(matrix=1, range=1), (63, 102, 240)),
+        (ColourTags(matrix=5, range=1), (81, 90, 240)),
+        (ColourTags(matrix=5, range=2), (76, 85, 255)),
+    ],
+)
+def test_video_after_rgb_has_the_colours_its_tags_say(
+    tags: ColourTags, red: tuple[int, int, int]
+) -> None:
+    conform = Conform(lambda change: None)
+    conform(to_video_frame(make_frame("gbrp", 64, 48)))
+    video = make_frame("yuv444p", 64, 48, tags=tags)
+    planes = [np.full((48, 64), level, np.uint8) for level in red]
+    made = from_video_frame(conform(to_video_frame(replace(video, planes=tuple(planes)))))
+    for plane, level in zip(made.planes, (0, 0, 255), strict=True):
+        assert np.abs(plane.astype(int) - level).max() <= 2

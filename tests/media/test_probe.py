@@ -3,6 +3,8 @@ import gc
 import struct
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +16,7 @@ from tests.conftest import MakeClip
 from vsrcli.errors import InputError
 from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
+from vsrcli.media.rates import rate_of
 from vsrcli.media.reader import Reader
 
 PORTRAIT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
@@ -284,3 +287,11 @@ def test_a_header_cut_off_inside_is_told_as_damage(make_clip: MakeClip, tmp_path
     cut.write_bytes(whole[: whole.index(b"stsd")])
     with pytest.raises(InputError, match=r"cut\.mp4 has .* or is damaged or incomplete"):
         probe(cut)
+
+
+def test_a_rate_that_is_but_a_clock_gives_way_to_frames_over_seconds() -> None:
+    clock: Any = SimpleNamespace(
+        average_rate=Fraction(1000), guessed_rate=Fraction(1000), base_rate=None, frames=90
+    )
+    assert rate_of(clock, Fraction(3)) == 30
+    assert rate_of(clock, Fraction(1, 20)) is None  # 1800 a second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,6 +103,28 @@ def test_grey_with_a_curve_of_its_own_is_seen_so() -> None:
 )
 def test_a_curve_that_is_none_is_taken_for_srgbs(curve: bytes) -> None:
     assert colour.space_of(profile(SRGB, curve)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "wanted"),
+    [
+        (1, (2, 1.25, -0.25), lambda x: np.where(x < 0.2, 0, (1.25 * x - 0.25) ** 2)),
+        (2, (2, 1.125, -0.1875, 0.0625), lambda x: np.maximum(0, 1.125 * x - 0.1875) ** 2 + 0.0625),
+        (
+            4,
+            (2, 0.875, 0.125, 0.5, 0.25, 0.0625, 0.015625),
+            lambda x: np.where(
+                x < 0.25, 0.5 * x + 0.015625, np.minimum(1, (0.875 * x + 0.125) ** 2 + 0.0625)
+            ),
+        ),
+    ],
+)
+def test_parametric_curves_are_those_of_icc(kind: int, given: Any, wanted: Any) -> None:
+    """ICC.1:2022, 10.18; the kinds with fewer or more numbers than sRGB's own."""
+    numbers = struct.pack(f">HH{len(given)}i", kind, 0, *(round(x * 65536) for x in given))
+    space = colour.space_of(profile(SRGB, b"para\0\0\0\0" + numbers))
+    assert space is not None
+    np.testing.assert_allclose(space.curves[0], wanted(np.linspace(0, 1, 4096)), atol=1e-9)
 
 
 def parametric(

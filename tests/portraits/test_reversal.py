@@ -6,13 +6,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vsrcli.portraits.pictures import read_still
-from vsrcli.portraits.reversal import Prediction, Weights, apply, reaches_all
+from vsrcli.portraits.reversal import Prediction, Weights, apply, over_all, reaches_all
 from vsrcli.portraits.window import Window
 from vsrcli.portraits.written import write_still
 
@@ -85,6 +87,7 @@ def test_windows_over_one_place_share_the_change() -> None:
     weights = Weights(np.ones(1, np.float32), np.zeros(1, np.float32))
     for count in (1, 2, 3):
         assert (apply(still, [one] * count, weights) == 110).all()
+        assert (apply(still, [one] * count, weights, beyond=True) == 110).all()
     other = replace(one, found=3 * change)
     assert (apply(still, [one, other], weights) == 120).all()
 
@@ -102,6 +105,13 @@ def test_a_window_that_ends_within_a_pixel_of_an_edge_is_soft_there_on_every_sid
     np.testing.assert_array_equal(changed[0], changed[1][::-1, ::-1])
     assert reaches_all(Window(-1e-9, 0.0, 1.0, (64, 64)), still.extent)
     assert not reaches_all(Window(-0.5, 0.0, 1.0, (64, 64)), still.extent)
+
+
+def test_a_picture_without_a_face_is_seen_as_large_as_those_of_the_training() -> None:
+    card: Any = SimpleNamespace(face_height=100, canvas=(200, 160))
+    window, reduced = over_all(card, (401, 301), [])
+    assert (window.scale, reduced) == (pytest.approx(160 / 301), False)
+    assert reaches_all(window, (401, 301))
 
 
 def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:

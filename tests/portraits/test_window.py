@@ -37,3 +37,16 @@ def test_a_part_is_resized_as_the_whole_picture_would_be(
     whole = Image.fromarray(picture[..., 0].astype(np.float32))
     expected = whole.resize(size[::-1], Image.Resampling.BICUBIC, box)
     assert np.abs(resized(picture, size, box)[..., 0] - np.asarray(expected)).max() < 0.01
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.7])
+def test_a_window_beyond_the_picture_shows_it_where_it_lies(scale: float) -> None:
+    """Along both axes, although it begins and ends within a pixel of the picture."""
+    y, x = np.mgrid[:40, :56]
+    window = Window(-10.3, -7.2, scale, (round(54 * scale), round(75 * scale)))
+    seen = window.take(np.dstack([x, y]).astype(np.float32))
+    for channel, (start, length, axis) in enumerate(((-10.3, 56, 1), (-7.2, 40, 0))):
+        shown = start + (np.arange(seen.shape[axis]) + 0.5) / scale - 0.5
+        inside = (shown > 3 / scale) & (shown < length - 1 - 3 / scale)
+        lines = seen[..., channel].mean(1 - axis)
+        np.testing.assert_allclose(lines[inside], shown[inside], atol=0.02)

@@ -179,8 +179,8 @@ def _parametric(tag: bytes) -> NDArray[np.float64]:
     gamma, a, b, c, d, e, f = np.pad(np.array(given) / 65536, (0, 7 - len(given)))
     if kind == 0:
         return _power(_LEVELS, gamma)
-    if kind in (1, 2):  # the straight part, of c, is below where the power begins
-        e, f, c, d = c, c, 0.0, -b / a if a else 0.0
+    if kind == 2:  # its straight part is where the power has not begun
+        e = c
     power = _power(np.maximum(a * _LEVELS + b, 0), gamma) + e
     curve: NDArray[np.float64] = np.where(d <= _LEVELS, power, c * _LEVELS + f)
     return curve
