@@ -151,6 +151,19 @@ def test_a_failure_leaves_the_older_file(tmp_path: Path) -> None:
     assert output.read_bytes() == b"older" and list(tmp_path.iterdir()) == [output]
 
 
+def test_who_is_interrupted_at_once_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path, exist_ok: bool = True) -> None:
+        path.write_bytes(b"")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "touch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_safely(tmp_path / "out.png", lambda path: None, overwrite=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_saved_files_may_be_read_by_whom_others_may_be(tmp_path: Path) -> None:
     save_safely(tmp_path / "saved.png", lambda path: path.write_bytes(b"ours"), overwrite=False)
     with made_beside(tmp_path / "made.mp4", nothing, overwrite=False) as partial:

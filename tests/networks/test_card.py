@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,18 @@ def test_parts_of_two_trainings_are_refused(copy: Path) -> None:
     path.write_bytes(content.replace(before, b"weights_sha256\x12\x011"))
     with pytest.raises(ModelError, match="different trainings"):
         find_model(copy)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names are on Linux alone")
+def test_a_model_in_a_folder_whose_name_is_no_text(copy: Path) -> None:
+    folder = copy.with_name(os.fsdecode(b"mod\xe8le"))
+    shutil.copytree(copy.parent, folder)
+    SpmcUpscaler(find_model(folder / copy.name))
+
+
+def test_a_model_that_cannot_be_looked_at_is_named() -> None:
+    with pytest.raises(ModelError, match=r"x cannot be read \(File name too long\)"):
+        find_model("x" * 300)
 
 
 def test_something_else_is_refused(tmp_path: Path) -> None:

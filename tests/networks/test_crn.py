@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,49 @@ def test_a_foreign_model_is_refused(copy: Path) -> None:
     copy.write_bytes(copy.read_bytes().replace(b"vsr-crn-2", b"vsr-crn-9"))
     with pytest.raises(ModelError, match="not a model for this version"):
         read_crn_card(copy)
+
+
+def test_a_graph_of_another_kind_than_its_card_says_is_refused(copy: Path) -> None:
+    content = copy.read_bytes()
+    for before, after in ((b"evidence", b"evidance"), (b'["1", "2-363"]', b'["1","2", "3"]')):
+        copy.write_bytes(content.replace(before, after))
+        with pytest.raises(ModelError, match=r"tiny_crn\.onnx is another graph than its card says"):
+            CrnReverter(read_crn_card(copy)).predict(np.zeros((32, 32, 3), np.float32))
+
+
+def test_a_card_that_makes_no_sense_is_refused(copy: Path) -> None:
+    content = copy.read_bytes()
+    for before, after in (
+        (b"multiple_of\x12\x0216", b"multiple_of\x12\x0200"),
+        (b"[112,", b"[  0,"),
+    ):
+        assert before in content
+        copy.write_bytes(content.replace(before, after))
+        with pytest.raises(ModelError, match="incomplete model card.*0 is less than 1"):
+            read_crn_card(copy)
+
+
+def test_damaged_names_in_a_model_are_damage(copy: Path) -> None:
+    """Of them onnxruntime makes no text."""
+    content = copy.read_bytes()
+    for before, after in ((b"weights_sha256", b"weights_sh\xe3256"), (b"evidence", b"evid\xe3nce")):
+        copy.write_bytes(content.replace(before, after, 1))
+        with pytest.raises(ModelError, match=r"tiny_crn\.onnx is damaged"):
+            read_crn_card(copy)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names are on Linux alone")
+def test_a_model_in_a_folder_whose_name_is_no_text(copy: Path) -> None:
+    folder = copy.with_name(os.fsdecode(b"mod\xe8le"))
+    folder.mkdir()
+    copy = copy.rename(folder / copy.name)
+    found = CrnReverter(find_crn(copy)).predict(np.zeros((32, 32, 3), np.float32))
+    assert found.components.shape == (2, 32, 32, 3)
+
+
+def test_a_model_that_cannot_be_looked_at_is_named() -> None:
+    with pytest.raises(ModelError, match=r"x\.onnx cannot be read \(File name too long\)"):
+        find_crn("x" * 300 + ".onnx")
 
 
 def test_an_incomplete_card_is_refused(copy: Path) -> None:

@@ -166,10 +166,11 @@ def test_a_failing_graph_is_named() -> None:
 
 SMALL_MEMORY = """
 import resource, sys
+from pathlib import Path
 import numpy as np
 from vsrcli.errors import OutOfMemoryError
 from vsrcli.networks.session import open_session
-session = open_session(sys.argv[1], threads=1)
+session = open_session(Path(sys.argv[1]), threads=1)
 flow = np.zeros((1, 2, 4000, 8000), np.float32)
 used = 1024 * int(open("/proc/self/status").read().split("VmSize:")[1].split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), -1))

@@ -12,9 +12,28 @@ import pytest
 from PIL import Image
 
 from vsrcli.errors import InputError, UsageError
+from vsrcli.portraits import faces
 from vsrcli.portraits.faces import find_faces
 
 from .stills import EXAMPLE, HEIGHT, WIDTH, astronaut, run
+
+
+def test_the_cascade_lies_in_the_package_that_has_its_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 0.27 on scikit-image itself is but a front of that."""
+    data = tmp_path / "behind" / "data"
+    data.mkdir(parents=True)
+    (data / "lbpcascade_frontalface_opencv.xml").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Cascade:
+        def __init__(self, path: str) -> None:
+            self.path = path
+
+    Cascade.__module__ = "behind.feature._cascade"
+    monkeypatch.setattr("skimage.feature.Cascade", Cascade)
+    assert Path(faces._cascade.__wrapped__().path).parent == data
 
 
 def test_no_face_is_one_sentence(source: Path, tmp_path: Path) -> None:

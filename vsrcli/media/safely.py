@@ -91,8 +91,8 @@ def save_safely(path: Path, write: Callable[[Path], object], *, overwrite: bool)
         target.parent.mkdir(parents=True, exist_ok=True)
         name = f".{_cut(path)}.{secrets.token_hex(4)}{path.suffix}"
         temporary = target.parent / name
-        temporary.touch(exist_ok=False)  # open to others, as `tempfile` would not make it
         try:
+            temporary.touch(exist_ok=False)  # open to others, as `tempfile` would not make it
             write(temporary)
             temporary.replace(target)
         finally:

@@ -104,9 +104,12 @@ def find_model(
     it, fp16 on CUDA, else fp32. Raises ModelError if a file is missing, damaged or not of a vsr
     model, and if there is no file of the PRECISION asked for.
     """
-    prefix = _prefix(str(name))
-    chosen = _choose_precision(prefix, precision, device)
-    motion, compose, fusion = (_read_role(prefix, role, chosen) for role in ROLES)
+    try:
+        prefix = _prefix(str(name))
+        chosen = _choose_precision(prefix, precision, device)
+        motion, compose, fusion = (_read_role(prefix, role, chosen) for role in ROLES)
+    except OSError as failure:
+        raise ModelError(f"{name} cannot be read ({failure.strerror})") from failure
     for card in (motion, compose):
         if (card.weights_sha256, card.scale, card.multiple_of) != (
             fusion.weights_sha256,
@@ -132,13 +135,13 @@ def read_card(path: Path) -> ModelCard:
             name=facts["name"],
             role=facts["role"],
             version=facts["version"],
-            scale=_count(facts["scale"]),
-            multiple_of=_count(facts["multiple_of"]),
-            halo=_count(facts["halo"], least=0),
+            scale=count(facts["scale"]),
+            multiple_of=count(facts["multiple_of"]),
+            halo=count(facts["halo"], least=0),
             precision=facts["precision"],
             states=_counts(facts["states"]),
             state_levels=_counts(facts.get("state_levels", "{}")),
-            window=_count(facts["window"]),
+            window=count(facts["window"]),
             bytes_per_pixel=_counts(facts["bytes_per_pixel"], "first", "further"),
             training_data=facts["training_data"],
             licence=facts["licence"],
@@ -151,7 +154,7 @@ def read_card(path: Path) -> ModelCard:
         ) from error
 
 
-def _count(text: str, least: int = 1) -> int:
+def count(text: str, least: int = 1) -> int:
     """The number in TEXT; raises ValueError if it is none, or less than LEAST."""
     number = int(text)
     if number < least:

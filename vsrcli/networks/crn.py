@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsrcli.errors import ModelError
-from vsrcli.networks.card import shipped_folder
+from vsrcli.networks.card import count, shipped_folder
 from vsrcli.networks.session import CPU, Device, open_session, read_metadata
 
 CONTRACT = "vsr-crn-2"
@@ -68,10 +68,10 @@ def read_crn_card(path: Path) -> CrnCard:
             components=tuple(json.loads(facts["components"])),
             tone=int(facts["tone"]),
             variances=tuple(json.loads(facts["variances"])),
-            face_height=int(facts["face_height"]),
-            canvas=(int(height), int(width)),
-            multiple_of=int(facts["multiple_of"]),
-            halo=int(facts["halo"]),
+            face_height=count(facts["face_height"]),
+            canvas=(count(height), count(width)),
+            multiple_of=count(facts["multiple_of"]),
+            halo=count(facts["halo"], least=0),
             detector=tuple(json.loads(facts["detector"])),
             edited_above=float(facts["edited_above"]),
             edited_surely=float(facts["edited_surely"]),
@@ -91,7 +91,10 @@ def find_crn(name: str | Path = DEFAULT_MODEL) -> CrnCard:
     path = Path(name)
     if path.suffix != ".onnx":
         path = shipped_folder() / f"{name}.onnx"
-    return read_crn_card(path)
+    try:
+        return read_crn_card(path)
+    except OSError as failure:
+        raise ModelError(f"{path} cannot be read ({failure.strerror})") from failure
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class CrnReverter:
         """What was taken from PICTURE [H, W, 3], RGB 0..1, by component.
 
         Any size: padded by mirroring to what the network takes, and cropped. The components' sum,
-        added to PICTURE, is the estimate of the photo. Raises OutOfMemoryError.
+        added to PICTURE, is the estimate of the photo. Raises OutOfMemoryError, ModelError.
         """
         height, width = picture.shape[:2]
         step = self.card.multiple_of
@@ -124,5 +127,9 @@ class CrnReverter:
         padded = np.pad(picture, margins, mode="symmetric")
         feed = {"picture": np.ascontiguousarray(padded.transpose(2, 0, 1)[None])}
         found = self._session.run(feed)
+        shapes = {name: value.shape for name, value in found.items()}
+        groups = (len(self.card.components), 3, *padded.shape[:2])
+        if shapes != {"components": groups, "evidence": (1,)}:
+            raise ModelError(f"{self.card.path} is another graph than its card says; export again")
         parts = found["components"][:, :, :height, :width].transpose(0, 2, 3, 1)
         return Found(parts, float(found["evidence"][0]))

@@ -48,11 +48,11 @@ _RUN_ERRORS = (
 )
 LOAD_ERRORS = (
     *_RUN_ERRORS,
-    ort_errors.NoSuchFile,
     ort_errors.InvalidProtobuf,
     ort_errors.InvalidGraph,
     ort_errors.InvalidArgument,
     RuntimeError,  # not onnxruntime's: of a CUDA provider that cannot begin, as without any GPU
+    UnicodeDecodeError,  # nor this: of damaged names, in what the file or onnxruntime says
 )
 # The smallest model there is: one Identity of one float. Whether it opens on CUDA is the truth
 # about CUDA; lists of providers only say what onnxruntime was compiled with.
@@ -185,9 +185,7 @@ def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
     Raises ModelError if the file cannot be loaded, DeviceError if DEVICE would not be used.
     """
     try:
-        session = _create(str(path), device, threads)
-    except ort_errors.NoSuchFile as error:
-        raise ModelError(f"{path} does not exist") from error
+        session = _create(_content(path), device, threads)
     except LOAD_ERRORS as error:
         if _OUT_OF_MEMORY.search(str(error)):
             raise _out_of_memory(device) from error
@@ -216,14 +214,24 @@ def read_metadata(path: Path) -> dict[str, str]:
     options.intra_op_num_threads = 1
     try:
         session = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            _content(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
+        return dict(session.get_modelmeta().custom_metadata_map)
     except LOAD_ERRORS as error:
         raise ModelError(f"{path} is damaged or no ONNX file: {_first_line(error)}") from error
-    return dict(session.get_modelmeta().custom_metadata_map)
 
 
-def _create(model: str | bytes, device: Device, threads: int, *, arena: bool = True) -> Any:
+def _content(path: Path) -> bytes:
+    """What the file PATH holds: onnxruntime itself finds no file whose name is no UTF-8."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as failure:
+        raise ModelError(f"{path} does not exist") from failure
+    except OSError as failure:
+        raise ModelError(f"{path} cannot be read ({failure.strerror})") from failure
+
+
+def _create(model: bytes, device: Device, threads: int, *, arena: bool = True) -> Any:
     options = ort.SessionOptions()
     options.enable_cpu_mem_arena = arena
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

@@ -161,6 +161,7 @@ def _cascade() -> Any:
     from skimage.feature import Cascade
 
     # Read from the installed package: skimage.data would ask a registry it may download from.
-    name = "lbpcascade_frontalface_opencv.xml"
-    with resources.as_file(resources.files("skimage") / "data" / name) as path:
+    # Which one that is, the class says: from 0.27 on, scikit-image is but a front of another.
+    package, name = Cascade.__module__.partition(".")[0], "lbpcascade_frontalface_opencv.xml"
+    with resources.as_file(resources.files(package) / "data" / name) as path:
         return Cascade(str(path))
