@@ -63,12 +63,18 @@ class Coding:
         settings: EncoderSettings,
         layout: PixelLayout,
         note: Callable[[str], None],
+        *,
+        counted: bool = False,
     ) -> Coding:
-        """Choose it for frames of `size` in `layout`; `note` is told what they lose."""
-        rate, clock = info.nominal_rate, info.time_base
+        """Choose it for frames of `size` in `layout`; `note` is told what they lose.
+
+        Frames that are `counted` have no times for the encoder.
+        """
+        rate = info.nominal_rate
         if not keeps_times(settings.codec):
             rate = counting_rate(settings.codec, rate)
-            clock = 1 / rate
+            counted = True
+        clock = 1 / rate if counted else info.time_base
         pix_fmt = chosen_pix_fmt(settings, layout, size, note)
         return cls(
             size, rate, clock, pix_fmt, target_tags(info.tags, layout, pix_fmt, settings.codec)
