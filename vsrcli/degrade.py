@@ -15,6 +15,7 @@ from vsrcli.degrade_coding import encoder_settings, taken_layout
 from vsrcli.errors import InputError, UsageError
 from vsrcli.losses import HDR_LOST, lost_of_folder, lost_streams
 from vsrcli.media.assemble import assemble, check_output
+from vsrcli.media.cadence import times_of, uneven
 from vsrcli.media.containers import NAMES, muxer_of, unwritable
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.formats import PixelLayout, layout_of
@@ -293,7 +294,10 @@ def _into_video(work: _Work) -> DegradeResult:
         except OSError as failure:
             raise unwritable(output, failure) from None
         segment = folder / "segment"
-        with SegmentWriter(segment, described, size, settings, work.note) as writer:
+        counted = options.kind == "contest" and _rounded(info)
+        with SegmentWriter(
+            segment, described, size, settings, work.note, counted=counted
+        ) as writer:
             read = work.reduce(writer.write, layout_of(writer.pix_fmt))
 
         def check(*_: object) -> None:
@@ -313,6 +317,18 @@ def _into_video(work: _Work) -> DegradeResult:
         )
     read = replace(read, packets_left_out=lost)
     return work.result(read, size, settings, [output], streams)
+
+
+def _rounded(info: MediaInfo) -> bool:
+    """Whether frames come at a constant rate that their clock, such as Matroska's, rounds.
+
+    FFmpeg's program hides that from x264, which spends its bits by the times it is given.
+    """
+    rate, base = info.nominal_rate, info.time_base
+    if (1 / rate / base).denominator == 1:
+        return False
+    times = times_of(info)
+    return bool(times) and not uneven(times, base, rate)
 
 
 def _check_pictures(info: MediaInfo, names: PictureNames, options: DegradeOptions) -> None:

@@ -58,13 +58,23 @@ class Coding:
 
     @classmethod
     def of(
-        cls, info: MediaInfo, size: tuple[int, int], settings: EncoderSettings, note: Note
+        cls,
+        info: MediaInfo,
+        size: tuple[int, int],
+        settings: EncoderSettings,
+        note: Note,
+        *,
+        counted: bool = False,
     ) -> Coding:
-        """Choose it for frames of `info`, but of `size`; `note` is told what they lose."""
-        rate, clock = info.nominal_rate, info.time_base
+        """Choose it for frames of `info`, but of `size`; `note` is told what they lose.
+
+        Frames that are `counted` have no times for the encoder.
+        """
+        rate = info.nominal_rate
         if not keeps_times(settings.codec):
             rate = counting_rate(settings.codec, rate)
-            clock = 1 / rate
+            counted = True
+        clock = 1 / rate if counted else info.time_base
         pix_fmt = _chosen_pix_fmt(settings, info.layout, size, note)
         tags = target_tags(info.tags, info.layout, pix_fmt, settings.codec)
         return cls(size, rate, clock, pix_fmt, tags)

@@ -76,19 +76,22 @@ class SegmentWriter:
         size: tuple[int, int],
         settings: EncoderSettings,
         note: Note = ignore,
+        *,
+        counted: bool = False,
     ) -> None:
         """Open the encoder for frames of `size` (width, height).
 
         `info` gives their layout, time base, rate, SAR, colour tags and HDR metadata. `note` is
-        told what the encoder cannot keep, in the same words for every segment of a job. Raises
+        told what the encoder cannot keep, in the same words for every segment of a job. The encoder
+        learns no times of frames that are `counted`; the file has them all the same. Raises
         UsageError for an encoder, option, value or pixel format that does not exist, DeviceError
         when a hardware encoder does not open, OutputError when the file cannot be written.
         """
         self._path, self._size, self._layout = path, size, info.layout
         # Of a name of its own: a worker that was given up for lost may be at the same segment.
         self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        self._base, self._timed = info.time_base, keeps_times(settings.codec)
-        coding = Coding.of(info, size, settings, note)
+        self._base, self._timed = info.time_base, keeps_times(settings.codec) and not counted
+        coding = Coding.of(info, size, settings, note, counted=counted)
         self._rate, self._clock = coding.rate, coding.clock
         self.pix_fmt = coding.pix_fmt
         _note_colours(info, coding, note)
