@@ -313,16 +313,16 @@ class _ProgressLines:
             self._print(elapsed, total)
 
     def _print(self, elapsed: float, total: int | None) -> None:
-        began, before = next((call for call in self._calls[::-1] if call[1] < self._done), (0.0, 0))
-        fps = (self._done - before) / max(elapsed - began, 1e-9)
         of = "" if total is None else f" of {total}"
-        left = ""
-        if total is not None and fps > 0:
-            left = f", {clock((total - self._done) / fps)} left"
-        note(
-            f"{self._description}: {self._done}{of} frames, {fps:.2f} fps, "
-            f"{clock(elapsed)} elapsed{left}"
-        )
+        speed = left = ""
+        # The time of the first new frame goes by what was passed over to come there.
+        if len(self._calls) == 2 and self._done > self._calls[1][1]:
+            began, before = self._calls[1]
+            fps = (self._done - before) / max(elapsed - began, 1e-9)
+            speed = f", {fps:.2f} fps"
+            if total is not None:
+                left = f", {clock((total - self._done) / fps)} left"
+        note(f"{self._description}: {self._done}{of} frames{speed}, {clock(elapsed)} elapsed{left}")
 
 
 def clock(seconds: float) -> str:

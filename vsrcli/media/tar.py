@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ def write_tar(
     UsageError if two files have one name, OutputError if it exists already (unless `overwrite`) or
     cannot be written.
     """
-    names = [path.name for path in files]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    counts = Counter(path.name for path in files)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
         raise UsageError(f"{output}: two files are called {twice}; rename one")
     check_free(output, overwrite=overwrite)
     with (
