@@ -331,7 +331,8 @@ def _named_in(work: Work, text: str) -> str:
 
 def _check_coding(works: list[Work], options: UpscaleOptions) -> None:
     """Raise UsageError at once for options of encoders that no file of WORKS can be made with, and
-    DeviceError for a hardware encoder that does not open, unless others have its device.
+    DeviceError for a hardware encoder that does not open, unless others have its device or all is
+    there already.
 
     Of those that go with some kinds of files, or pictures, and not with others, each file tells.
     """
@@ -342,7 +343,8 @@ def _check_coding(works: list[Work], options: UpscaleOptions) -> None:
         except UsageError as refusal:
             refusals.append(refusal)
         else:
-            if options.codec is not None and options.cluster is None:
+            missing = options.overwrite or not all(result.exists() for _, result in works)
+            if options.codec is not None and options.cluster is None and missing:
                 check_device(options.codec)
             return
     raise refusals[0]

@@ -821,6 +821,11 @@ def test_a_hardware_encoder_that_does_not_open_is_told_once(
         assert result.exit_code == ExitStatus.DEVICE
         assert result.stderr.count("h264_nvenc: does not open on this machine") == 1
     assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    for name in "ab":
+        (tmp_path / "out" / f"{name}.mp4").write_bytes(b"made where there is a device")
+    again = vsr(*call, "--codec", "h264_nvenc")
+    assert again.exit_code == ExitStatus.SUCCESS and again.stderr.count("skipped") == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes")
