@@ -9,12 +9,12 @@ where they are calm, then a curve that whitens.
 
 import argparse
 import sys
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from skimage import data
 
 from vsrcli.errors import VsrError
 from vsrcli.portraits.options import UnmakeupOptions
@@ -44,8 +44,7 @@ def main(folder: str) -> None:
     """Write original.png, edited.png, reversed.png and the strip.png of the three to FOLDER."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    with resources.as_file(resources.files("skimage") / "data" / "astronaut.png") as path:
-        face = Image.open(path).convert("RGB").crop(FACE)
+    face = Image.fromarray(data.astronaut()).crop(FACE)
     size = (ENLARGED * face.width, ENLARGED * face.height)
     original = np.asarray(face.resize(size, Image.Resampling.LANCZOS))
     edited = np.clip(np.rint(255 * beautified(original / 255)), 0, 255).astype(np.uint8)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from tests.conftest import MakeClip
@@ -32,6 +33,16 @@ def test_names_are_told_as_they_are(make_clip: MakeClip, tmp_path: Path) -> None
     assert f"{source} -> {tmp_path / 'x:smile:.mp4'}" in made.stderr  # for the curious
     refused = vsr("upscale", tmp_path / "none:smile:.mp4", tmp_path / "o.mp4")
     assert "none:smile:.mp4 does not exist" in refused.stderr  # an error
+
+
+def test_help_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in brackets had been taken for a style, and left out."""
+    monkeypatch.setenv("COLUMNS", "200")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        shown = vsr(name, "--help").stdout.split()
+        for parameter in command.params:
+            assert set((parameter.help or "").split()) <= set(shown), (name, parameter.name)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from skimage import data
 
 from vsrcli.networks.crn import Found
 from vsrcli.portraits.options import UnmakeupOptions
@@ -49,8 +49,7 @@ def load(path: Path | str) -> NDArray[np.int64]:
 
 
 def astronaut() -> Image.Image:
-    with resources.as_file(resources.files("skimage") / "data" / "astronaut.png") as path:
-        return Image.open(path).convert("RGB")
+    return Image.fromarray(data.astronaut())
 
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "unmakeup.py"

@@ -48,8 +48,8 @@ Model = Annotated[
 Seconds = Annotated[
     float,
     typer.Option(
-        help="For each row; half of it for the network alone, half for a whole job. A few "
-        "frames are made even if that takes longer."
+        help="Time for each row: half for the network alone, half for a whole job. A few frames "
+        "are made even if that takes longer."
     ),
 ]
 Compare = Annotated[

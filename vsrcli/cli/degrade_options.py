@@ -17,8 +17,8 @@ Output = Annotated[
     Path,
     typer.Argument(
         metavar="OUT",
-        help="A video; for bi and bd also a picture, an image sequence or, of pictures, a "
-        "folder; .png or .tif.",
+        help="A video; for bi and bd also a picture or an image sequence (.png, .tif) or, for "
+        "pictures, a folder.",
     ),
 ]
 Scale = Annotated[
@@ -30,8 +30,8 @@ Kind = Annotated[
         help="contest: FFmpeg's scale filter (swscale bicubic), then x264. bi: MATLAB's "
         "imresize, anti-aliased bicubic with a = -0.5. bd: Gaussian blur of sigma 1.6 at 1/4 "
         "(0.4 x scale), then every scale-th pixel, centre aligned as BasicVSR and later, not "
-        "top left as DUF, FRVSR and RRN. bi and bd are written without loss; to pictures, video "
-        "is reduced in RGB.",
+        "top left as DUF, FRVSR and RRN. bi and bd are written without loss; video that "
+        "becomes pictures is reduced in RGB.",
         rich_help_panel=REDUCE,
     ),
 ]
@@ -44,7 +44,7 @@ Noise = Annotated[
         rich_help_panel=REDUCE,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the noise.", rich_help_panel=REDUCE)]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the noise.", rich_help_panel=REDUCE)]
 MaxFrames = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Only the first N frames.", rich_help_panel=REDUCE),
@@ -53,7 +53,7 @@ Codec = Annotated[
     str | None,
     typer.Option(
         help="FFmpeg's encoder. By default libx264, or libvpx-vp9 for WebM; for bi and bd, unless "
-        "--crf is given, ffv1 or, where the container cannot hold that, the same without loss.",
+        "--crf is given, ffv1 or, where the container cannot hold it, one of those two, lossless.",
         rich_help_panel=ENCODE,
     ),
 ]

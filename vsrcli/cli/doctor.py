@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def doctor_command(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="FOLDER", help="Where outputs would go; the current folder."),
+        typer.Argument(metavar="FOLDER", help="Where outputs would go; else the current folder."),
     ] = None,
     json: JsonOption = False,
     traceback: TracebackOption = False,

@@ -26,8 +26,8 @@ Outputs = Annotated[
 Channel = Annotated[
     Literal["rgb", "y", "yuv"],
     typer.Option(
-        help="What the headline is of: all samples of RGB, luma alone, or all samples of the "
-        "three planes.",
+        help="What the headline is measured on: all samples of RGB, luma alone, or all samples "
+        "of the three planes.",
         rich_help_panel=PROTOCOL,
     ),
 ]
@@ -49,8 +49,7 @@ SkipEnds = Annotated[
 Ssim = Annotated[
     bool,
     typer.Option(
-        help="SSIM of luma. It takes several times as long as everything else: an 11x11 "
-        "window around every pixel, five times over.",
+        help="SSIM of luma too, which takes several times as long as everything else.",
         rich_help_panel=PROTOCOL,
     ),
 ]

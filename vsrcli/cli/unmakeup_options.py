@@ -37,8 +37,8 @@ Force = Annotated[
     bool,
     typer.Option(
         "--force",
-        help="Treat a photo that looks unedited too, which is left alone otherwise, and fully "
-        "one that may be.",
+        help="Treat every photo in full. Otherwise one that looks unedited is left alone, and one "
+        "that may be is treated in part.",
         rich_help_panel=HOW_MUCH,
     ),
 ]
@@ -55,8 +55,8 @@ Box = Annotated[
     str | None,
     typer.Option(
         metavar="x,y,w,h",
-        help="The one face to treat, chin to hairline, in pixels of the upright picture. "
-        "[default: all faces found]",
+        help="The one face to treat, chin to hairline, in pixels of the upright picture; else all "
+        "that are found.",
         rich_help_panel=WHERE,
     ),
 ]
@@ -86,10 +86,10 @@ Components = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=NETWORK)]
 Threads = Annotated[
-    int, typer.Option(help="CPU threads; 0 is one a core.", rich_help_panel=NETWORK)
+    int, typer.Option(help="CPU threads; 0: one per core.", rich_help_panel=NETWORK)
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="A model's name or path. [default: crn]", rich_help_panel=NETWORK),
+    typer.Option(help="A model's name or path; else crn.", rich_help_panel=NETWORK),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")]

@@ -28,7 +28,7 @@ Output = Annotated[
     typer.Argument(
         metavar="OUT",
         help="A video, an animated .gif or .apng, a picture, an image sequence, or - for y4m on "
-        "standard output; of pictures also a folder, of a folder of videos a folder or a .tar.",
+        "standard output; for pictures also a folder, for a folder of videos a folder or a .tar.",
     ),
 ]
 Scale = Annotated[
@@ -51,8 +51,8 @@ Tta = Annotated[
     int,
     typer.Option(
         metavar="1|2|4|8",
-        help="Average over so many mirrored and turned views: a little better, as many times "
-        "slower, and each view has states of its own in memory.",
+        help="Average over this many mirrored and turned views: a little better, as many times "
+        "slower, and more memory.",
         rich_help_panel=NETWORK,
     ),
 ]
@@ -65,7 +65,7 @@ End = Annotated[
     typer.Option(metavar="TIME", help="End before this time.", rich_help_panel=WHICH),
 ]
 MaxFrames = Annotated[
-    int | None, typer.Option(help="At most so many frames.", rich_help_panel=WHICH)
+    int | None, typer.Option(help="At most this many frames.", rich_help_panel=WHICH)
 ]
 Rate = Annotated[
     str | None,
@@ -125,8 +125,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_hel
 Threads = Annotated[
     int,
     typer.Option(
-        help="CPU threads; 0 is one a core for the network, and a few for the encoder, by the size "
-        "and the device.",
+        help="CPU threads; 0: one per core for the network, a few for the encoder.",
         rich_help_panel=NETWORK,
     ),
 ]
@@ -141,7 +140,7 @@ Precision = Annotated[
     str,
     typer.Option(
         help="auto, fp32, fp16 or int8, as far as the model has it. auto is int8 on a CPU with "
-        "instructions for it, fp16 on CUDA.",
+        "instructions for it, fp16 on CUDA, else fp32.",
         rich_help_panel=NETWORK,
     ),
 ]
@@ -172,7 +171,7 @@ Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="A Dask scheduler whose workers share the work, and the folders.",
+        help="A Dask scheduler whose workers share the work; they must see the same folders.",
         rich_help_panel=NETWORK,
     ),
 ]
