@@ -1,4 +1,4 @@
-"""A folder of videos, or of pictures that are no video, enlarged one by one into a folder or a tar."""
+"""A folder of videos, or of pictures that are none, enlarged one by one into a folder or a tar."""
 
 from __future__ import annotations
 

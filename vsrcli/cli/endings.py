@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,15 @@ def _text(result: BatchResult[Any]) -> str:
 
 
 @contextmanager
-def resumable(goes_on: bool) -> Iterator[None]:
-    """Say of an interrupted job whether it can go on."""
+def resumable(goes_on: bool, otherwise: str = "nothing was kept") -> Iterator[None]:
+    """Say of an interrupted job whether it can go on; OTHERWISE what is true of it then."""
     try:
         yield
     except KeyboardInterrupt:
-        after = "nothing was kept"
-        if goes_on:
-            after = "the same command goes on from what is finished"
+        after = "the same command goes on from what is finished" if goes_on else otherwise
         raise Interrupted(f"interrupted; {after}") from None
+
+
+def resumable_folder(overwrite: bool) -> AbstractContextManager[None]:
+    """The same of a folder; with OVERWRITE the same command would make all its files anew."""
+    return resumable(not overwrite, "the files that are finished are kept")

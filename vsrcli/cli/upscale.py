@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vsrcli.cli import upscale_options as option
-from vsrcli.cli.endings import end_batch, resumable
+from vsrcli.cli.endings import end_batch, resumable, resumable_folder
 from vsrcli.cli.options import (
     JsonOption,
     OverwriteOption,
@@ -178,7 +178,7 @@ def _run_batch(
             failed = f"{len(planned.failed)} of {planned.total} files would fail: see above"
             raise CheckError(failed)
         return
-    with resumable(True):
+    with resumable_folder(options.overwrite and not is_tar(output)):
         result = upscale_folder(
             source, output, options, progress=lambda name: progress_bar(name), note=note
         )
