@@ -18,7 +18,6 @@ from PIL import Image
 from tests.conftest import MakeClip
 from tests.jobs import SEGMENT, do, options
 from vsrcli import UpscaleOptions, upscale
-from vsrcli.batch import upscale_folder
 from vsrcli.collection import find_clips
 from vsrcli.comparison import compare
 from vsrcli.errors import CheckError, OutputError, UsageError
@@ -31,6 +30,7 @@ from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.turning import Turning
+from vsrcli.upscale_folder import upscale_folder
 
 TURNED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 Rgba = NDArray[np.uint8]

@@ -20,7 +20,6 @@ from PIL import Image
 from tests.clips import make_frame
 from tests.conftest import MakeClip
 from tests.lossless import noisy, write_frames
-from vsrcli.batch import is_batch
 from vsrcli.collection import _plain_name, find_clips, natural_key
 from vsrcli.errors import InputError, OutputError, UsageError
 from vsrcli.media.exif import display_matrix
@@ -33,6 +32,7 @@ from vsrcli.metrics import Channel, Distortion, FrameScore
 from vsrcli.psnr import psnr
 from vsrcli.scores import ClipScore, OutputScore, Protocol
 from vsrcli.turning import turning_of
+from vsrcli.upscale_folder import is_batch
 
 SIZE = (48, 32)
 Y = Protocol(channel="y", ssim=False)

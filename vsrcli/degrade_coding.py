@@ -34,8 +34,13 @@ _LOSSLESS: dict[str, tuple[tuple[str, str], ...]] = {
 """Options that make an encoder lossless."""
 
 
-def encoder_settings(output: Path, options: DegradeOptions, layout: PixelLayout) -> EncoderSettings:
-    """The encoder with the contest's options, or lossless unless a rate factor is given."""
+def encoder_settings(
+    output: Path, options: DegradeOptions, layout: PixelLayout | None
+) -> EncoderSettings:
+    """The encoder with the contest's options, or lossless unless a rate factor is given.
+
+    For frames of `layout`, if that is known.
+    """
     codec = choose_codec(output, options.codec or _default_codec(output, options, layout))
     check_crf(codec, options.crf)
     chosen: dict[str, str] = {}
@@ -78,11 +83,12 @@ def taken_layout(
     return target
 
 
-def _default_codec(output: Path, options: DegradeOptions, layout: PixelLayout) -> str:
+def _default_codec(output: Path, options: DegradeOptions, layout: PixelLayout | None) -> str:
     muxer = muxer_of(output)
     lossless = options.kind != "contest" and options.crf is None
     if lossless and muxer in ("matroska", "avi", "nut"):
         return "ffv1"
     if muxer == "webm":
         return "libvpx-vp9"
-    return "libx264rgb" if lossless and layout.kind == "rgb" else "libx264"
+    rgb = layout is not None and layout.kind == "rgb"
+    return "libx264rgb" if lossless and rgb else "libx264"

@@ -955,3 +955,28 @@ def test_an_interrupted_job_says_whether_it_goes_on(
     result = vsr("upscale", make_clip(frames=3), tmp_path / name, "--model", TINY)
     assert result.exit_code == ExitStatus.INTERRUPTED and words in sentence(result)
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".mp4"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "words"),
+    [
+        ("out", (), "goes on from what is finished"),
+        ("out", ("--overwrite",), "the files that are finished are kept"),
+        ("out.tar", ("--overwrite",), "goes on from what is finished"),
+    ],
+)
+def test_an_interrupted_folder_says_whether_it_goes_on(
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    more: tuple[str, ...],
+    words: str,
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    make_clip("clips/a.mp4", frames=1)
+    monkeypatch.setattr(FrameEnlarger, "advance", interrupt)
+    result = vsr("upscale", tmp_path / "clips", tmp_path / name, "--model", TINY, *more)
+    assert result.exit_code == ExitStatus.INTERRUPTED and words in sentence(result)

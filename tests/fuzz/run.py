@@ -30,7 +30,7 @@ from av.container import InputContainer
 from tests.fuzz.mutations import mutate
 from tests.fuzz.seeds import Seed, seeds
 from tests.networks.tiny import TINY
-from vsrcli import batch  # noqa: F401  imports what the children need
+from vsrcli import upscale_folder  # noqa: F401  imports what the children need
 from vsrcli.cli import app
 from vsrcli.errors import InputError
 from vsrcli.media.sources import main_video, opened

@@ -10,7 +10,9 @@ REDUCE, ENCODE = "Reduction", "Encoding"
 Source = Annotated[
     Path,
     typer.Argument(
-        metavar="IN", help="A video, a picture, an image sequence, or - for standard input."
+        metavar="IN",
+        help="A video, a picture, an image sequence ('frames/%04d.png' or a folder of "
+        "pictures), a folder of videos, or - for standard input.",
     ),
 ]
 Output = Annotated[
@@ -18,7 +20,7 @@ Output = Annotated[
     typer.Argument(
         metavar="OUT",
         help="A video; for bi and bd also a picture or an image sequence (.png, .tif) or, for "
-        "pictures, a folder.",
+        "pictures, a folder. For a folder of videos a folder, each under its own name.",
     ),
 ]
 Scale = Annotated[

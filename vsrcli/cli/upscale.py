@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vsrcli.cli import upscale_options as option
+from vsrcli.cli.endings import end_batch, resumable, resumable_folder
 from vsrcli.cli.options import (
     JsonOption,
     OverwriteOption,
@@ -18,7 +17,7 @@ from vsrcli.cli.options import (
     TracebackOption,
     VerboseOption,
 )
-from vsrcli.cli.upscale_report import batch_text, plan_text, result_text, sizes
+from vsrcli.cli.upscale_report import plan_text, result_text, sizes
 from vsrcli.cli.values import OnErrorChoice, parse_options, parse_rate, parse_size, parse_time
 from vsrcli.console import (
     detail,
@@ -28,7 +27,7 @@ from vsrcli.console import (
     progress_bar,
     tell_failures,
 )
-from vsrcli.errors import CheckError, ExitStatus, Interrupted, UsageError
+from vsrcli.errors import CheckError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from vsrcli.options import UpscaleOptions
@@ -110,7 +109,7 @@ def upscale_command(
         overwrite=overwrite,
         restart=restart,
     )
-    from vsrcli.batch import is_batch
+    from vsrcli.upscale_folder import is_batch
 
     if is_batch(source, output):
         if compare is not None:
@@ -163,22 +162,10 @@ def _run_one(
         raise typer.Exit(ExitStatus.DAMAGED)
 
 
-@contextmanager
-def resumable(goes_on: bool) -> Iterator[None]:
-    """Say of an interrupted job whether it can go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        after = "nothing was kept"
-        if goes_on:
-            after = "the same command goes on from what is finished"
-        raise Interrupted(f"interrupted; {after}") from None
-
-
 def _run_batch(
     source: Path, output: Path, options: UpscaleOptions, *, dry_run: bool, json: bool
 ) -> None:
-    from vsrcli.batch import is_tar, plan_batch, upscale_folder
+    from vsrcli.upscale_folder import is_tar, plan_batch, upscale_folder
 
     if dry_run:
         planned = plan_batch(source, output, options, note=note)
@@ -191,14 +178,9 @@ def _run_batch(
             failed = f"{len(planned.failed)} of {planned.total} files would fail: see above"
             raise CheckError(failed)
         return
-    with resumable(True):
+    with resumable_folder(options.overwrite and not is_tar(output)):
         result = upscale_folder(
             source, output, options, progress=lambda name: progress_bar(name), note=note
         )
-    print_json(asdict(result)) if json else note(batch_text(result))
-    if result.failed:
-        tell_failures(why for _, why in result.failed)
-        tar = f"; {output} is not written until all succeed" if is_tar(output) else ""
-        raise CheckError(f"{len(result.failed)} of {result.total} files failed: see above{tar}")
-    if result.damaged:
-        raise typer.Exit(ExitStatus.DAMAGED)
+    tar = f"; {output} is not written until all succeed" if is_tar(output) else ""
+    end_batch(result, json=json, more=tar)

@@ -8,7 +8,6 @@ from vsrcli.console import clock
 from vsrcli.notes import counted
 
 if TYPE_CHECKING:
-    from vsrcli.batch import BatchResult
     from vsrcli.job import UpscalePlan
     from vsrcli.upscale import UpscaleResult
 
@@ -54,11 +53,3 @@ def result_text(result: UpscaleResult) -> str:
     if result.packets_left_out:
         text += f", {counted(result.packets_left_out, 'packet')} of damaged sound or text left out"
     return text + (", the source is not complete" if result.truncated else "")
-
-
-def batch_text(result: BatchResult) -> str:
-    """What became of a folder, in one line."""
-    text = f"{len(result.done)} of {result.total} files done in {clock(result.seconds)}"
-    if skipped := len(result.skipped):
-        text += f", {skipped} {'was' if skipped == 1 else 'were'} there before"
-    return text
