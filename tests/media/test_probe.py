@@ -1,6 +1,8 @@
 import dataclasses
+import errno
 import gc
 import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -295,3 +297,26 @@ def test_a_rate_that_is_but_a_clock_gives_way_to_frames_over_seconds() -> None:
     )
     assert rate_of(clock, Fraction(3)) == 30
     assert rate_of(clock, Fraction(1, 20)) is None  # 1800 a second
+
+
+def test_a_picture_too_large_for_ffmpeg_is_told_as_such(tmp_path: Path) -> None:
+    """Of this one there is but the size, after which FFmpeg reads no further."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "vast.png")
+    content = (tmp_path / "vast.png").read_bytes()
+    head = b"IHDR" + struct.pack(">II", 20000, 20000) + content[24:29]
+    vast = content[:12] + head + struct.pack(">I", zlib.crc32(head)) + content[33:]
+    (tmp_path / "vast.png").write_bytes(vast)
+    with pytest.raises(InputError, match=r"vast\.png.*20000x20000 is larger than FFmpeg reads"):
+        probe(tmp_path / "vast.png")
+
+
+def test_memory_that_runs_out_is_not_told_as_damage_alone(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(_: object) -> list[av.VideoFrame]:
+        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+    decoder = SimpleNamespace(name="h264", decode=decode)
+    monkeypatch.setattr("vsrcli.media.stills.decoder_of", lambda *_, **__: decoder)
+    with pytest.raises(InputError, match=r"clip.*too little memory for it, or it is damaged"):
+        probe(make_clip("clip.mp4", frames=2))

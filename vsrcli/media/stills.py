@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.logging
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vsrcli.errors import InputError
@@ -18,6 +21,7 @@ from vsrcli.media.endings import is_cut
 from vsrcli.media.exif import display_matrix, orientation_of
 from vsrcli.media.formats import FLOAT, layout_of
 from vsrcli.media.planes import from_video_frame, to_video_frame, unassociated
+from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.sources import decoder_of, is_counted, is_shown_late, main_video, opened
 from vsrcli.media.tiff import is_associated
 from vsrcli.media.timeline import Timed
@@ -28,6 +32,9 @@ _LENIENT = ("mjpeg",)
 """Decoders that give what there is of a picture, and the rest gray, without a word."""
 _PATIENCE = 2000
 """Packets to try before giving up on the first frame."""
+_DAMAGED = "it is damaged, empty or encrypted"
+_TOO_LARGE = re.compile(r"Picture size (\d+x\d+) is invalid")
+"""How FFmpeg says that a picture has more than about 268 million pixels."""
 
 
 class PictureDecoder:
@@ -117,15 +124,34 @@ def first_frame(
     late = counted and is_shown_late(container)
     if strict:
         decoder.options = {"err_detect": "explode"}
+    failed: tuple[av.Packet[VideoStream], av.FFmpegError] | None = None
     with suppress(av.FFmpegError):
         for number, packet in enumerate(container.demux(stream)):
             if counted:
                 packet.pts = packet.dts
-            with suppress(av.FFmpegError):
+            try:
                 for frame in decoder.decode(packet if packet.size else None):
                     if late and frame.dts is not None:
                         frame.pts = frame.dts
                     return frame
+            except av.FFmpegError as failure:
+                failed = failed or (packet, failure)
             if number > _PATIENCE:
                 break
-    raise InputError(f"no frame of {name} could be decoded; it is damaged, empty or encrypted")
+    why = _why(decoder, *failed) if failed else _DAMAGED
+    raise InputError(f"no frame of {name} could be decoded; {why}")
+
+
+def _why(
+    decoder: VideoCodecContext, packet: av.Packet[VideoStream], failure: av.FFmpegError
+) -> str:
+    """Why DECODER made nothing of a PACKET, as far as can be told."""
+    if isinstance(failure, MemoryError):
+        return "there is too little memory for it, or it is damaged"
+    decoder.flush_buffers()
+    with ffmpeg_heard(av.logging.ERROR) as said, suppress(av.FFmpegError):
+        decoder.decode(packet)
+    size = next((found[1] for *_, text in said if (found := _TOO_LARGE.search(text))), None)
+    if size:
+        return f"a picture of {size} is larger than FFmpeg reads: cut it into parts"
+    return _DAMAGED
