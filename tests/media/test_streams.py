@@ -142,3 +142,17 @@ def test_what_leads_through_a_disc_or_a_broadcast_is_not_missed(
     for suffix in ("mkv", "mp4", "avi"):
         assert not plan_streams(info, path.with_name(f"o.{suffix}")).notes
     assert not frames_alone(info, audio=False).notes
+
+
+def test_data_that_quicktime_gets_no_description_of_is_dropped(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """As an iPhone's metadata (mebx): their packets were there, and nothing said what they are."""
+    made = make_clip("made.mov", subtitles=("Hello",), codec="mpeg4").read_bytes()
+    phone = tmp_path / "phone.mov"
+    phone.write_bytes(made.replace(b"text\0\0\0\0", b"meta\0\0\0\0").replace(b"tx3g", b"mebx"))
+    info = probe(phone)
+    assert [(stream.type, stream.codec) for stream in info.streams[1:]] == [("data", "unknown")]
+    for name in ("o.mov", "o.mp4"):
+        plan = plan_streams(info, tmp_path / name)
+        assert plan.notes == ("data stream 1 (unknown): dropped, FFmpeg does not know its coding",)

@@ -1,7 +1,8 @@
-"""Whether sound comes out of a container again: tried on its first packets, before the work.
+"""Whether sound and data come out of a container again: tried on packets, before the work.
 
 A muxer takes some that it fails at in the end, or that nobody finds again: sound that is not what
-its source calls it (layer II called MP3 in MP4, E-AC-3 called AC-3 in NUT).
+its source calls it (layer II called MP3 in MP4, E-AC-3 called AC-3 in NUT), and data of which it
+does not write what they are (what iPhones record beside the pictures, in QuickTime).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _PACKETS = 8
 """Of each stream."""
 _PATIENCE = 10
 """Seconds of the source in which they are looked for."""
+_NO_DESCRIPTION = b"\0\0\0\x10stsd"
+"""Of the samples of a track (ISO/IEC 14496-12, 8.5.2): a box without any."""
 
 
 def first_packets(source: Any) -> dict[int, list[Any]]:
@@ -70,3 +73,20 @@ def comes_back(muxer: str, stream: Any, packets: list[Any]) -> bool:
             return {packet.stream_index for packet in read if packet.size} == {0}
     except (av.FFmpegError, ValueError, IndexError):  # the last: streams that begin on the way
         return False
+
+
+def is_described(muxer: str, stream: Any) -> bool:
+    """Whether a muxer of MP4 or QuickTime writes what the data of a STREAM are.
+
+    Of those whose description it does not know, it writes none, and the track means nothing.
+    """
+    file = io.BytesIO()
+    try:
+        with av.open(file, "w", format=muxer) as output:
+            packet = av.Packet(bytes(4))
+            packet.stream = output.add_stream_from_template(stream, opaque=True)
+            packet.pts, packet.dts, packet.time_base = 0, 0, Fraction(1, 1000)
+            output.mux(packet)
+    except (av.FFmpegError, ValueError):
+        return False
+    return _NO_DESCRIPTION not in file.getvalue()

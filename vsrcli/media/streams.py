@@ -23,7 +23,7 @@ from vsrcli.media.containers import (
     muxer_of,
 )
 from vsrcli.media.probe import MediaInfo, StreamInfo
-from vsrcli.media.rehearsal import comes_back, first_packets
+from vsrcli.media.rehearsal import comes_back, first_packets, is_described
 from vsrcli.media.sources import opened
 from vsrcli.media.tags import lost_tags, unusual_tags
 
@@ -158,9 +158,12 @@ def _fate(
         return "drop", "its header is missing or damaged"
     misread = info.codec in MISREAD.get(output.suffix.lower(), ())
     misread = misread or (_fits(muxer, [real]) and not comes_back(muxer, real, packets))
+    if info.type == "data" and muxer in QUICKTIME:
+        misread = misread or not is_described(muxer, real)
     if not misread and _fits(muxer, [*before, real]):
         return "keep", ""
-    reason = f"{name} cannot hold {info.codec}"
+    known = info.codec != "unknown"
+    reason = f"{name} cannot hold {info.codec}" if known else "FFmpeg does not know its coding"
     if not misread and _fits(muxer, [real]):
         reason = f"{name} cannot hold so many streams"
     elif real.codec_context is None or info.type in ("video", "data"):

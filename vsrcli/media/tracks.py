@@ -329,7 +329,7 @@ class Ordered:
                 dts = 0  # times of packets that are but counted were rounded, by up to half of one
             packet.pts, packet.dts = max(pts, dts), dts
             packet.duration = _rescaled(packet.duration or 0, old / base)
-            untold = not packet.duration and stream.type in ("audio", "data")
+            untold = not packet.duration and stream.type == "audio"
             if untold and self._muxer in QUICKTIME:
                 # Else the last would lie behind the end, and be lost.
                 packet.duration = dts - floor if floor is not None else 1
