@@ -232,6 +232,25 @@ def test_private_data_is_not_in_quicktime_without_a_description(
     assert b"\0\0\0\x10stsd" not in output.read_bytes()
 
 
+def test_sound_of_a_single_packet_is_copied_to_quicktime(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """Said to last one tick, it was not found again; converted, it was lost."""
+    clip = make_clip("in.mkv", frames=10, audio=("aac",))
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "one.mkv"), "w") as one:
+        copies = [one.add_stream_from_template(each, opaque=True) for each in source.streams]
+        heard = 0
+        for packet in source.demux():
+            heard += packet.stream_index
+            if packet.size and (packet.stream_index == 0 or heard == 1):
+                packet.stream = copies[packet.stream_index]
+                one.mux(packet)
+    (sent,) = packets(tmp_path / "one.mkv", "audio")
+    assert not sent[1]
+    output = remake(probe(tmp_path / "one.mkv"), tmp_path / "o.mov", settings("libx264"))
+    assert [content for _, _, content in packets(output, "audio")] == [sent[2]]
+
+
 def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
     late = later(clip, tmp_path / "late.mkv", Fraction(4, 5), "video")

@@ -331,8 +331,10 @@ class Ordered:
             packet.duration = _rescaled(packet.duration or 0, old / base)
             untold = not packet.duration and stream.type == "audio"
             if untold and self._muxer in QUICKTIME:
-                # Else the last would lie behind the end, and be lost.
-                packet.duration = dts - floor if floor is not None else 1
+                # Else the last would lie behind the end, and be lost. Not a first one of sound, but
+                # of one tick it would be taken for a raw sample.
+                first = int(stream.type == "data")
+                packet.duration = first if floor is None else dts - floor
             packet.time_base = base
             self._last[stream.index] = dts
             self.begins.setdefault(stream.index, dts * base)
