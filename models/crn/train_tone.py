@@ -97,6 +97,7 @@ class Views:
 
 def draw(cache: Path, count: int, path: Path, processes: int) -> None:
     """COUNT views of the faces in CACHE, stored as PATH; the same whatever PROCESSES."""
+    faces = np.asarray(contents(cached(cache)))
     view = partial(_view, Faces(cache, 128))
     columns: dict[str, NDArray[np.generic]] = {}
     for index, row in enumerate(forked(view, range(count), processes, chunk=50)):
@@ -104,7 +105,6 @@ def draw(cache: Path, count: int, path: Path, processes: int) -> None:
             if index == 0:
                 columns[name] = np.empty((count, *value.shape), value.dtype)
             columns[name][index] = value
-    faces = np.asarray(contents(cached(cache)))
     with replacing(path) as made, made.open("wb") as file:
         np.savez(file, faces=faces, **columns)
 
