@@ -45,13 +45,14 @@ def test_every_video_becomes_what_it_does_alone(
     make_clip: MakeClip, tmp_path: Path, options: dict[str, Any], given: tuple[str, ...]
 ) -> None:
     make_clip("clips/a.mp4", frames=3, audio=["aac"])
-    make_clip("clips/b.mkv", frames=4, size=(80, 48))
+    make_clip("clips/b.mkv", frames=4, size=(80, 50))
     make_clip("clips/c.mpg", codec="mpeg2video", format="mpeg", frames=3)
     make_clip("clips/d.webm", codec="libvpx-vp9", frames=2)
     becomes = {"a.mp4": "a.mp4", "b.mkv": "b.mkv", "c.mpg": "c.mkv", "d.webm": "d.webm"}
     result = vsr(tmp_path / "clips", tmp_path / "small", *given)
     assert result.exit_code == ExitStatus.SUCCESS, result.output
     assert "4 of 4 files done" in result.stderr
+    assert "vsr: b.mkv: 80x50 at 1/" in result.stderr
     (tmp_path / "alone").mkdir()
     for name, made in becomes.items():
         alone = degrade(
