@@ -105,6 +105,7 @@ def test_a_plan_counts_the_frames_of_the_part(
     ("arguments", "status", "words"),
     [
         (["missing.mp4", "out.mp4"], ExitStatus.INPUT, "missing.mp4 does not exist"),
+        (["https://a.example/b%20d.mp4", "out.mp4"], ExitStatus.INPUT, "download it first"),
         (["text.mp4", "out.mp4"], ExitStatus.INPUT, "text.mp4"),
         (["empty.mp4", "out.mp4"], ExitStatus.INPUT, "empty.mp4 is empty"),
         (["clip.mp4", "clip.mp4"], ExitStatus.USAGE, "is the input"),

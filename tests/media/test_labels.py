@@ -165,3 +165,15 @@ def test_one_flag_that_is_read_as_two_is_not_told(
     output = remake(info, tmp_path / "out.mkv", settings("libx264"), note=notes.append)
     assert not [note for note in notes if "flag" in note]
     assert probe(output).streams[1].flags == (flag.name,)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_regions_of_languages_are_told_to_be_lost(labelled: Path, suffix: str) -> None:
+    """Matroska has them in an element of its own, which FFmpeg passes over."""
+    old, new = b"\x22\xb5\x9c\x85fr-CA", b"\x22\xb5\x9d\x85fr-CA"
+    content = labelled.read_bytes()
+    assert content.count(old) == 1
+    labelled.write_bytes(content.replace(old, new))
+    notes = plan_streams(probe(labelled), labelled.with_name(f"out.{suffix}")).notes
+    told = 'audio stream 1 (aac, eng, "Ton"): its language fr-CA becomes eng'
+    assert [note for note in notes if "becomes" in note] == [told]

@@ -242,6 +242,19 @@ def test_a_hole_in_a_nut(make_clip: MakeClip, number: int) -> None:
         assert len(times) == FRAMES - 1 and reader.concealed == 0 and reader.truncated
 
 
+def test_an_mp4_in_fragments_that_lacks_the_end_of_its_sound_alone(make_clip: MakeClip) -> None:
+    """As a recording broken off leaves it: in every fragment sound comes after the pictures."""
+    flags = {"movflags": "frag_keyframe+empty_moov"}
+    path = make_clip("in.mp4", frames=FRAMES, audio=("aac",), container_options=flags)
+    assert not read(path)[1].truncated
+    with av.open(str(path)) as container:
+        video, sound = (s.index_entries[-1] for s in container.streams)
+    assert video.pos + video.size < sound.pos
+    path.write_bytes(path.read_bytes()[: sound.pos + sound.size - 1])
+    frames, reader = read(path)
+    assert len(frames) == FRAMES and reader.truncated
+
+
 def test_an_mp4_whose_index_breaks_off(make_clip: MakeClip) -> None:
     path = make_clip("in.mp4", frames=FRAMES, options={"bf": "2"}, audio=("aac",))
     content = bytearray(path.read_bytes())

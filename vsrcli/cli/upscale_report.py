@@ -47,9 +47,9 @@ def result_text(result: UpscaleResult) -> str:
         f"{result.frames_per_second:.2f} fps"
     )
     if result.concealed:
-        text += f", {result.concealed} damaged frames concealed"
+        text += f", {counted(result.concealed, 'damaged frame')} concealed"
     if result.left_out:
-        text += f", {result.left_out} damaged frames left out"
+        text += f", {counted(result.left_out, 'damaged frame')} left out"
     if result.packets_left_out:
         text += f", {counted(result.packets_left_out, 'packet')} of damaged sound or text left out"
     return text + (", the source is not complete" if result.truncated else "")

@@ -85,7 +85,7 @@ class Length:
         """Whether the file states more than has come."""
         name = self._container.format.name
         whole = self._owed is None
-        if "mp4" in name and self._index_falls_short():
+        if "mp4" in name and (self._index_falls_short() or self._index_goes_beyond()):
             return True
         if name == "avi" and self._stream.frames:
             # Its clock counts frames, and those left empty on purpose have a place but no packet.
@@ -125,6 +125,12 @@ class Length:
         stated = self._stream.duration * Fraction(self._stream.time_base or 0)
         span = self._video_end - (self._video_begin or 0)
         return stated - span > max(self._frame, self._longest) * 3 / 2
+
+    def _index_goes_beyond(self) -> bool:
+        """Whether an MP4 ends before a packet that is in its index: all it lacks may be sound."""
+        indexes = (stream.index_entries for stream in self._container.streams)
+        last = [index[-1] for index in indexes if index]
+        return any(entry.pos + entry.size > self._container.size for entry in last)
 
     @property
     def _start(self) -> Fraction:

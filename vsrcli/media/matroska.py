@@ -1,5 +1,6 @@
-"""The display size of a Matroska track, which PyAV cannot set: written into the finished file.
+"""What PyAV does not reach of Matroska's tracks: regions of languages, and the display size.
 
+The former FFmpeg does not read. The latter is written into the finished file, as
 FFmpeg's muxer takes it from a field PyAV does not reach. Room is made beforehand by lengthening
 the track's name; afterwards the track entry is put together anew in the same number of bytes.
 Element IDs are those of RFC 9559.
@@ -16,11 +17,26 @@ ROOM = "\N{NO-BREAK SPACE}" * 16
 """Ends the name of the track that is to get a display size: 32 bytes."""
 
 _SEGMENT, _TRACKS, _ENTRY = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\xae"
-_NAME, _VIDEO = b"\x53\x6e", b"\xe0"
+_NAME, _VIDEO, _LANGUAGE = b"\x53\x6e", b"\xe0", b"\x22\xb5\x9d"
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = b"\x54\xb0", b"\x54\xba", b"\x54\xb2"
 _CRC, _VOID = b"\xbf", b"\xec"
 _HEADER = 1 << 22
 """Tracks stand within the first 4 MB, before any frame; attachments come after them."""
+
+
+def regions_of(path: Path) -> dict[int, str]:
+    """Return the languages that have a region or script (BCP 47: "pt-BR"), by number of track."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+    tracks = head[slice(*(_find_tracks(head) or (0, 0)))]
+    whole = _elements(tracks, 0, len(tracks))
+    entries = [(start, min(stop, len(tracks))) for name, start, stop in whole if name == _ENTRY]
+    return {
+        number: tracks[start:stop].decode(errors="replace")
+        for number, entry in enumerate(entries)
+        for name, start, stop in _elements(tracks, *entry)
+        if name == _LANGUAGE and b"-" in tracks[start:stop]
+    }
 
 
 def set_display_size(path: Path, size: tuple[int, int], sar: Fraction) -> None:

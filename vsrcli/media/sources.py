@@ -36,6 +36,8 @@ VIDEO_SUFFIXES = (
 )
 """Files in a folder or an archive that are taken for videos."""
 
+_ADDRESS = re.compile(r"(?:https?|ftp|rt[ms]p)s?:/", re.IGNORECASE)
+"""Begins what is to be had over a network; of its two slashes a path keeps one."""
 _NUMBER = re.compile(r"%0?(\d*)d")
 _OPENED_WITH = {
     # Else "%03d" in the path of a picture, its folders included, is taken for a pattern. Giving
@@ -93,6 +95,9 @@ def _find(source: Source) -> Source:
             raise InputError(f"{source.name} is empty")
         still = _is_picture(path) and not _is_animated(source)
         return Source(path, (path,)) if still else source
+    if _ADDRESS.match(source.name):
+        what = "is an address, and only files are read; download it first"
+        raise InputError(f"{source.name} {what}")
     if _NUMBER.search(path.name):
         return _numbered(source)
     raise _missing(path, source.name)

@@ -22,6 +22,7 @@ from vsrcli.media.containers import (
     in_memory,
     muxer_of,
 )
+from vsrcli.media.matroska import regions_of
 from vsrcli.media.probe import MediaInfo, StreamInfo
 from vsrcli.media.rehearsal import comes_back, first_packets, is_described
 from vsrcli.media.sources import opened
@@ -103,7 +104,11 @@ def plan_streams(info: MediaInfo, output: Path, *, audio: bool = True) -> Stream
             elif fate == "drop":
                 dropped.append((stream, f"{title_of(stream)}: dropped, {detail}"))
     written = [info.streams[info.video_index], *kept, *(stream for stream, _ in converted)]
-    lost = (*_lost(muxer, info, kept), *_lost_languages(muxer, written))
+    lost = (
+        *_lost(muxer, info, kept),
+        *_lost_languages(muxer, written),
+        *_lost_regions(info, written),
+    )
     return StreamPlan(tuple(kept), tuple(converted), tuple(dropped), lost)
 
 
@@ -130,6 +135,16 @@ def _lost_languages(muxer: str, streams: Iterable[StreamInfo]) -> Iterator[str]:
     for stream in streams if muxer == "mp4" else ():
         if stream.language and not _ISO_639_2.fullmatch(stream.language):
             yield lost_of(stream, ["language"], NAMES[muxer])
+
+
+def _lost_regions(info: MediaInfo, streams: Iterable[StreamInfo]) -> Iterator[str]:
+    """A line on each language of a Matroska of which FFmpeg does not read the region or script."""
+    if "matroska" in info.format and info.path.is_file():
+        regions = regions_of(info.path)
+        for stream in streams:
+            if region := regions.get(stream.index):
+                left = stream.language or "und"
+                yield f"{title_of(stream)}: its language {region} becomes {left}"
 
 
 def _fate(
