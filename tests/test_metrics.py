@@ -91,6 +91,15 @@ def test_figures_are_those_of_scikit_image(pix_fmt: str, peak: int) -> None:
     assert result.ssim == pytest.approx(expected, abs=1e-6)
 
 
+def test_ssim_of_large_pictures_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = make_frame("gray", 96, 64)
+    planes = reference.planes[0], noisy(reference, 6.0).planes[0]
+    whole = ssim(*planes, 255)
+    for samples in (1, 96 * 7, 96 * 53, 96 * 54):  # in bands of 1, 7, 53 and all 54 windows
+        monkeypatch.setattr("vsrcli.metrics._BAND", samples)
+        assert ssim(*planes, 255) == pytest.approx(whole, abs=1e-9)
+
+
 def test_ssim_of_bright_smooth_pictures_is_not_above_1() -> None:
     bright = (59000 + np.arange(64) * 10).astype(np.uint16)[None].repeat(64, axis=0)
     other = bright.copy()

@@ -20,7 +20,7 @@ from tests.segments import later
 from vsrcli import DegradeOptions, UpscaleOptions, degrade, psnr, upscale
 from vsrcli.comparison import compare
 from vsrcli.degradation import Degradation
-from vsrcli.errors import CheckError, InputError, OutputError, UsageError
+from vsrcli.errors import CheckError, InputError, OutOfMemoryError, OutputError, UsageError
 from vsrcli.job import prepare
 from vsrcli.media.formats import layout_of
 from vsrcli.media.images import ImageWriter
@@ -624,3 +624,22 @@ def test_progress_counts_every_frame(make_clip: MakeClip, tmp_path: Path) -> Non
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("scale", "told"), [(2, "256x192; the network makes them for any size"), (5, "320x240; choose")]
+)
+def test_too_little_memory_names_the_frames_that_take_it(
+    scale: int,
+    told: str,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("vsrcli.enlarge.FrameEnlarger.look", work)
+    clip = make_clip("clip.mp4", frames=1)
+    with pytest.raises(OutOfMemoryError, match=rf"clip\.mp4: .* frames of {told}"):
+        upscale(clip, tmp_path / "o.mp4", UpscaleOptions(scale=scale, model=str(TINY)))

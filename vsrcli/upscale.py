@@ -113,11 +113,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
     try:
         reading = _WORK[job.goal.form](job, counter, told)
     except MemoryError:
-        width, height = job.size
-        raise OutOfMemoryError(
-            f"{job.info.path}: too little memory for frames of {width}x{height}; "
-            "choose a smaller size"
-        ) from None
+        raise _too_large(job) from None
     return UpscaleResult(
         source=str(job.info.path),
         output=str(job.output),
@@ -269,6 +265,19 @@ _WORK = {
     "pictures": _write_pictures,
     "y4m": _write_y4m,
 }
+
+
+def _too_large(job: Job) -> OutOfMemoryError:
+    """What to say where the largest frames there are do not fit: the output's, or the network's."""
+    scale, size = job.model.fusion.scale, job.size
+    made = job.info.width * scale, job.info.height * scale
+    what = "choose a smaller size"
+    if made > size:
+        size, what = made, "the network makes them for any size; cut the input into parts"
+    width, height = size
+    return OutOfMemoryError(
+        f"{job.info.path}: too little memory for frames of {width}x{height}; {what}"
+    )
 
 
 def _nothing(job: Job) -> InputError:

@@ -311,3 +311,17 @@ def test_names_that_are_too_long_are_told(
     shutil.copy("a.png", f"{nearly}.png")
     result = vsr(*(part.format("n" * 300).replace("nearly", nearly) for part in arguments.split()))
     assert result.exit_code == status and "File name too long" in result.stderr
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_program(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compare(*_: object) -> None:
+        raise MemoryError("Unable to allocate 549. MiB")
+
+    monkeypatch.setattr("vsrcli.metrics.FrameComparer.compare", compare)
+    clip = make_clip("a.mp4", frames=1)
+    result = vsr("psnr", clip, clip)
+    assert result.exit_code == ExitStatus.DEVICE
+    assert "too little memory (Unable to allocate 549. MiB)" in result.stderr
+    assert "unexpected" not in result.stderr

@@ -122,6 +122,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         (CPU, "Failed to allocate memory", OutOfMemoryError, "cpu has too little memory"),
         (Device("cuda", 1), "out of memory", OutOfMemoryError, "cuda:1 has too little memory"),
         (Device("cuda", 1), "no kernel image", DeviceError, "does not start on cuda:1"),
+        (CPU, "pthread_create failed, error code: 11", DeviceError, "cpu: not enough threads"),
         (CPU, "Protobuf parsing failed", ModelError, "is damaged or no ONNX file"),
     ],
 )

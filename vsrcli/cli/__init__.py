@@ -36,6 +36,11 @@ class _Commands(typer.core.TyperGroup):
                 raise
             error(str(failure))
             raise typer.Exit(failure.exit_status) from None
+        except MemoryError as failure:
+            if wants_traceback():
+                raise
+            error(f"too little memory ({failure}); end other programs, or make the input smaller")
+            raise typer.Exit(ExitStatus.DEVICE) from None
         except Exception as failure:
             if wants_traceback() or type(failure).__module__.startswith("typer"):
                 raise  # typer's own: usage errors, Exit and Abort

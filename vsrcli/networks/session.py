@@ -40,6 +40,7 @@ ort.disable_telemetry_events()
 _OUT_OF_MEMORY = re.compile(
     r"bad.?alloc|out of memory|failed to allocate|ALLOC_FAILED|not enough memory", re.IGNORECASE
 )
+_NO_THREAD = "pthread_create failed"
 _RUN_ERRORS = (
     ort_errors.Fail,
     ort_errors.RuntimeException,
@@ -189,6 +190,9 @@ def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
     except LOAD_ERRORS as error:
         if _OUT_OF_MEMORY.search(str(error)):
             raise _out_of_memory(device) from error
+        if _NO_THREAD in str(error):
+            more = "allow more (ulimit -u), or give fewer --threads"
+            raise DeviceError(f"{device}: not enough threads can be started; {more}") from error
         if device.kind == "cuda":
             raise DeviceError(f"{path} does not start on {device}: {_first_line(error)}") from error
         raise ModelError(f"{path} is damaged or no ONNX file: {_first_line(error)}") from error
