@@ -203,6 +203,16 @@ def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path:
         Run(Recipe(TINY, [STAGE], {"bi": 1.0}), checkpoint)
 
 
+def test_what_a_checkpoint_is_gone_on_from_otherwise_is_told(torch: Any, tmp_path: Path) -> None:
+    from models.spmc.train import Recipe, Run
+
+    checkpoint, mixture = tmp_path / "run.pt", {"bi": 1.0}
+    Run(Recipe(TINY, [STAGE], mixture), checkpoint).save()
+    assert not Run(Recipe(TINY, [STAGE], mixture), checkpoint).changed
+    changed = Run(Recipe(TINY, [STAGE], mixture, seed=3), checkpoint).changed
+    assert changed == "; its recipe has changed since: seed is 3 now, was 0"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -217,6 +227,13 @@ def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path:
         ("stages = [", "stages = [5,", "is no recipe"),
         ("[network]", "[network]\ninner = 16", "is no recipe"),
         ("seed = 1", "seed = ", "is no recipe"),
+        ("seed = 1", 'seed = "x"', "seed must be a whole number, not 'x'"),
+        ("stills = 0.06", "stills = nan", "stills must be a number, not nan"),
+        ("steps = 2000", "steps = 0.5", "steps must be a whole number, not 0.5"),
+        ('loss = "root"', 'motion = "x"', "motion must be a number, not 'x'"),
+        ("bd = 0.08", 'bd = "x"', "mixture.bd must be a number, not 'x'"),
+        ("bd = 0.08", "bd = -0.08", "mixture are shares of"),
+        ("[network]", "[network]\nchannels = 16.5", "channels must be a whole number, not 16.5"),
     ],
 )
 def test_a_recipe_that_would_fail_later_is_refused(
