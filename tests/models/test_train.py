@@ -311,3 +311,21 @@ def test_a_target_that_cannot_be_written_is_found_before_the_work(tmp_path: Path
         check_target(tmp_path / "none" / "run.pt")
     with pytest.raises(UsageError, match="is a folder"):
         check_target(tmp_path)
+
+
+def test_a_checkpoint_that_finds_no_room_is_told(torch: Any, tmp_path: Path) -> None:
+    """What was there stays, and nothing else lies about."""
+    resource = pytest.importorskip("resource", reason="the limit is one of Unix")
+    from models.common.weights import save, stored
+
+    path, before = tmp_path / "run.pt", resource.getrlimit(resource.RLIMIT_FSIZE)
+    save({"step": torch.tensor(1)}, path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError) as failed:
+            save({"step": torch.zeros(10_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert failed.value.filename == str(path)
+    assert int(stored(path)["step"]) == 1
+    assert [*tmp_path.iterdir()] == [path]
