@@ -17,5 +17,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield made
         made.replace(path)
+    except OSError as error:
+        if error.filename is None:  # writing fails without saying where
+            error.filename = str(path)
+        raise
     finally:
         made.unlink(missing_ok=True)

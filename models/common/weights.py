@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,7 +76,9 @@ def checkpoint_in(
 def save(content: object, path: Path) -> None:
     """Replace PATH by CONTENT: what was there stays until the new file is whole."""
     with replacing(path) as made:
-        torch.save(content, made)
+        whole = io.BytesIO()  # of a full disk, say, torch does not tell
+        torch.save(content, whole)
+        made.write_bytes(whole.getbuffer())
 
 
 def copied(module: nn.Module) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ from PIL import Image
 from models.common.command import positive, say, told
 from models.crn import edits, filters
 from models.crn.canvas import CANVAS, FACE_HEIGHT, LEAST_FACE, canvas, portraits
-from vsrcli.errors import InputError
+from vsrcli.errors import InputError, UsageError
 
 CONTEXT = 16
 """The network's wide view is the canvas reduced by this."""
@@ -80,9 +80,13 @@ def keep(folder: Path, cache: Path, versions: int, apps: int, row: dict[str, str
     return row["file"]
 
 
+def _whole(cache: Path) -> list[Path]:
+    return sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)
+
+
 def cached(cache: Path) -> list[Path]:
     """The files of the faces in CACHE. Raises InputError if there are none."""
-    files = sorted(path for path in cache.glob("*.npz") if ".tmp" not in path.name)
+    files = _whole(cache)
     if not files:
         raise InputError(f"{cache}: no faces; run python -m models.crn.data first")
     return files
@@ -102,6 +106,19 @@ def read(path: Path) -> dict[str, NDArray[np.generic]]:
     ):
         raise InputError(f"{path} is no face of this models.crn.data")
     return stored
+
+
+def check_alike(cache: Path, versions: int, apps: int) -> None:
+    """Check that the faces in CACHE, which stay, have as many smoothings as those to come.
+
+    Raises UsageError if not.
+    """
+    for path in _whole(cache)[:1]:  # all are alike, or Faces refuses them
+        stored = read(path)
+        found = len(stored["pictures"]) - 1 - int(stored["apps"]), int(stored["apps"])
+        if found != (versions, apps):
+            made = "--versions {} --apps {}".format(*found)
+            raise UsageError(f"{cache} holds faces made with {made}: give these or another --cache")
 
 
 @dataclass(frozen=True)
@@ -329,6 +346,7 @@ def main() -> None:
         least = f'no row of split "train" has a face_height of {LEAST_FACE} or more'
         raise InputError(f"{given.portraits / 'manifest.csv'}: {least}")
     given.cache.mkdir(parents=True, exist_ok=True)
+    check_alike(given.cache, given.versions, given.apps)
     work = partial(keep, given.portraits, given.cache, given.versions, given.apps)
     with ProcessPoolExecutor(given.processes) as pool:
         done = [name for name in pool.map(work, rows, chunksize=4) if name]

@@ -16,7 +16,7 @@ import json
 import math
 import time
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import check_target, in_good_order, positive, say, told
+from models.common.recipe import changed, check_kinds
 from models.common.weights import checkpoint_in, copied, fill, follow, save, weights_in
 from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
@@ -72,6 +73,7 @@ class Recipe:
     """Weights of the trunk to begin with, if any; of the first version or of this."""
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.loss not in LOSSES:
             raise UsageError(f"loss {self.loss!r} is none of {', '.join(LOSSES)}")
         for name in ("steps", "batch", "rate", "final_rate"):
@@ -112,7 +114,7 @@ class Run:
         self.average = copied(self.network)
         trained = [each for each in self.network.parameters() if each.requires_grad]
         self.optimiser = torch.optim.Adam(trained, betas=(0.9, 0.99))
-        self.step = 0
+        self.step, self.changed = 0, ""
         if checkpoint.is_file():
             self.load()
         elif recipe.start:
@@ -143,6 +145,7 @@ class Run:
         """Replace the checkpoint."""
         stored = {
             "step": self.step,
+            "recipe": asdict(self.recipe),
             "weights": self.network.state_dict(),
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
@@ -156,6 +159,7 @@ class Run:
         self.network.load_state_dict(stored["weights"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.average, self.step = stored["average"], stored["step"]
+        self.changed = changed(self.recipe, stored.get("recipe", {}))
 
     def losses(self, found: Tensor, edited: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """What is minimised, and 1 - d of every component [groups] of this batch.
@@ -243,7 +247,7 @@ def main() -> None:
     check_target(checkpoint)
     run = Run(recipe, checkpoint)
     if run.step:
-        say(f"goes on from step {run.step} of {checkpoint}; delete that to begin anew")
+        say(f"goes on from step {run.step} of {checkpoint}; delete that to begin anew{run.changed}")
     train(run, Faces(given.cache, recipe.crop), given.hours)
 
 

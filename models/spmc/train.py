@@ -20,7 +20,7 @@ import os
 import random
 import time
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import check_target, in_good_order, positive, say, told
+from models.common.recipe import changed, check_kind, check_kinds
 from models.common.weights import checkpoint_in, copied, difference, fill, follow, save, weights_in
 from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
@@ -75,6 +76,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not self.stages:
             raise UsageError("there are no stages")
         for stage in self.stages:
@@ -84,17 +86,23 @@ class Recipe:
             ("mixture", self.mixture, KINDS),
             ("factors", self.factors, factors),
         ):
-            if any(each not in known for each in shares) or not sum(shares.values()) > 0:
+            for each, share in shares.items():
+                check_kind(f"{name}.{each}", share, float)
+            unknown = any(each not in known for each in shares)
+            if unknown or min(shares.values(), default=0) < 0 or not sum(shares.values()) > 0:
                 raise UsageError(f"{name} are shares of {', '.join(known)}, not {shares}")
 
 
 def _check_stage(stage: dict[str, float]) -> None:
-    for name in NEEDED:
-        if not float(stage.get(name, 0)) > 0:
-            raise UsageError(f"a stage needs {name}, above 0")
-    for name in stage:
+    check_kind("a stage", stage, dict)
+    for name, value in stage.items():
         if name not in (*NEEDED, "loss", "motion"):
             raise UsageError(f"{name!r} is nothing that a stage has")
+        if name != "loss":
+            check_kind(name, value, float if name in ("rate", "motion") else int)
+    for name in NEEDED:
+        if not stage.get(name, 0) > 0:
+            raise UsageError(f"a stage needs {name}, above 0")
     if stage.get("loss", "charbonnier") not in LOSSES:
         raise UsageError(f"loss {stage['loss']!r} is none of {', '.join(LOSSES)}")
 
@@ -103,7 +111,9 @@ def read_recipe(path: Path) -> Recipe:
     """The recipe in the config file PATH. Raises UsageError if it is none."""
     try:
         recipe = Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))
-        multiple = Spmc(SpmcConfig(**recipe.network)).config.multiple_of
+        sizes = SpmcConfig(**recipe.network)
+        check_kinds(sizes)
+        multiple = Spmc(sizes).config.multiple_of
     except (UsageError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UsageError(f"{path} is no recipe of a training: {error}") from None
     for stage in recipe.stages:
@@ -234,7 +244,7 @@ class Run:
         # Motion was trained before, with known flows; it learns on in stages that say so.
         groups = [self.network.fusion.parameters(), self.network.motion.parameters()]
         self.optimiser = Muon([{"params": list(g)} for g in groups])
-        self.step = 0
+        self.step, self.changed = 0, ""
         if checkpoint.is_file():
             self.load()
 
@@ -244,6 +254,7 @@ class Run:
             return
         stored = {
             "step": self.step,
+            "recipe": asdict(self.recipe),
             "weights": self.network.state_dict(),
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
@@ -256,6 +267,7 @@ class Run:
         self.network.load_state_dict(stored["weights"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.average, self.step = stored["average"], stored["step"]
+        self.changed = changed(self.recipe, stored.get("recipe", {}))
 
     def advance(self, clips: Clips) -> tuple[float, float]:
         """One step; returns PSNR and gain over bicubic of its batch."""
@@ -370,7 +382,8 @@ def main() -> None:
     run = Run(recipe, checkpoint, given.weights, given.motion, given.device)
     if run.step and not run.peers.rank:
         begun = ", not from what the options name" if given.weights or given.motion else ""
-        say(f"goes on from step {run.step} of {checkpoint}{begun}; delete that to begin anew")
+        anew = f"delete that to begin anew{run.changed}"
+        say(f"goes on from step {run.step} of {checkpoint}{begun}; {anew}")
     train(run, clips, given.hours)
 
 

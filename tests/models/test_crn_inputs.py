@@ -101,6 +101,9 @@ def test_a_cache_that_is_none_is_told(run: Run, tmp_path: Path) -> None:
     face(cache / "b.npz", apps=3)
     assert "different --versions or --apps" in run("components", "--cache", cache)
     assert run("components", "--cache", cache, "--pairs", 0) == "2"
+    (tmp_path / "manifest.csv").write_text(f"{HEAD}a.jpg,g,train,300\n", encoding="utf-8")
+    told = run("data", "--portraits", tmp_path, "--cache", cache, "--versions", 4)
+    assert "holds faces made with --versions 5 --apps 2: give these or another --cache" in told
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,10 @@ def test_a_cache_that_is_none_is_told(run: Run, tmp_path: Path) -> None:
         ("crop = 2000", "crop must be a multiple of 16"),
         ("steps = 0", "steps must be above 0"),
         ("beauty = 1", "beauty"),
+        ("seed = 'x'", "seed must be a whole number, not 'x'"),
+        ("steps = 2.5", "steps must be a whole number, not 2.5"),
+        ("final_rate = inf", "final_rate must be a number, not inf"),
+        ("head = 3", "head must be text, not 3"),
         ('head = "none.pt"', "none.pt is missing"),
     ],
 )

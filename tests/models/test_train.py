@@ -203,6 +203,16 @@ def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path:
         Run(Recipe(TINY, [STAGE], {"bi": 1.0}), checkpoint)
 
 
+def test_what_a_checkpoint_is_gone_on_from_otherwise_is_told(torch: Any, tmp_path: Path) -> None:
+    from models.spmc.train import Recipe, Run
+
+    checkpoint, mixture = tmp_path / "run.pt", {"bi": 1.0}
+    Run(Recipe(TINY, [STAGE], mixture), checkpoint).save()
+    assert not Run(Recipe(TINY, [STAGE], mixture), checkpoint).changed
+    changed = Run(Recipe(TINY, [STAGE], mixture, seed=3), checkpoint).changed
+    assert changed == "; its recipe has changed since: seed is 3 now, was 0"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -217,6 +227,13 @@ def test_a_checkpoint_of_another_network_stays(clips: Any, torch: Any, tmp_path:
         ("stages = [", "stages = [5,", "is no recipe"),
         ("[network]", "[network]\ninner = 16", "is no recipe"),
         ("seed = 1", "seed = ", "is no recipe"),
+        ("seed = 1", 'seed = "x"', "seed must be a whole number, not 'x'"),
+        ("stills = 0.06", "stills = nan", "stills must be a number, not nan"),
+        ("steps = 2000", "steps = 0.5", "steps must be a whole number, not 0.5"),
+        ('loss = "root"', 'motion = "x"', "motion must be a number, not 'x'"),
+        ("bd = 0.08", 'bd = "x"', "mixture.bd must be a number, not 'x'"),
+        ("bd = 0.08", "bd = -0.08", "mixture are shares of"),
+        ("[network]", "[network]\nchannels = 16.5", "channels must be a whole number, not 16.5"),
     ],
 )
 def test_a_recipe_that_would_fail_later_is_refused(
@@ -294,3 +311,21 @@ def test_a_target_that_cannot_be_written_is_found_before_the_work(tmp_path: Path
         check_target(tmp_path / "none" / "run.pt")
     with pytest.raises(UsageError, match="is a folder"):
         check_target(tmp_path)
+
+
+def test_a_checkpoint_that_finds_no_room_is_told(torch: Any, tmp_path: Path) -> None:
+    """What was there stays, and nothing else lies about."""
+    resource = pytest.importorskip("resource", reason="the limit is one of Unix")
+    from models.common.weights import save, stored
+
+    path, before = tmp_path / "run.pt", resource.getrlimit(resource.RLIMIT_FSIZE)
+    save({"step": torch.tensor(1)}, path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError) as failed:
+            save({"step": torch.zeros(10_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert failed.value.filename == str(path)
+    assert int(stored(path)["step"]) == 1
+    assert [*tmp_path.iterdir()] == [path]
