@@ -251,6 +251,27 @@ def test_sound_of_a_single_packet_is_copied_to_quicktime(
     assert [content for _, _, content in packets(output, "audio")] == [sent[2]]
 
 
+@pytest.mark.parametrize("suffix", ["webm", "mp4"])
+def test_sound_of_which_nothing_is_decoded_is_told(
+    make_clip: MakeClip, tmp_path: Path, suffix: str
+) -> None:
+    """It was converted to nothing, in silence."""
+    clip = make_clip("in.mkv", frames=10, audio=("ac3",))
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "bad.mkv"), "w") as bad:
+        copies = [bad.add_stream_from_template(each, opaque=True) for each in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                made = av.Packet(bytes(packet.size) if packet.stream_index else bytes(packet))
+                made.pts, made.dts, made.time_base = packet.pts, packet.dts, packet.time_base
+                made.stream = copies[packet.stream_index]
+                bad.mux(made)
+    notes: list[str] = []
+    codec = "libvpx-vp9" if suffix == "webm" else "libx264"
+    info = probe(tmp_path / "bad.mkv")
+    remake(info, tmp_path / f"o.{suffix}", settings(codec), note=notes.append)
+    assert "audio stream 1 is silent in the output: nothing of it can be decoded" in notes
+
+
 def test_pictures_may_begin_later_in_avi(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("in.mkv", frames=25, audio=("pcm_s16le",))
     late = later(clip, tmp_path / "late.mkv", Fraction(4, 5), "video")

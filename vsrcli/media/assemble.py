@@ -290,6 +290,10 @@ def _tell_of_left_out(ordered: Ordered, tracks: dict[int, Track], job: Assembly)
     """Note how many packets of which stream were left out; OutputError if it was all of them."""
     for index, track in tracks.items():
         number, stream = track.stream.index, f"{track.stream.type} stream {index}"
+        if isinstance(track, SoundTrack) and track.sent and not ordered.counts[number]:
+            ordered.left_out[number] = track.sent
+            job.note(f"{stream} is silent in the output: nothing of it can be decoded")
+            continue
         count = ordered.left_out[number]
         if count and not ordered.counts[number]:
             why = f"{NAMES[job.muxer]} takes none of its packets"

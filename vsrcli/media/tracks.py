@@ -217,6 +217,8 @@ class SoundTrack:
         """Whether its samples are read in other packets than they were written in."""
         self.changes = False
         """Whether the source's samples have changed their form on the way."""
+        self.sent = 0
+        """Packets of the source."""
         self._first: tuple[str, str, int] | None = None
         self._last: tuple[str, str, int] | None = None
         self._resampler: Any = None
@@ -225,6 +227,7 @@ class SoundTrack:
 
     def send(self, packet: Any) -> Iterator[Any]:
         """Give the packets that are full by now."""
+        self.sent += 1
         for frame in self._decoded(packet):
             yield from self._encoded(frame)
 
