@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -27,7 +28,7 @@ from vsrcli.media.encoders import (
     spare_memory,
 )
 from vsrcli.media.formats import CONVERTED, layout_of
-from vsrcli.media.opening import check_encoder
+from vsrcli.media.opening import Coding, _open, check_encoder
 from vsrcli.media.planes import ColourTags, from_video_frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
@@ -667,6 +668,7 @@ _ENCODE = """
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from tests.segments import frames_at, write_segment
 from vsrcli.media.encoders import EncoderSettings
 from vsrcli.media.probe import probe
@@ -788,3 +790,15 @@ def test_large_pictures_get_one_thread_beside_a_network_on_the_cpu() -> None:
     sizes = ((1920, 1080), (3840, 2160), (5120, 2880))
     assert [encoder_threads(size, on_gpu=False) for size in sizes] == [4, 4, 1]
     assert {encoder_threads(size, on_gpu=True) for size in sizes} == {8}
+
+
+def test_an_encoder_that_does_not_say_why_may_lack_memory() -> None:
+    """As x264: it prints a line of its own, past FFmpeg."""
+
+    def fail(*_: object) -> None:
+        raise av.error.ExternalError(0, "Generic error in an external library")
+
+    coding = Coding((64, 64), Fraction(25), Fraction(1, 25), "yuv420p", ColourTags())
+    context = SimpleNamespace(open=fail)
+    with pytest.raises(UsageError, match=r"libx264: refuses .* for it \(Gen.*little memory\)"):
+        _open(context, EncoderSettings("libx264"), coding, "it")

@@ -240,6 +240,8 @@ def _open(context: Any, settings: EncoderSettings, coding: Coding, what: str) ->
             message = f"{codec}: does not open on this machine ({reason})"
             raise DeviceError(f"{message}; choose another codec") from None
         given = " ".join(f"{key}={value}" for key, value in settings.options) or "no options"
+        if isinstance(failure, av.error.ExternalError):  # as x264, which tells nothing of it here
+            reason += ", perhaps too little memory"
         reason = next((text for level, text in said if level <= av.logging.ERROR), reason)
         raise UsageError(f"{codec}: refuses {given} for {what} ({reason})") from None
     if unknown := ", ".join(context.options):
