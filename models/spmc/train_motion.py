@@ -38,6 +38,7 @@ from models.spmc.motion import Motion
 from models.spmc.muon import Muon
 from models.spmc.network import SpmcConfig
 from models.spmc.real_motion import Pair
+from models.spmc.train import read_recipe
 from vsrcli.errors import InputError
 
 PATCH = 64
@@ -228,6 +229,9 @@ def main() -> None:
     parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--weights", type=Path, help="a state_dict to begin from")
     parser.add_argument(
+        "--config", type=Path, help="recipe whose network it is for, if of other sizes than shipped"
+    )
+    parser.add_argument(
         "--cache",
         type=Path,
         help="clips of models.spmc.data to learn from too: --weights measure their motion",
@@ -241,7 +245,8 @@ def main() -> None:
     photos = list(readable(given.photos))
     if not photos:
         raise InputError(f"{given.photos}: none of its photographs is of use")
-    motion = Motion(SpmcConfig().motion).to(memory_format=torch.channels_last)
+    network = read_recipe(given.config).network if given.config else {}
+    motion = Motion(SpmcConfig(**network).motion).to(memory_format=torch.channels_last)
     if given.weights:
         fill(motion, weights_in(given.weights), given.weights)
     clips = load(given.cache) if given.cache else []

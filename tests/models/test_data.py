@@ -173,6 +173,15 @@ def test_motion_is_taught_by_photographs_of_any_kind(
     monkeypatch.setattr(sys, "argv", [*map(str, command)])
     train_motion.main()
     assert torch.load(out, weights_only=True)
+    recipe, stage = (
+        tmp_path / "own.toml",
+        "steps = 1, rate = 1.0, batch = 1, length = 2, patch = 16",
+    )
+    text = f"stages = [{{ {stage} }}]\n[network]\nmotion = [8, 8]\n[mixture]\nbi = 1\n"
+    recipe.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [*map(str, command), "--config", str(recipe)])
+    train_motion.main()
+    assert len(torch.load(out, weights_only=True)["levels.0.0.bias"]) == 8
     (tmp_path / "drawn.png").unlink()
     with pytest.raises(SystemExit, match="holds no photographs"):
         train_motion.main()
