@@ -119,7 +119,7 @@ def _late_begin(job: Job) -> list[str]:
     first = (info.start_pts or 0) * info.time_base
     sound = [stream.index for stream in info.streams if stream.type == "audio" and options.audio]
     shift = shift_to_zero(info, muxer_of(job.output), first, first, sound)
-    return [shift.line] if shift else []
+    return [shift.line] if shift and shift.line else []
 
 
 def missing_numbers(source: Path) -> str | None:

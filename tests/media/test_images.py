@@ -23,6 +23,7 @@ from vsrcli.media.picture_files import PictureNames, check_pictures, numbered, p
 from vsrcli.media.planes import ColourTags, Frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
+from vsrcli.media.rgb import RgbFrames
 from vsrcli.media.turned import turned_layout
 from vsrcli.turning import Turning
 
@@ -185,6 +186,21 @@ def test_jpeg_keeps_subsampling_and_luma(tmp_path: Path) -> None:
     assert got.tags.range == 2
     error = got.planes[0].astype(float) - frame.planes[0]
     assert 10 * np.log10(255**2 / np.mean(error**2)) > 38
+
+
+def test_chroma_of_a_webp_lies_amid_its_luma(tmp_path: Path) -> None:
+    """In RGB it is what libwebp makes of it, but for how both interpolate."""
+    wave = np.rint(128 + 100 * np.sin(2 * np.pi * np.arange(96) / 16)).astype(np.uint8)
+    colours = np.stack([wave, np.full_like(wave, 100), 255 - wave], axis=1)
+    path = tmp_path / "a.webp"
+    Image.fromarray(np.tile(colours, (64, 1, 1))).save(path, quality=100)
+    (frame,), info = Reader(path), probe(path)
+    _, blue, red = RgbFrames(info.layout, info.tags, (96, 64))(frame).planes
+    with Image.open(path) as picture:
+        wanted = np.asarray(picture.convert("RGB")).astype(float)
+    found = red.astype(float) - blue
+    inside = np.s_[8:-8, 8:-8]
+    assert np.abs(found - (wanted[..., 0] - wanted[..., 2]))[inside].max() < 20
 
 
 def test_webp_is_close(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def assemble(
     """Join `segments` and everything of the source that `plan` keeps into `output`.
 
     Nothing is encoded again but what the plan converts, and all times are those of the source, but
-    in AVI, and of a recording whose clock had run for long: they begin at 0.
+    in AVI, and of MPEG streams and Ogg elsewhere than in MPEG-TS: they begin at 0.
     With a `start` (seconds from the source's first frame), what comes before the first frame is
     left out and everything is moved so that this frame is at 0. With an `end`, so is what comes
     after it or after the last frame, whichever is later: 0 ends everything with the last frame.
@@ -87,7 +87,8 @@ def assemble(
     if start is None:
         decoded = timing.dts[0] * timing.base
         if shift := shift_to_zero(info, muxer, decoded, timing.begin, _all_sound(plan)):
-            note(shift.line)
+            if shift.line:
+                note(shift.line)
             cut = replace(cut, shift=shift.seconds)
     job = Assembly(output, muxer, segments, timing, info, plan, cut, tags or info.tags, note)
     with made_beside(output, publishing, overwrite=overwrite) as partial:

@@ -1,4 +1,4 @@
-"""Outputs that begin at 0 where their source does not: AVI, and recordings of a running clock."""
+"""Outputs that begin at 0 where their source does not: AVI, and what a running clock timed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsrcli.media.sources import opened
 _UNNOTICED = Fraction(1, 20)
 """Seconds that sound may be late without being noticed, and more (ITU-R BT.1359)."""
 _LONG = 10
-"""Seconds beyond which a begin says nothing about the video; FFmpeg's muxer begins at 1.4."""
+"""Seconds beyond which it is told that a clock had run; FFmpeg's own muxer begins at 1.4."""
 
 
 class Shift(NamedTuple):
@@ -24,7 +24,7 @@ class Shift(NamedTuple):
     seconds: Fraction
     """Added to them; below 0."""
     line: str
-    """What to say of that."""
+    """What to say of that; empty: nothing."""
 
 
 def shift_to_zero(
@@ -41,7 +41,8 @@ def shift_to_zero(
     else:
         seconds = _of_running_clock(info, muxer, shown)
         early = f"all times are {float(-seconds):.8g} s earlier"
-        line = f"{early}: the clock of the recording had run that long before"
+        had_run = f"{early}: the clock of the recording had run that long before"
+        line = had_run if -seconds > _LONG else ""
     return Shift(seconds, line) if seconds else None
 
 
@@ -72,12 +73,12 @@ def _in_avi(info: MediaInfo, first: Fraction, sound: Collection[int]) -> Fractio
 
 
 def _of_running_clock(info: MediaInfo, muxer: str, first: Fraction) -> Fraction:
-    """So that a recording whose clock had run for long (a broadcast, a part of a DVD) begins at 0.
+    """So that what was timed by a clock that runs on by itself (MPEG-TS, DVD, Ogg) begins at 0.
 
     Elsewhere than in MPEG-TS, what comes before the begin is a part of the video: an empty one, of
-    hours.
+    a second that players show black, or of hours after a broadcast.
     """
-    if info.sequence or muxer == "mpegts" or first <= _LONG:
+    if info.sequence or muxer == "mpegts" or first <= 0:
         return Fraction(0)
     with opened(info.path) as source:
         if not may_jump(source):
@@ -85,4 +86,4 @@ def _of_running_clock(info: MediaInfo, muxer: str, first: Fraction) -> Fraction:
     others = [stream.index for stream in info.streams if stream.index != info.video_index]
     begin = begin_of(info.path, info.video_index, others)
     begin = first if begin is None else min(first, begin)
-    return -begin if begin > _LONG else Fraction(0)
+    return -max(begin, Fraction(0))

@@ -28,6 +28,7 @@ from vsrcli.media.opacity import gif_opaque, pictures_opaque
 from vsrcli.media.planes import CHROMA_LOCATIONS, LINEAR, UNSPECIFIED, ColourTags, tags_of
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.rates import above_zero, duration_of, frame_count, rate_of
+from vsrcli.media.resample import CENTRE
 from vsrcli.media.sources import Source, find_source, main_video, opened
 from vsrcli.media.stills import first_frame
 from vsrcli.media.tags import stream_title
@@ -278,8 +279,11 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
 
 
 def _picture_tags(frame: av.VideoFrame, codec: str, chroma_location: int) -> ColourTags:
-    """The tags of a picture; a Radiance HDR holds light, of which FFmpeg does not tell."""
-    tags = tags_of(frame, chroma_location)
+    """The tags of a picture, with what FFmpeg does not tell.
+
+    That a Radiance HDR holds light; that libwebp, as JFIF, has chroma amid its luma.
+    """
+    tags = tags_of(frame, CENTRE if codec == "webp" else chroma_location)
     return replace(tags, transfer=LINEAR) if codec == "hdr" else tags
 
 
