@@ -38,6 +38,18 @@ def test_samples_that_ffmpeg_misreads_are_refused(
         probe(path)
 
 
+def test_a_palette_with_an_alpha_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    picture = Image.fromarray((PIXELS >> 8).astype(np.uint8)).quantize(16)
+    picture.save(path)
+    assert refused_tiff(path) is None
+    picture.convert("PA").save(path)
+    with pytest.raises(
+        InputError, match=r"a\.tif is a TIFF with a palette and an alpha, .* as PNG"
+    ):
+        probe(path)
+
+
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib", "predictor": True}])
 def test_what_ffmpeg_reads_is_read(tmp_path: Path, byteorder: Any, options: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from vsrcli.errors import InputError
 from vsrcli.media.conform import FirstField
 from vsrcli.media.containers import METADATA
+from vsrcli.media.misread import misread
 from vsrcli.media.tiff import refused_tiff
 
 PICTURE_SUFFIXES = (
@@ -178,13 +179,13 @@ def _numbered(source: Source) -> Source:
 def opened(file: Path) -> Iterator[InputContainer]:
     """Open one file with FFmpeg and close it at the end.
 
-    Raises InputError if it cannot be opened, is no media file, or a TIFF that FFmpeg reads
+    Raises InputError if it cannot be opened, is no media file, or a picture that FFmpeg reads
     wrongly.
     """
     name = str(file).replace("\n", "?")
     with ExitStack() as stack:
         try:
-            if refused := refused_tiff(file):
+            if refused := refused_tiff(file) or misread(file):
                 raise InputError(f"{name} {refused}")
             # A name such as "a:b.mp4" would be taken for a protocol unless the path is absolute.
             container = av.open(str(file.absolute()), "r", options=_OPENED_WITH, **METADATA)
