@@ -6,7 +6,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from tests.clips import make_frame
 from vsrcli.errors import InputError
+from vsrcli.media.images import encode_picture
+from vsrcli.media.planes import to_video_frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.tiff import refused_tiff
@@ -47,6 +50,17 @@ def test_a_palette_with_an_alpha_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"a\.tif is a TIFF with a palette and an alpha, .* as PNG"
     ):
+        probe(path)
+
+
+def test_luma_and_chroma_of_full_range_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    frame = make_frame("yuv444p", 48, 32)
+    path.write_bytes(encode_picture("tiff", to_video_frame(frame), {}, None))
+    (found,) = Reader(path)  # which says that it is limited
+    np.testing.assert_array_equal(found.planes[0], frame.planes[0])
+    Image.fromarray((PIXELS >> 8).astype(np.uint8)).convert("YCbCr").save(path)
+    with pytest.raises(InputError, match=r"is a TIFF of Y'CbCr of full range, .* or as PNG"):
         probe(path)
 
 

@@ -10,10 +10,10 @@ from vsrcli.media.process_wide import no_warnings
 _BIG = (b"II+\0", b"MM\0+")
 _PLAIN = (b"II*\0", b"MM\0*")
 _COMPRESSION, _PHOTOMETRIC, _TILE_WIDTH, _EXTRA_SAMPLES = 259, 262, 322, 338
-_SAMPLE_FORMAT, _DNG_VERSION = 339, 50706
+_SAMPLE_FORMAT, _BLACK_AND_WHITE, _DNG_VERSION = 339, 532, 50706
 _LOOKED_AT = (
     *(_COMPRESSION, _PHOTOMETRIC, _TILE_WIDTH, _EXTRA_SAMPLES),
-    *(_SAMPLE_FORMAT, _DNG_VERSION),
+    *(_SAMPLE_FORMAT, _BLACK_AND_WHITE, _DNG_VERSION),
 )
 _DECODED = frozenset((1, 2, 3, 4, 5, 8, 32773, 32946))
 """Compressions FFmpeg decodes: none, CCITT's, LZW, deflate and PackBits; of JPEG it makes black."""
@@ -23,7 +23,7 @@ _NAMES = {
     **dict.fromkeys((34927, 50001), "WebP"),
     **{34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50002: "JPEG XL"},
 }
-_PALETTE = 3
+_PALETTE, _YCBCR = 3, 6
 _SIGNED, _FLOAT = 2, 3
 _ASSOCIATED = 1
 
@@ -52,6 +52,9 @@ def refused_tiff(file: Path) -> str | None:
     if _EXTRA_SAMPLES in tags and _PALETTE in tags.get(_PHOTOMETRIC, ()):
         what = "a palette and an alpha, of which FFmpeg makes gray"
         return f"is a TIFF with {what}; save it without a palette, or as PNG"
+    if _YCBCR in tags.get(_PHOTOMETRIC, ()) and not any(tags.get(_BLACK_AND_WHITE, ())[:1]):
+        what = "Y'CbCr of full range, which FFmpeg takes for limited"
+        return f"is a TIFF of {what}; save it as RGB, or as PNG"
     samples = tags.get(_SAMPLE_FORMAT, ())
     if _SIGNED in samples:
         what = "signed samples, which FFmpeg takes for unsigned ones"
