@@ -122,9 +122,10 @@ def upscale_folder(
         found = _into_tar(works, output, options, device, progress, note)
     else:
         make = partial(upscale, options=replace(options, device=device))
+        for _, result in works:  # what is skipped may have been killed while it was cleared up
+            if result.exists() and not options.overwrite:
+                JobFolder(result).clear_up()
         found = into_folder(works, output, make, progress, note, overwrite=options.overwrite)
-        for result in map(Path, found.skipped):
-            JobFolder(result).clear_up()
     return found.result(output, len(works))
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import functools
 import math
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vsrcli.errors import ExitStatus, UsageError, VsrError
@@ -35,30 +33,6 @@ def told(main: Callable[[], None]) -> Callable[[], None]:
             raise SystemExit(int(ExitStatus.INTERRUPTED)) from None
 
     return run
-
-
-ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Ctrl-C, what stops a job from outside, and a terminal that is closed."""
-
-
-@contextmanager
-def in_good_order() -> Iterator[list[int]]:
-    """What would end the program is noted in the list that is given instead, for the block to end
-    and to save what it has; then it is interrupted. What is ignored, as under nohup, stays so."""
-    asked: list[int] = []
-    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
-    before = {
-        number: signal.signal(number, lambda which, _: asked.append(which))
-        for number in numbers
-        if signal.getsignal(number) != signal.SIG_IGN
-    }
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if asked:
-        raise KeyboardInterrupt
 
 
 def say(text: str) -> None:

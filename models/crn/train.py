@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import time
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,8 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_target, in_good_order, positive, say, told
+from models.common.command import check_target, positive, say, told
 from models.common.recipe import changed, check_kinds
+from models.common.sitting import sitting
 from models.common.weights import checkpoint_in, copied, fill, follow, save, weights_in
 from models.crn.canvas import CANVAS
 from models.crn.components import BORDER, TONE, Components, split_inside
@@ -210,24 +210,18 @@ def amplitude(parts: Tensor) -> Tensor:
 
 def train(run: Run, faces: Faces, hours: float) -> None:
     """Train until the recipe or the time is at its end; a line every 100 steps."""
-    started = saved = time.monotonic()
     seen: list[Tensor] = []
-    with in_good_order() as asked:
-        while (
-            run.step < run.recipe.steps and not asked and time.monotonic() - started < hours * 3600
-        ):
+    with sitting(hours, run.save) as now:
+        while run.step < run.recipe.steps and not now.over:
             seen.append(run.advance(faces))
             if run.step % 100 == 0:
                 left = torch.stack(seen).mean(0).tolist()
                 line: dict[str, object] = {"step": run.step, "left": round(left[-1], 3)}
                 line["components"] = [round(value, 3) for value in left[:-1]]
-                line["seconds"] = round(time.monotonic() - started)
+                line["seconds"] = round(now.seconds)
                 print(json.dumps(line), flush=True)
                 seen = []
-            if time.monotonic() - saved > 180:
-                run.save()
-                saved = time.monotonic()
-        run.save()
+            now.save_at_times()
 
 
 @told

@@ -18,7 +18,6 @@ import json
 import math
 import os
 import random
-import time
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,8 +28,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.common.command import check_target, in_good_order, positive, say, told
+from models.common.command import check_target, positive, say, told
 from models.common.recipe import changed, check_kind, check_kinds
+from models.common.sitting import sitting
 from models.common.weights import checkpoint_in, copied, difference, fill, follow, save, weights_in
 from models.spmc.data import FACTORS, KINDS, Clips, load
 from models.spmc.geometry import SCALE
@@ -333,25 +333,20 @@ LOSSES = {"charbonnier": charbonnier, "root": root, "decibels": decibels}
 def train(run: Run, clips: dict[tuple[int, int], Clips], hours: float) -> None:
     """Train until the recipe or the time is at its end; a line every 100 steps."""
     total = sum(int(stage["steps"]) for stage in run.recipe.stages)
-    started, saved, seen = time.monotonic(), time.monotonic(), []
-    with in_good_order() as asked:
-        while run.step < total and run.peers.agree(
-            not asked and time.monotonic() - started < hours * 3600
-        ):
+    seen: list[tuple[float, float]] = []
+    with sitting(hours, run.save) as now:
+        while run.step < total and run.peers.agree(not now.over):
             stage = stage_at(run.recipe, run.step)
             seen.append(run.advance(clips[int(stage["length"]), int(stage["patch"])]))
             if run.step % 100 == 0:
                 psnr, more = np.mean(seen, axis=0)
                 line = {"step": run.step, "psnr": round(psnr, 3), "gain": round(more, 3)}
                 line["rate"] = round(learning_rate(run.recipe, run.step), 7)
-                line["seconds"] = round(time.monotonic() - started)
+                line["seconds"] = round(now.seconds)
                 if run.peers.rank == 0:
                     print(json.dumps(line), flush=True)
                 seen = []
-            if time.monotonic() - saved > 180:
-                run.save()
-                saved = time.monotonic()
-        run.save()
+            now.save_at_times()
 
 
 @told

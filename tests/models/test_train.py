@@ -126,11 +126,11 @@ def trained(clips: Any, checkpoint: Path, *, stops: tuple[float, ...]) -> dict[s
 def test_a_resumed_training_ends_as_an_uninterrupted_one(
     clips: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.spmc import train as module
+    from models.common import sitting
 
     whole = trained(clips, tmp_path / "whole.pt", stops=(1.0,))
     ticks = iter(range(1000))  # seconds: every look at the clock takes one
-    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(sitting.time, "monotonic", lambda: float(next(ticks)))
     parts = trained(clips, tmp_path / "parts.pt", stops=(5 / 3600, 1.0))
     for name, value in whole.items():
         assert parts[name].equal(value), name

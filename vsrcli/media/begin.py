@@ -76,7 +76,7 @@ def _of_running_clock(info: MediaInfo, muxer: str, first: Fraction) -> Fraction:
     """So that what was timed by a clock that runs on by itself (MPEG-TS, DVD, Ogg) begins at 0.
 
     Elsewhere than in MPEG-TS, what comes before the begin is a part of the video: an empty one, of
-    a second that players show black, or of hours after a broadcast.
+    a second, or of hours after a broadcast.
     """
     if info.sequence or muxer == "mpegts" or first <= 0:
         return Fraction(0)

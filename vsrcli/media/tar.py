@@ -10,12 +10,13 @@ from typing import Any
 
 from vsrcli.errors import UsageError
 from vsrcli.media.safely import check_free, made_beside
+from vsrcli.notes import ignore
 
 
 def write_tar(
     files: Sequence[Path],
     output: Path,
-    publishing: Callable[[Path], None] = lambda finished: None,
+    publishing: Callable[[Path], None] = ignore,
     *,
     overwrite: bool = False,
 ) -> None:
