@@ -185,7 +185,7 @@ def _opaque_at_times(segments: Sequence[Path]) -> bool:
     for frame in chain.from_iterable(_decoded(each, None) for each in segments):
         if frame.format.name != "bgra":
             return False
-        found.add(bool(frame.to_ndarray()[..., 3].min() < _SEEN))
+        found.add(int(np.min(frame.to_ndarray()[..., 3])) < _SEEN)
         if len(found) > 1:
             return True
     return False
@@ -323,7 +323,7 @@ def _check(partial: Path, output: Path, kind: str, moments: Moments) -> None:
     try:
         with av.open(str(partial.absolute()), "r", options=options) as container:
             video = container.streams.video[0]
-            base = Fraction(video.time_base or 1)
+            base = 1 * (video.time_base or Fraction(1))
             shown = [frame.pts or 0 for frame in container.decode(video)]
     except (av.FFmpegError, InputError) as failure:
         raise failed_check(output, str(getattr(failure, "strerror", failure))) from None

@@ -113,7 +113,7 @@ class Decoder:
         self._listed = listed
         self._container = container
         self._stream = stream
-        self._base = Fraction(stream.time_base or 0)
+        self._base = 1 * (stream.time_base or Fraction(0))
         self._length = Length(container, stream, nominal * self._base, owed)
         self._holes = Holes(container)
         self._clock = Clock(container, stream.index)

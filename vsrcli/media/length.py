@@ -21,7 +21,7 @@ def own_duration(stream: VideoStream) -> Fraction | None:
     Matroska keeps it as a tag.
     """
     if stream.duration and stream.duration > 0 and stream.time_base:
-        return stream.duration * Fraction(stream.time_base)
+        return stream.duration * stream.time_base
     return _tagged_duration(stream)
 
 
@@ -66,7 +66,7 @@ class Length:
         times = [time for time in (packet.dts, packet.pts) if time is not None]
         if not times or not packet.time_base:
             return
-        base = Fraction(packet.time_base)
+        base = 1 * packet.time_base
         end = (max(times) + (packet.duration or 0)) * base
         self._end = max(self._end, end)
         if own:
@@ -122,7 +122,7 @@ class Length:
             return True
         if self._packets >= self._stream.frames or not self._stream.duration:
             return False
-        stated = self._stream.duration * Fraction(self._stream.time_base or 0)
+        stated = self._stream.duration * (self._stream.time_base or 0)
         span = self._video_end - (self._video_begin or 0)
         return stated - span > max(self._frame, self._longest) * 3 / 2
 
@@ -130,7 +130,8 @@ class Length:
         """Whether an MP4 ends before a packet that is in its index: all it lacks may be sound."""
         indexes = (stream.index_entries for stream in self._container.streams)
         last = [index[-1] for index in indexes if index]
-        return any(entry.pos + entry.size > self._container.size for entry in last)
+        size = self._container.size
+        return size is not None and any(entry.pos + entry.size > size for entry in last)
 
     @property
     def _start(self) -> Fraction:

@@ -9,6 +9,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import av
+import numpy as np
 
 from vsrcli.media.formats import layout_of
 from vsrcli.media.picture_text import PNG_SIGNATURE, walk_png
@@ -48,7 +49,7 @@ def _is_opaque(frame: av.VideoFrame) -> bool:
     layout = layout_of(frame.format.name)
     if not layout.alpha:
         return False
-    return int(from_video_frame(frame).planes[-1].min()) == layout.peak
+    return int(np.min(from_video_frame(frame).planes[-1])) == layout.peak
 
 
 def _cannot_be_clear(picture: Path) -> bool:

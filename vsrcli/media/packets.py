@@ -76,7 +76,7 @@ def other_packets(
                 continue
             time = packet.dts if packet.dts is not None else packet.pts
             if time is not None:
-                moment = time * Fraction(packet.time_base) + cut.shift
+                moment = time * packet.time_base + cut.shift
             if cut.end is not None and moment > cut.end + cut.shift + _PATIENCE:
                 return
             if cut.place(packet):
@@ -95,7 +95,7 @@ def begin_of(path: Path, video: int, streams: Collection[int]) -> Fraction | Non
         for packet in Clock(source, video).joined(source.demux()):
             if packet.dts is None or not packet.size:
                 continue
-            time = packet.dts * Fraction(packet.time_base or 0)
+            time = packet.dts * (packet.time_base or Fraction(0))
             first = time if first is None else first
             if time > first + _PATIENCE:
                 break

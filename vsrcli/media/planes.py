@@ -126,7 +126,7 @@ def from_video_frame(
     swscale's tables. Raises InputError for pixel formats that cannot be held.
     """
     layout = layout_of(frame.format.name)
-    base = time_base if time_base is not None else Fraction(frame.time_base or Fraction(1, 25))
+    base = time_base if time_base is not None else 1 * (frame.time_base or Fraction(1, 25))
     return Frame(
         planes=_planes(frame, layout, reformatter or VideoReformatter()),
         layout=layout,

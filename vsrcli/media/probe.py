@@ -185,7 +185,7 @@ def _describe(
     stated: ColourTags,
     description: str,
 ) -> MediaInfo:
-    time_base = Fraction(stream.time_base or Fraction(1, 90000))
+    time_base = 1 * (stream.time_base or Fraction(1, 90000))
     duration = duration_of(container, stream)
     rate = rate_of(stream, duration)
     codec = stream.codec_context.codec.canonical_name
@@ -337,7 +337,7 @@ def _description(container: InputContainer) -> str:
     with ffmpeg_heard(av.logging.INFO):
         av.logging.set_libav_level(av.logging.DEBUG)
         try:
-            return str(container.dumps_format())  # type: ignore[attr-defined]
+            return str(container.dumps_format())  # type: ignore[attr-defined, unused-ignore]
         finally:
             av.logging.set_libav_level(av.logging.INFO)
 

@@ -65,5 +65,5 @@ def _frames_in_fragments(stream: VideoStream, duration: Fraction | None) -> int:
     """Estimate the frames of an MP4 in fragments, of which FFmpeg may have read but the first."""
     index = stream.index_entries
     steps = len(index) - 1
-    span = (index[-1].timestamp - index[0].timestamp) * Fraction(stream.time_base or 0)
+    span = (index[-1].timestamp - index[0].timestamp) * (stream.time_base or 0)
     return max(len(index), round(steps / span * duration)) if duration and span > 0 else len(index)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import av
+import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from vsrcli.errors import InputError
@@ -244,7 +245,7 @@ class Reader:
 
     def _without_alpha(self, frame: Frame) -> Frame:
         *planes, alpha = frame.planes
-        if int(alpha.min()) != frame.layout.peak:  # damaged, or changed since
+        if int(np.min(alpha)) != frame.layout.peak:  # damaged, or changed since
             self._once("alpha", "it becomes transparent on the way, which is not kept")
         return replace(frame, planes=tuple(planes), layout=frame.layout.opaque)
 

@@ -75,7 +75,7 @@ def _read(path: Path, number: int) -> _Found:
     with opened(path) as container:
         video = main_video(container, str(path), number)
         video.thread_type = "AUTO"
-        found.time_base = Fraction(video.time_base or 1)
+        found.time_base = 1 * (video.time_base or Fraction(1))
         for stream in container.streams:
             picture = stream.disposition & Disposition.attached_pic
             if stream.index != video.index:

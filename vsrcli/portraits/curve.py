@@ -32,7 +32,7 @@ class ToneCurve:
         added = np.empty(picture.shape, np.float32)
         places = np.linspace(0, 1, _LEVELS)
         for channel, (sums, counts) in enumerate(zip(self._sums, self._counts, strict=True)):
-            seen = counts >= min(_LEAST, counts.max())
+            seen = counts >= min(_LEAST, np.max(counts))
             means = np.interp(places, places[seen], sums[seen] / counts[seen])
             even = ndimage.gaussian_filter1d(means, 1.0, mode="nearest")
             added[..., channel] = np.interp(picture[..., channel], places, even)
