@@ -246,7 +246,7 @@ def test_sound_of_a_single_packet_is_copied_to_quicktime(
                 packet.stream = copies[packet.stream_index]
                 one.mux(packet)
     (sent,) = packets(tmp_path / "one.mkv", "audio")
-    assert not sent[1]
+    assert sent[1] in (None, 0, 21)  # FFmpeg 9 has its length from the sound itself
     output = remake(probe(tmp_path / "one.mkv"), tmp_path / "o.mov", settings("libx264"))
     assert [content for _, _, content in packets(output, "audio")] == [sent[2]]
 
