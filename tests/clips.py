@@ -16,6 +16,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from vsrcli.media.conform import FirstField
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import ColourTags, Frame, to_video_frame
 
@@ -76,6 +77,7 @@ def make_frame(
     time: float = 0.0,
     *,
     interlaced: bool = False,
+    first_field: FirstField = "tff",
     seed: int = 0,
     velocity: tuple[float, float] = VELOCITY,
     **values: Any,
@@ -89,7 +91,8 @@ def make_frame(
         plane = texture(columns, rows, time, seed + number, step, velocity)
         if interlaced:  # the second field is half a frame later
             later = texture(columns, rows, time + 0.5, seed + number, step, velocity)
-            plane[1::2] = later[1::2]
+            second = 1 if first_field == "tff" else 0
+            plane[second::2] = later[second::2]
         scaled = (low + plane * (high - low)) * (2**layout.depth - 1)
         planes.append(np.rint(scaled).astype(layout.dtype))
     fields: dict[str, Any] = {
@@ -119,7 +122,8 @@ class ClipSpec:
     sar: Fraction | None = None
     display_matrix: Sequence[int] | None = None
     interlaced: bool = False
-    """Two fields to a frame, the upper one first."""
+    """Two fields to a frame."""
+    first_field: FirstField = "tff"
     velocity: tuple[float, float] = VELOCITY
     seed: int = 0
     format: str | None = None
@@ -162,6 +166,7 @@ def source_frames(spec: ClipSpec) -> list[Frame]:
             *spec.size,
             time=float(index),
             interlaced=spec.interlaced,
+            first_field=spec.first_field,
             velocity=spec.velocity,
             seed=spec.seed,
             pts=pts,
@@ -254,15 +259,15 @@ def _pictures(spec: ClipSpec) -> Iterator[av.VideoFrame]:
                 picture, format=spec.pix_fmt, src_color_range=same, dst_color_range=same, threads=1
             )
             picture.pts, picture.duration, picture.time_base = times
-        yield flagged_interlaced(picture) if spec.interlaced else picture
+        yield flagged_interlaced(picture, spec.first_field) if spec.interlaced else picture
 
 
-def flagged_interlaced(picture: av.VideoFrame) -> av.VideoFrame:
-    """Return a picture marked as two fields, the upper one first."""
+def flagged_interlaced(picture: av.VideoFrame, first_field: FirstField = "tff") -> av.VideoFrame:
+    """Return a picture marked as two fields."""
     graph = av.filter.Graph()
     form = f"video_size={picture.width}x{picture.height}:pix_fmt={picture.format.name}"
     buffer = graph.add("buffer", f"{form}:time_base={picture.time_base}")
-    graph.link_nodes(buffer, graph.add("setfield", "mode=tff"), graph.add("buffersink"))
+    graph.link_nodes(buffer, graph.add("setfield", f"mode={first_field}"), graph.add("buffersink"))
     graph.configure()
     graph.push(picture)
     return graph.vpull()

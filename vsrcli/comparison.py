@@ -35,17 +35,24 @@ _LATEST_FRAME = 300
 
 
 def compare(
-    source: Path, output: Path, picture: Path, *, skip: int = 0, overwrite: bool = False
+    source: Path,
+    output: Path,
+    picture: Path,
+    *,
+    info: MediaInfo | None = None,
+    skip: int = 0,
+    overwrite: bool = False,
 ) -> None:
     """Write `picture`: a frame of `source` enlarged by bicubic, the same frame of `output`.
 
-    `skip` frames of the source come before the output's first. Raises InputError for files that
-    cannot be read and OutputError if the picture cannot be written.
+    `info` is what the job knew of the source, of which `skip` frames come before the output's
+    first. Raises InputError for files that cannot be read and OutputError if the picture cannot be
+    written.
     """
     with Reader(output) as outputs:
         chosen = min((outputs.info.frames or 1) // 2, _LATEST_FRAME)
         enlarged = _nth(outputs, chosen)
-    with Reader(source) as inputs:
+    with Reader(source, info=info) as inputs:
         small = _nth(inputs, skip + enlarged.index)
         small = without_hidden(small) if enlarged.layout.alpha else small
         size = inputs.info.width, inputs.info.height

@@ -27,6 +27,7 @@ from vsrcli.media.identity import content_hash, identity
 from vsrcli.media.images import picture_format
 from vsrcli.media.opening import check_encoder
 from vsrcli.media.probe import MediaInfo, StreamInfo, probe
+from vsrcli.media.reader import Reader
 from vsrcli.media.segments import segment_length
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device, runtime_version
@@ -181,6 +182,11 @@ def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:
         tell(line)
     if options.rate is not None and not info.sequence:
         raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
+    if not options.double_rate:
+        return info
+    if Reader(source, info=info).begins_with_fields():
+        return info.of_fields
+    tell(f"{info.path.name}: none of its first frames is interlaced; --double-rate does nothing")
     return info
 
 
@@ -257,4 +263,5 @@ def identity_of(job: Job) -> dict[str, object]:
         "--pix-fmt": job.plan.pix_fmt,
         "encoder threads": settings.threads,
         "deinterlacing": options.deinterlace,
+        "--double-rate": job.info.by_fields,
     }

@@ -22,7 +22,7 @@ from vsrcli.media.encoders import alpha_losses
 from vsrcli.media.extras import EXTRAS, IN_FRAMES
 from vsrcli.media.images import picture_losses, picture_tags, tag_losses
 from vsrcli.media.probe import MediaInfo
-from vsrcli.media.reader import DEINTERLACED, refused_fields
+from vsrcli.media.reader import deinterlacing, refused_fields
 from vsrcli.media.sources import find_source
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.writer import encoding_losses
@@ -73,7 +73,7 @@ def lost_in_frames(job: Job) -> Iterator[Loss]:
     if info.interlaced and not options.start:  # further on, frames may be others
         if not options.deinterlace:
             raise refused_fields(str(info.path))
-        line = f"{info.path.name}: {DEINTERLACED}"
+        line = f"{info.path.name}: {deinterlacing(info)}"
         yield Loss(line, f"{line}; leave out --strict to accept that")
     layout = info.layout
     lines = _uneven_times(job)

@@ -75,6 +75,8 @@ class UpscaleOptions:
     """Keep the sound."""
     deinterlace: bool = True
     """Deinterlace interlaced frames; False refuses them."""
+    double_rate: bool = False
+    """Make a picture of every field of interlaced frames. All that counts frames counts these."""
     on_error: OnError = "conceal"
     """Frames lost to damage: show the one before again, skip them, or stop."""
     workers: int = 1
@@ -114,6 +116,8 @@ class UpscaleOptions:
             raise UsageError(f"--workers {self.workers}: must be at least 1")
         if self.workers > 1 and self.cluster is not None:
             raise UsageError("--workers and --cluster exclude each other; give one")
+        if self.double_rate and not self.deinterlace:
+            raise UsageError("--double-rate and --keep-interlaced exclude each other; give one")
         for name in ("start", "end", "rate"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Fraction):

@@ -7,12 +7,12 @@ import pytest
 from av.video.reformatter import VideoReformatter
 
 from tests.clips import flagged_interlaced, make_frame
-from vsrcli.media.conform import Conform, deinterlaced
+from vsrcli.media.conform import Conform, FirstField, deinterlaced
 from vsrcli.media.planes import ColourTags, from_video_frame, to_video_frame
-from vsrcli.media.timeline import Timed
+from vsrcli.media.timeline import Shown
 
 
-def pictures(pix_fmt: str, interlaced: list[bool]) -> list[Timed[av.VideoFrame]]:
+def pictures(pix_fmt: str, interlaced: list[bool]) -> list[Shown[av.VideoFrame]]:
     items = []
     for index, fields in enumerate(interlaced):
         frame = make_frame(pix_fmt, 64, 48, index, interlaced=fields, velocity=(5, 0))
@@ -21,7 +21,7 @@ def pictures(pix_fmt: str, interlaced: list[bool]) -> list[Timed[av.VideoFrame]]
             picture = VideoReformatter().reformat(picture, format=pix_fmt, threads=1)
             picture.colorspace = 5
             picture.time_base = Fraction(1, 25)
-        items.append(Timed(flagged_interlaced(picture) if fields else picture, index * 7, 7))
+        items.append(Shown(flagged_interlaced(picture) if fields else picture, index * 7, 7))
     return items
 
 
@@ -40,6 +40,50 @@ def test_only_interlaced_pictures_are_changed(pix_fmt: str) -> None:
         same = [np.array_equal(a, b) for a, b in zip(before.planes, after.planes, strict=True)]
         assert all(same) is not interlaced
         np.testing.assert_array_equal(before.planes[0][::2], after.planes[0][::2])
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_each_field_becomes_a_picture_for_half_the_time(order: FirstField, stated: bool) -> None:
+    """`stated`: the container tells of the fields, not the frames."""
+    first = 0 if order == "tff" else 1
+    woven = [
+        make_frame("yuv420p", 64, 48, t, interlaced=True, first_field=order, velocity=(5, 0))
+        for t in range(6)
+    ]
+    frames = [flagged_interlaced(to_video_frame(frame), order) for frame in woven]
+    if stated:
+        frames = [to_video_frame(frame) for frame in woven]
+    items = [Shown(frame, 7 * number, 7) for number, frame in enumerate(frames)]
+    result = list(deinterlaced(items, lambda: None, order if stated else None, by_fields=True))
+    assert [(made.pts, made.duration) for made in result] == [(7 * i, 7) for i in range(12)]
+    for number, made in enumerate(result):
+        luma, own = from_video_frame(made.payload).planes[0], (number + first) % 2
+        np.testing.assert_array_equal(luma[own::2], woven[number // 2].planes[0][own::2])
+
+
+def test_whole_frames_among_others_are_given_once_for_all_of_their_time() -> None:
+    fields = [False, False, True, True, False, True, False, False]
+    times = [0, 7, 14, 30, 31, 40, 45, 52]
+    lasts = [7, 7, 16, 1, 9, 5, 7, 3]
+    items = [
+        Shown(each.payload, pts, duration)
+        for each, pts, duration in zip(pictures("yuv420p", fields), times, lasts, strict=True)
+    ]
+    result = list(deinterlaced(items, lambda: None, by_fields=True))
+    expected: list[tuple[int, int]] = []
+    for pts, duration, two in zip(times, lasts, fields, strict=True):
+        halves = [(2 * pts, duration), (2 * pts + duration, duration)]
+        expected += halves if two else [(2 * pts, 2 * duration)]
+    assert [(made.pts, made.duration) for made in result] == expected
+    kept = iter(result)
+    for item, two in zip(items, fields, strict=True):
+        made = [from_video_frame(next(kept).payload).planes[0] for _ in range(1 + two)]
+        before = from_video_frame(item.payload).planes[0]
+        if not two:
+            np.testing.assert_array_equal(made[0], before)
+        for row, luma in enumerate(made):
+            np.testing.assert_array_equal(luma[row::2], before[row::2])
 
 
 def test_frames_like_the_first_are_passed_on_themselves() -> None:

@@ -46,6 +46,7 @@ def upscale_command(
     end: option.End = None,
     max_frames: option.MaxFrames = None,
     rate: option.Rate = None,
+    double_rate: option.DoubleRate = False,
     codec: option.Codec = None,
     crf: option.Crf = None,
     preset: option.Preset = None,
@@ -105,6 +106,7 @@ def upscale_command(
         cluster=cluster,
         audio=not no_audio,
         deinterlace=not keep_interlaced,
+        double_rate=double_rate,
         strict=strict,
         overwrite=overwrite,
         restart=restart,
@@ -156,7 +158,8 @@ def _run_one(
         if compare is not None:
             from vsrcli.comparison import compare as draw
 
-            draw(kept, output, compare, skip=result.skipped, overwrite=options.overwrite)
+            skip, overwrite = result.skipped, options.overwrite
+            draw(kept, output, compare, info=job.info, skip=skip, overwrite=overwrite)
         print_json(asdict(result)) if json else note(result_text(result))
     if result.damaged:
         raise typer.Exit(ExitStatus.DAMAGED)

@@ -65,7 +65,7 @@ End = Annotated[
     typer.Option(metavar="TIME", help="End before this time.", rich_help_panel=WHICH),
 ]
 MaxFrames = Annotated[
-    int | None, typer.Option(help="At most this many frames.", rich_help_panel=WHICH)
+    int | None, typer.Option(help="At most this many frames of the output.", rich_help_panel=WHICH)
 ]
 Rate = Annotated[
     str | None,
@@ -119,6 +119,14 @@ KeepInterlaced = Annotated[
         "--keep-interlaced",
         help="Refuse interlaced input rather than deinterlace it.",
         rich_help_panel=SAFETY,
+    ),
+]
+DoubleRate = Annotated[
+    bool,
+    typer.Option(
+        "--double-rate",
+        help="One picture per field of interlaced input: twice the frames, all of the motion.",
+        rich_help_panel=WHICH,
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=NETWORK)]

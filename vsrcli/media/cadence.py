@@ -21,7 +21,8 @@ _VISIBLE = Fraction(1, 4)
 def times_of(info: MediaInfo) -> tuple[int, ...]:
     """Return when the frames of a video are shown, in units of its time base, by its packets alone.
 
-    Nothing is decoded. Empty if a packet has no time, or it is a sequence of pictures.
+    Nothing is decoded. Empty if a packet has no time, or it is a sequence of pictures. By fields,
+    as if all frames were interlaced, without the very last one.
     """
     if info.sequence:
         return ()
@@ -33,7 +34,12 @@ def times_of(info: MediaInfo) -> tuple[int, ...]:
     except av.FFmpegError:  # damaged: the work will say so
         return ()
     known = sorted(time for time in times if time is not None)
-    return tuple(known) if len(known) == len(times) else ()
+    if len(known) < len(times):
+        return ()
+    if info.by_fields:  # in its ticks, which are half those of the file
+        between = (before + after for before, after in pairwise(known))
+        return tuple(sorted([*(2 * time for time in known), *between]))
+    return tuple(known)
 
 
 def off_grid(times: Sequence[int], base: Fraction, rate: Fraction) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from fractions import Fraction
+from itertools import chain, groupby
 from typing import Literal, TypeAlias
 
 import av
@@ -22,7 +24,7 @@ from vsrcli.media.planes import (
     to_video_frame,
     with_alpha_as,
 )
-from vsrcli.media.timeline import Timed
+from vsrcli.media.timeline import Shown
 from vsrcli.notes import Note
 
 FirstField: TypeAlias = Literal["tff", "bff"]
@@ -30,6 +32,8 @@ FirstField: TypeAlias = Literal["tff", "bff"]
 
 _THREADS = 1
 """Slices of swscale overwrite each other's rows in some conversions (FFmpeg 8 and 9)."""
+_TICK = Fraction(1, 25)
+"""Of the clock of the filter, which only has to count."""
 
 
 class Conform:
@@ -84,39 +88,48 @@ def _tagged(frame: av.VideoFrame, tags: ColourTags) -> av.VideoFrame:
 
 
 def deinterlaced(
-    items: Iterable[Timed[av.VideoFrame]],
+    items: Iterable[Shown[av.VideoFrame]],
     found: Callable[[], None],
     first_field: FirstField | None = None,
-) -> Iterator[Timed[av.VideoFrame]]:
-    """Yield whole pictures for interlaced ones (bwdif, one per frame), the others as they are.
+    *,
+    by_fields: bool = False,
+) -> Iterator[Shown[av.VideoFrame]]:
+    """Yield whole pictures for interlaced ones (bwdif), the others as they are.
 
     `found` is called at the first interlaced frame; it may raise to refuse. Frames before that one
     are passed on directly; from there on the filter holds two back. With a `first_field`, all are
-    interlaced, whatever is said of each.
+    interlaced, whatever is said of each. One picture per frame; `by_fields`, one per field of an
+    interlaced frame, each for half of its time, in ticks half as long.
     """
     iterator = iter(items)
+    if by_fields:
+        iterator = (
+            replace(item, pts=2 * item.pts, duration=2 * item.duration) for item in iterator
+        )
     for item in iterator:
         if first_field or item.payload.interlaced_frame:
             found()
-            yield from _filtered(chain((item,), iterator), first_field)
+            mode = "send_field" if by_fields else "send_frame"
+            which = f"parity={first_field}:deint=all" if first_field else "deint=interlaced"
+            yield from _filtered(chain((item,), iterator), f"mode={mode}:{which}")
         else:
             yield item
 
 
-def _filtered(
-    items: Iterable[Timed[av.VideoFrame]], first_field: FirstField | None
-) -> Iterator[Timed[av.VideoFrame]]:
-    waiting: deque[Timed[av.VideoFrame]] = deque()  # bwdif gives as many frames as it takes
+def _filtered(items: Iterable[Shown[av.VideoFrame]], how: str) -> Iterator[Shown[av.VideoFrame]]:
+    waiting: deque[Shown[av.VideoFrame]] = deque()  # bwdif leaves out none
     graph, described = Graph(), ""
     planar = VideoReformatter()
-    for item in items:
+    for number, item in enumerate(items):
         frame = _planar(item.payload, planar)
         form = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
         if form != described:
             if described:
                 yield from _drained(graph, waiting)
-            graph, described = _bwdif(form, first_field), form
+            graph, described = _bwdif(form, how), form
         waiting.append(item)
+        # Exact times are kept beside the filter, whose own tell what its pictures are made from.
+        frame.pts, frame.time_base = number, _TICK
         graph.push(frame)
         yield from _pulled(graph, waiting)
     if described:
@@ -139,25 +152,30 @@ def _planar(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFram
     return _tagged(made, tags_of(frame))
 
 
-def _bwdif(form: str, first_field: FirstField | None) -> Graph:
+def _bwdif(form: str, how: str) -> Graph:
     graph = Graph()
-    which = f"parity={first_field}:deint=all" if first_field else "parity=auto:deint=interlaced"
-    # Times are kept beside the filter, so its clock only has to tick.
-    source = graph.add("buffer", f"{form}:time_base=1/25")
-    filtered = graph.add("bwdif", f"mode=send_frame:{which}")
+    source = graph.add("buffer", f"{form}:time_base={_TICK}")
+    filtered = graph.add("bwdif", how)
     graph.link_nodes(source, filtered, graph.add("buffersink")).configure()
     return graph
 
 
-def _drained(graph: Graph, waiting: deque[Timed[av.VideoFrame]]) -> Iterator[Timed[av.VideoFrame]]:
+def _drained(graph: Graph, waiting: deque[Shown[av.VideoFrame]]) -> Iterator[Shown[av.VideoFrame]]:
     graph.push(None)
     yield from _pulled(graph, waiting)
 
 
-def _pulled(graph: Graph, waiting: deque[Timed[av.VideoFrame]]) -> Iterator[Timed[av.VideoFrame]]:
-    while waiting:
-        try:
-            frame = graph.vpull()
-        except (BlockingIOError, EOFError):
-            return
-        yield replace(waiting.popleft(), payload=frame)
+def _pulled(graph: Graph, waiting: deque[Shown[av.VideoFrame]]) -> Iterator[Shown[av.VideoFrame]]:
+    """Yield what is made of the frames waiting, each of which comes out as one picture or two."""
+    for _, made in groupby(_out_of(graph), lambda frame: (frame.pts or 0) // 2):
+        pictures, item = list(made), waiting.popleft()
+        lasts = item.duration // len(pictures)
+        for place, picture in enumerate(pictures):
+            yield Shown(picture, item.pts + place * lasts, lasts)
+
+
+def _out_of(graph: Graph) -> Iterator[av.VideoFrame]:
+    """Yield the pictures that are ready; their ticks are half those of the frames put in."""
+    with suppress(BlockingIOError, EOFError):
+        while True:
+            yield graph.vpull()

@@ -114,6 +114,8 @@ class MediaInfo:
     """Of the first decoded frame."""
     first_field: FirstField | None = None
     """Which field is shown first where the decoder does not say that there are any."""
+    by_fields: bool = False
+    """Whether each field of an interlaced frame is a picture: times, rate and number are theirs."""
 
     @property
     def layout(self) -> PixelLayout:
@@ -137,6 +139,19 @@ class MediaInfo:
     def may_have_fields(self) -> bool:
         """Whether a frame may have fields; if so, unless `first_field` is known, it says so."""
         return self.first_field is not None or not (self.sequence or self.codec in _IN_PASSES)
+
+    @property
+    def of_fields(self) -> MediaInfo:
+        """The same with a picture for each field: twice as many, in ticks half as long."""
+        return replace(
+            self,
+            rate=2 * self.nominal_rate,
+            time_base=self.time_base / 2,
+            start_pts=None if self.start_pts is None else 2 * self.start_pts,
+            frames=None if self.frames is None else 2 * self.frames,
+            fields=True,
+            by_fields=True,
+        )
 
     @property
     def nominal_rate(self) -> Fraction:

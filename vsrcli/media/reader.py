@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -31,9 +32,10 @@ from vsrcli.media.stills import PictureDecoder
 from vsrcli.media.timeline import Shown, Timed, settle
 from vsrcli.notes import Note, ignore
 
-DEINTERLACED = "interlaced frames are deinterlaced (bwdif)"
 _SPARE = 4
 """Frames decoded before the first that is given: deinterlacing looks at those beside it."""
+_LOOKED_AT = 250
+"""Frames at the beginning among which fields are looked for: television begins with whole ones."""
 _RECOLOURED = (
     "the matrix or the range of the colours changes on the way; they are converted to the first"
 )
@@ -115,6 +117,14 @@ class Reader:
         self._running = self._read(before, after)
         return self._running
 
+    def begins_with_fields(self) -> bool:
+        """Whether any of the first frames is interlaced; raises as iterating does."""
+        if self.info.interlaced or not self.info.may_have_fields:
+            return self.info.interlaced
+        with ExitStack() as stack:
+            frames = islice(self._decoder(stack, None), _LOOKED_AT)
+            return any(item.payload.interlaced_frame for item in frames)
+
     def _read(self, before: int, after: int) -> Generator[tuple[Frame, bool]]:
         try:
             yield from self._read_from(self._wanted(before), before, after)
@@ -139,10 +149,7 @@ class Reader:
         with ExitStack() as stack:
             decoder = self._decoding = self._decoder(stack, wanted)
             first: int | None = None
-            shown = settle(
-                self._whole(decoder), self._nominal(), lambda: self._once("pts", _REPAIRED)
-            )
-            for position, item in enumerate(shown):
+            for position, item in enumerate(self._whole(decoder)):
                 # Pictures are called by their number, also where some are left out.
                 index = item.pts if self._source.pictures else position
                 first = item.pts if first is None else first
@@ -190,12 +197,11 @@ class Reader:
         )
 
     def _nominal(self) -> int:
-        """Return the usual duration of a frame, in ticks."""
+        """Return the usual duration of a frame in ticks of the file, and of a field in its own."""
         return max(1, round(1 / (self.info.nominal_rate * self.info.time_base)))
 
-    def _whole(self, decoder: Decoder | PictureDecoder) -> Iterator[Timed[av.VideoFrame]]:
+    def _whole(self, decoder: Decoder | PictureDecoder) -> Iterator[Shown[av.VideoFrame]]:
         """Yield the decoded frames in one size and format, without fields."""
-        same: Iterator[Timed[av.VideoFrame]]
         conform = Conform(
             lambda change: self._once(
                 "form",
@@ -203,16 +209,18 @@ class Reader:
             )
         )
         same = (Timed(conform(item.payload), item.pts, item.duration) for item in decoder)
+        shown = settle(same, self._nominal(), lambda: self._once("pts", _REPAIRED))
         if self.info.may_have_fields:
-            same = deinterlaced(same, self._interlaced, self.info.first_field)
-        for item in same:
+            first, by_fields = self.info.first_field, self.info.by_fields
+            shown = deinterlaced(shown, self._interlaced, first, by_fields=by_fields)
+        for item in shown:
             self._count(decoder)
             yield item
 
     def _interlaced(self) -> None:
         if not self._deinterlace:
             raise refused_fields(self._source.name)
-        self._once("interlaced", DEINTERLACED)
+        self._once("interlaced", deinterlacing(self.info))
 
     def _frame(
         self, item: Shown[av.VideoFrame], index: int, reformatter: VideoReformatter
@@ -313,6 +321,12 @@ def _cut(pictures: Sequence[Path], source: Source) -> str:
     if len(pictures) == 1:
         return f"{pictures[0].name} is damaged, and lacks a part"
     return f"{pictures[0].name} and {len(pictures) - 1} more are damaged, and lack a part"
+
+
+def deinterlacing(info: MediaInfo) -> str:
+    """What to say of the interlaced frames of a file."""
+    pictures = ", one picture per field" if info.by_fields else ""
+    return f"interlaced frames are deinterlaced (bwdif){pictures}"
 
 
 def refused_fields(name: str) -> InputError:
