@@ -28,7 +28,7 @@ from vsrcli.media.planes import (
     with_alpha_as,
 )
 from vsrcli.media.recode import recoded, resited
-from vsrcli.media.resample import CENTRE, chroma_location
+from vsrcli.media.resample import CENTRE, chroma_location, in_column_of
 from vsrcli.media.swscale import BEST, sited, stretched, white_of_rgb
 
 CONVERTIBLE = frozenset(SWSCALE) - {10}
@@ -84,7 +84,7 @@ class Repacker:
     def __init__(self, source: ColourTags, pix_fmt: str, target: ColourTags) -> None:
         """`source` are the tags of the frames to come, with the matrix to assume filled in."""
         self._source, self._pix_fmt, self._target = source, pix_fmt, target
-        self._is_jpeg = pix_fmt.startswith("yuvj") and target.chroma_location == CENTRE
+        self._location = _location_for(source, pix_fmt, target)
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
@@ -121,8 +121,8 @@ class Repacker:
             return self._by_deep_rgb(frame, source, target, new)
         if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
             source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
-        if self._is_jpeg and layout.log2_chroma == new.log2_chroma:  # else swscale heeds it
-            frame = resited(frame, chroma_location(self._source), CENTRE)
+        if layout.kind == "yuv":
+            frame = resited(frame, chroma_location(self._source), self._location)
         if not _recodes(layout, new, source, target):
             return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
         if new.depth > layout.depth:  # at the greater depth no levels fall together
@@ -187,12 +187,24 @@ class Repacker:
         )
 
     def _sited(self, picture: av.VideoFrame, new: PixelLayout) -> av.VideoFrame:
-        """Where chroma changes its size, it lies where the source says; new one as the target."""
+        """Where chroma changes its size, it stays where it lies; new one lies as the target's."""
         old = layout_of(picture.format.name)
         if old.log2_chroma == new.log2_chroma:  # none, of gray and RGB
             return picture
-        tags = self._source if any(old.log2_chroma) else self._target
-        return sited(picture, chroma_location(tags))
+        new_one = not any(old.log2_chroma)
+        return sited(picture, chroma_location(self._target) if new_one else self._location)
+
+
+def _location_for(source: ColourTags, pix_fmt: str, target: ColourTags) -> int:
+    """Where chroma of the source has to lie before it becomes `pix_fmt`.
+
+    4:2:0 keeps its siting, of which there is a tag, but in JPEG. Other kinds have none, so that the
+    column is the one they are taken to have: swscale, which changes sizes, moves nothing.
+    """
+    old, new = chroma_location(source), layout_of(pix_fmt).log2_chroma
+    if pix_fmt.startswith("yuvj") and target.chroma_location == CENTRE:
+        return CENTRE
+    return old if new in ((0, 0), (1, 1)) else in_column_of(chroma_location(target), old)
 
 
 def _as_rgb(frame: Frame, new: PixelLayout) -> Frame:
