@@ -264,9 +264,10 @@ def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different
     assert "BT.709" in notes[0] and "-e colorspace=smpte170m" in notes[0]
     chosen = settings("ffv1", colorspace="smpte170m")
     assert decode(write_segment(tmp_path / "b", info, frames, chosen))[0].colorspace == 6
-    frames = frames_at([0], BASE, "yuv420p", (1278, 16))
-    write_segment(tmp_path / "c", info, frames, settings("ffv1"), notes.append)
-    assert len(notes) == 1
+    for size, told in (((1278, 16), 1), ((16, 576), 1), ((16, 578), 2)):  # the last by mpv
+        frames = frames_at([0], BASE, "yuv420p", size)
+        write_segment(tmp_path / "c", info, frames, settings("ffv1"), notes.append)
+        assert len(notes) == told
 
 
 def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:

@@ -35,9 +35,12 @@ CONVERTIBLE = frozenset(SWSCALE) - {10}
 """Matrices that samples can be converted from: 10, constant luminance, is but near to BT.2020."""
 
 
-def assumed_matrix(size: tuple[int, int]) -> int:
-    """Return the matrix players assume of untagged video of a (width, height) in pixels."""
-    return BT709 if size[0] >= 1280 or size[1] >= 720 else SMPTE170M
+def assumed_matrix(size: tuple[int, int], high: int = 720) -> int:
+    """Return the matrix players assume of untagged video of a (width, height) in pixels.
+
+    They do not agree on the height that is HIGH: to browsers it is 720, to mpv 577.
+    """
+    return BT709 if size[0] >= 1280 or size[1] >= high else SMPTE170M
 
 
 def target_tags(
