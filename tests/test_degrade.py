@@ -204,6 +204,17 @@ def test_bi_and_bd_are_written_without_loss(
     assert all(same(a, b) for a, b in zip(found, expected, strict=True))
 
 
+def test_contest_leaves_chroma_of_motion_jpeg_where_ffmpeg_does(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip("clip.avi", codec="mjpeg", pix_fmt="yuvj422p", size=(96, 64), frames=2)
+    degrade(clip, tmp_path / "lr.mp4", DegradeOptions(crf=0))
+    reduction = Degradation(layout_of("yuv422p"), (96, 64))
+    expected = [reduction(frame.planes) for frame in read(clip)]
+    found = [frame.planes for frame in read(tmp_path / "lr.mp4")]
+    assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [

@@ -26,7 +26,7 @@ from vsrcli.media.picture_files import PictureNames, apart, check_pictures, pict
 from vsrcli.media.planes import Frame
 from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.reader import Reader
-from vsrcli.media.resample import chroma_location
+from vsrcli.media.resample import LEFT, chroma_location
 from vsrcli.media.rgb import RgbFrames, wrong_colours
 from vsrcli.media.safely import check_free
 from vsrcli.media.scratch import scratch_folder
@@ -288,6 +288,9 @@ def _into_video(work: _Work) -> DegradeResult:
     # Of the reduced size, so that the encoder leaves untagged colour untagged as FFmpeg does.
     size = work.reduction.size
     described = replace(info, width=size[0], height=size[1], pix_fmt=layout.pix_fmt, opaque=False)
+    if options.kind == "contest" and settings.codec == "libx264" and layout.log2_chroma == (1, 0):
+        # FFmpeg's program leaves chroma where JPEG has it, though H.264 has it on luma's columns.
+        described = replace(described, tags=replace(info.tags, chroma_location=LEFT))
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch_folder(output.parent, ".segment."))

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from tests.clips import make_frame
 from vsrcli.media.colour import RGB, SMPTE170M
 from vsrcli.media.formats import layout_of
-from vsrcli.media.planes import LIMITED_RANGE, UNSPECIFIED, ColourTags, Frame, from_video_frame
+from vsrcli.media.planes import (
+    LIMITED_RANGE,
+    UNSPECIFIED,
+    ColourTags,
+    Frame,
+    from_video_frame,
+    to_video_frame,
+)
 from vsrcli.media.repack import FULL_RANGE, Repacker, target_tags
 from vsrcli.media.swscale import RgbConverter
 
@@ -245,3 +252,41 @@ def test_chroma_of_jpeg_lies_amid_its_luma(location: int) -> None:
     wanted = colour(x + 0.5, y + 0.5)
     for plane in made[1:]:
         assert np.abs(plane - wanted)[2:-2, 2:-2].max() < 1.1
+
+
+@pytest.mark.parametrize(
+    ("source", "location", "codec", "pix_fmt", "column"),
+    [
+        ("yuv420p", 2, "prores_ks", "yuv422p10le", 0.0),  # as MPEG-1, into what has no tag
+        ("yuv422p", 2, "prores_ks", "yuv422p10le", 0.0),  # as Motion JPEG
+        ("yuv420p", 3, "prores_ks", "yuv422p10le", 0.0),
+        ("yuv411p", 2, "prores_ks", "yuv422p10le", 0.0),
+        ("yuv411p", 3, "mjpeg", "yuvj422p", 0.5),  # as DV
+        ("yuv422p", 1, "mjpeg", "yuvj420p", 0.5),
+        ("yuv410p", 0, "libx264", "yuv420p", 0.5),  # as Indeo, amid 4x4
+        ("yuv410p", 0, "prores_ks", "yuv422p10le", 0.0),
+    ],
+)
+def test_chroma_lies_where_the_coding_has_it(
+    source: str, location: int, codec: str, pix_fmt: str, column: float
+) -> None:
+    """Where nothing tells of the siting, swscale had kept that of the source: half a pixel off."""
+    layout, new = layout_of(source), layout_of(pix_fmt)
+    left = {0: 1.5, 1: 0.0, 2: ((1 << layout.log2_chroma[0]) - 1) / 2, 3: 0.0}[location]
+
+    def colour(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 128 + 80 * np.sin(x / 9)
+
+    shape = layout.shapes(128, 64)[1]
+    sent = np.rint(colour(np.arange(shape[1]) * (1 << layout.log2_chroma[0]) + left))
+    picture = make_frame(source, 128, 64, tags=ColourTags(6, 6, 6, LIMITED_RANGE))
+    planes = (picture.planes[0], *[np.tile(sent.astype(np.uint8), (shape[0], 1))] * 2)
+    video = to_video_frame(replace(picture, planes=planes))
+    frame = from_video_frame(video, chroma_location=location)
+    target = target_tags(frame.tags, layout, pix_fmt, codec)
+    made = from_video_frame(Repacker(frame.tags, pix_fmt, target)(frame)).planes[1]
+    gain = 255 / 224 if target.range == FULL_RANGE else 1.0
+    found = (made / (1 << new.depth - 8) - 128) / gain + 128
+    wanted = colour(np.arange(64) * 2 + column)
+    assert np.abs(found - wanted)[8:-8, 4:-4].max() < 2.5
+    assert target.chroma_location == (2 if codec != "prores_ks" else 0)

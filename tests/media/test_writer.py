@@ -264,9 +264,10 @@ def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different
     assert "BT.709" in notes[0] and "-e colorspace=smpte170m" in notes[0]
     chosen = settings("ffv1", colorspace="smpte170m")
     assert decode(write_segment(tmp_path / "b", info, frames, chosen))[0].colorspace == 6
-    frames = frames_at([0], BASE, "yuv420p", (1278, 16))
-    write_segment(tmp_path / "c", info, frames, settings("ffv1"), notes.append)
-    assert len(notes) == 1
+    for size, told in (((1278, 16), 1), ((16, 576), 1), ((16, 578), 2)):  # the last by mpv
+        frames = frames_at([0], BASE, "yuv420p", size)
+        write_segment(tmp_path / "c", info, frames, settings("ffv1"), notes.append)
+        assert len(notes) == told
 
 
 def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:
@@ -802,3 +803,21 @@ def test_an_encoder_that_does_not_say_why_may_lack_memory() -> None:
     context = SimpleNamespace(open=fail)
     with pytest.raises(UsageError, match=r"libx264: refuses .* for it \(Gen.*little memory\)"):
         _open(context, EncoderSettings("libx264"), coding, "it")
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"), [("libx264", {"qp": "0"}), ("libx265", {"crf": "1"})]
+)
+def test_chroma_of_422_in_h264_is_level_with_luma(
+    tmp_path: Path, make_clip: MakeClip, codec: str, options: dict[str, str]
+) -> None:
+    """Of Motion JPEG it lies between the columns, of which H.264 has no tag."""
+    info = probe(make_clip("m.avi", codec="mjpeg", pix_fmt="yuvj422p", size=(128, 64), frames=1))
+    frame = next(iter(Reader(info.path, info=info)))
+    at = np.arange(64) * 2
+    between, level = (128 + 80 * np.sin((at + column) / 9) for column in (0.5, 0))
+    sent = np.tile(np.rint(between).astype(np.uint8), (64, 1))
+    frame = replace(frame, planes=(frame.planes[0], sent, sent))
+    segment = write_segment(tmp_path / "s", info, [frame], settings(codec, **options))
+    made = from_video_frame(decode(segment)[0])
+    assert np.abs(made.planes[1] - level)[:, 4:-4].max() < 2

@@ -34,10 +34,14 @@ from vsrcli.media.planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags
 from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.repack import CONVERTIBLE, target_tags
+from vsrcli.media.resample import LEFT
 from vsrcli.notes import Note, ignore
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
+_LEVEL = ("h264", "hevc")
+"""Codings whose 4:2:2, of full range too, has chroma level with luma's even columns (ITU-T H.264
+and H.265, figure 6-2)."""
 _PLAIN_SIZES = ((128, 96), (1920, 1080))
 _NO_NAME = re.compile("Error setting (preset|profile)")
 """How FFmpeg says that x264, and of presets x265, has none of such a name, or no profile for 8 bits
@@ -214,13 +218,16 @@ def tags_to_make(
     for number, name in enumerate(CHROMA_LOCATIONS):
         if given in (name, str(number)):
             tags = replace(tags, chroma_location=number)
-    if not _from_rgb(layout, coding):
-        return tags
-    matrix, span = context.colorspace, context.color_range
-    if matrix == UNSPECIFIED:
-        matrix = tags.matrix
-    named = replace(tags, matrix=int(matrix), range=int(span) or tags.range)
-    return target_tags(named, layout_of(coding.pix_fmt), coding.pix_fmt, context.name)
+    new = layout_of(coding.pix_fmt)
+    if _from_rgb(layout, coding):
+        matrix, span = context.colorspace, context.color_range
+        if matrix == UNSPECIFIED:
+            matrix = tags.matrix
+        named = replace(tags, matrix=int(matrix), range=int(span) or tags.range)
+        tags = target_tags(named, new, coding.pix_fmt, context.name)
+    if new.log2_chroma == (1, 0) and encoder(settings.codec).canonical_name in _LEVEL:
+        tags = replace(tags, chroma_location=LEFT)
+    return tags
 
 
 def _from_rgb(layout: PixelLayout, coding: Coding) -> bool:

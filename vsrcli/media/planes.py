@@ -92,15 +92,17 @@ class Frame:
 def tags_of(frame: av.VideoFrame, chroma_location: int = 0) -> ColourTags:
     """Return the colour tags of a decoded frame; the yuvj formats are full range.
 
-    Unless it is stated otherwise: FFmpeg keeps to the format where a stream changes its range.
+    Unless it is stated otherwise: FFmpeg keeps to the format where a stream changes its range. A
+    sample of 4:1:0 is for the whole of 4x4 pixels, and lies amid them.
     """
     implied = FULL_RANGE if frame.format.name.startswith("yuvj") else 0
+    amid = CHROMA_LOCATIONS.index("center") if frame.format.name == "yuv410p" else 0
     return ColourTags(
         matrix=int(frame.colorspace),
         primaries=int(frame.color_primaries),
         transfer=int(frame.color_trc),
         range=int(frame.color_range) or implied,
-        chroma_location=chroma_location,
+        chroma_location=chroma_location or amid,
     )
 
 

@@ -91,7 +91,8 @@ def resited(frame: Frame, location: int, target: int) -> Frame:
     )
     moved = (resample(each.astype(np.float32), down, across) for each in frame.planes[1:3])
     chroma = (to_samples(field, layout.depth) for field in moved)
-    return replace(frame, planes=(frame.planes[0], *chroma, *frame.planes[3:]))
+    tags = replace(frame.tags, chroma_location=target)
+    return replace(frame, planes=(frame.planes[0], *chroma, *frame.planes[3:]), tags=tags)
 
 
 @lru_cache(maxsize=8)

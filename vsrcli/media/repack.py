@@ -28,16 +28,19 @@ from vsrcli.media.planes import (
     with_alpha_as,
 )
 from vsrcli.media.recode import recoded, resited
-from vsrcli.media.resample import CENTRE, chroma_location
+from vsrcli.media.resample import CENTRE, chroma_location, in_column_of
 from vsrcli.media.swscale import BEST, sited, stretched, white_of_rgb
 
 CONVERTIBLE = frozenset(SWSCALE) - {10}
 """Matrices that samples can be converted from: 10, constant luminance, is but near to BT.2020."""
 
 
-def assumed_matrix(size: tuple[int, int]) -> int:
-    """Return the matrix players assume of untagged video of a (width, height) in pixels."""
-    return BT709 if size[0] >= 1280 or size[1] >= 720 else SMPTE170M
+def assumed_matrix(size: tuple[int, int], high: int = 720) -> int:
+    """Return the matrix players assume of untagged video of a (width, height) in pixels.
+
+    They do not agree on the height that is HIGH: to browsers it is 720, to mpv 577.
+    """
+    return BT709 if size[0] >= 1280 or size[1] >= high else SMPTE170M
 
 
 def target_tags(
@@ -84,7 +87,7 @@ class Repacker:
     def __init__(self, source: ColourTags, pix_fmt: str, target: ColourTags) -> None:
         """`source` are the tags of the frames to come, with the matrix to assume filled in."""
         self._source, self._pix_fmt, self._target = source, pix_fmt, target
-        self._is_jpeg = pix_fmt.startswith("yuvj") and target.chroma_location == CENTRE
+        self._location = _location_for(source, pix_fmt, target)
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
@@ -121,8 +124,8 @@ class Repacker:
             return self._by_deep_rgb(frame, source, target, new)
         if layout.kind == "yuv" and new.kind == "gray":  # swscale makes it luma of BT.601
             source, target = (replace(tags, matrix=SMPTE170M) for tags in (source, target))
-        if self._is_jpeg and layout.log2_chroma == new.log2_chroma:  # else swscale heeds it
-            frame = resited(frame, chroma_location(self._source), CENTRE)
+        if layout.kind == "yuv":
+            frame = resited(frame, chroma_location(self._source), self._location)
         if not _recodes(layout, new, source, target):
             return self._reformatted(to_video_frame(frame), self._pix_fmt, source, target)
         if new.depth > layout.depth:  # at the greater depth no levels fall together
@@ -187,12 +190,24 @@ class Repacker:
         )
 
     def _sited(self, picture: av.VideoFrame, new: PixelLayout) -> av.VideoFrame:
-        """Where chroma changes its size, it lies where the source says; new one as the target."""
+        """Where chroma changes its size, it stays where it lies; new one lies as the target's."""
         old = layout_of(picture.format.name)
         if old.log2_chroma == new.log2_chroma:  # none, of gray and RGB
             return picture
-        tags = self._source if any(old.log2_chroma) else self._target
-        return sited(picture, chroma_location(tags))
+        new_one = not any(old.log2_chroma)
+        return sited(picture, chroma_location(self._target) if new_one else self._location)
+
+
+def _location_for(source: ColourTags, pix_fmt: str, target: ColourTags) -> int:
+    """Where chroma of the source has to lie before it becomes `pix_fmt`.
+
+    4:2:0 keeps its siting, of which there is a tag, but in JPEG. Other kinds have none, so that the
+    column is the one they are taken to have: swscale, which changes sizes, moves nothing.
+    """
+    old, new = chroma_location(source), layout_of(pix_fmt).log2_chroma
+    if pix_fmt.startswith("yuvj") and target.chroma_location == CENTRE:
+        return CENTRE
+    return old if new in ((0, 0), (1, 1)) else in_column_of(chroma_location(target), old)
 
 
 def _as_rgb(frame: Frame, new: PixelLayout) -> Frame:

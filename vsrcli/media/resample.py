@@ -201,6 +201,13 @@ def chroma_offsets(layout: PixelLayout, location: int) -> tuple[float | None, fl
     return None, column
 
 
+def in_column_of(location: int, row: int) -> int:
+    """The location in the column of one `location` and in the row of another, ROW."""
+    rows = (LEFT, CENTRE), (_TOP_LEFT, _TOP), (_BOTTOM_LEFT, _BOTTOM)
+    pair = next(pair for pair in rows if row in pair)
+    return pair[location in (CENTRE, _TOP, _BOTTOM)]
+
+
 def _siting_shift(log2: int, scale: float, offset: float | None) -> float:
     """Shift along one axis; `offset` is the luma position of chroma sample 0, None if centred."""
     factor = 1 << log2

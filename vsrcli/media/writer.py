@@ -217,7 +217,10 @@ def _note_colours(info: MediaInfo, coding: Coding, note: Note) -> None:
             note(line)
     # RGB has no matrix, or was made by the one assumed.
     untagged = coding.tags.matrix == UNSPECIFIED and old == new == "yuv"
-    if untagged and assumed_matrix((info.width, info.height)) != assumed_matrix(coding.size):
+    old_size = info.width, info.height
+    if untagged and any(
+        assumed_matrix(old_size, high) != assumed_matrix(coding.size, high) for high in (577, 720)
+    ):
         note(
             "the colour matrix stays untagged, and at the new size players will take it for "
             "BT.709; -e colorspace=smpte170m tags it as BT.601"
