@@ -35,6 +35,7 @@ from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.resample import gaussian_matrix, resample
 from vsrcli.media.swscale import RgbConverter
+from vsrcli.notes import ignore
 from vsrcli.psnr import psnr
 from vsrcli.scores import Protocol
 from vsrcli.turning import turning_of
@@ -491,6 +492,24 @@ def test_white_of_full_range_stays_white_with_more_bits(
     assert abs(np.median(white.planes[0]) - 940) <= 1
 
 
+@pytest.mark.parametrize(
+    ("range_", "kind", "taken"),
+    [(1, "contest", "yuv422p10le"), (2, "contest", None), (1, "bi", None)],
+)
+def test_limited_range_alone_is_given_more_bits_while_it_is_reduced(
+    tmp_path: Path, range_: int, kind: Kind, taken: str | None
+) -> None:
+    tags = ColourTags(range=range_)
+    clip = write_frames(tmp_path / "in.mkv", [make_frame("yuv420p", 96, 64, tags=tags)])
+    options = DegradeOptions(kind=kind, codec="prores_ks", crf=5)
+    target = taken_layout(probe(clip), tmp_path / "lr.mov", options, ignore)
+    assert target == (layout_of(taken) if taken else None)
+    if target:
+        expected = through_ffmpeg(clip, "iw/4:ih/4", taken)
+        reduction = Degradation(YUV420, (96, 64), target=target)
+        assert same(reduction(read(clip)[0].planes), expected[0])
+
+
 @pytest.mark.parametrize("kind", ["bi", "bd"])
 def test_pictures_hold_what_a_lossless_video_holds(
     make_clip: MakeClip, tmp_path: Path, kind: Kind
@@ -598,6 +617,16 @@ def test_pictures_of_several_sizes_and_formats_are_reduced_one_by_one(tmp_path: 
     assert sizes == {"a.png": (32, 24), "b.png": (40, 20), "c.png": (32, 24)}
     assert (result.frames, result.left_out, result.damaged) == (3, 1, True)
     assert any("d.png" in note for note in notes)
+    assert (result.source, result.output) == (str(tmp_path / "in"), str(tmp_path / "out"))
+    seen: list[tuple[int, int | None]] = []
+    two = degrade(
+        tmp_path / "in",
+        tmp_path / "two",
+        replace(options, max_frames=2),
+        progress=lambda *numbers: seen.append(numbers),
+    )
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["a.png", "b.png"]
+    assert (two.frames, two.damaged, seen) == (2, False, [(1, 2), (2, 2)])
     degrade(tmp_path / "in" / "c.jpg", tmp_path / "alone.png", options)
     alone = np.asarray(Image.open(tmp_path / "alone.png"))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "c.png")), alone)

@@ -30,7 +30,7 @@ from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Channel, Distortion, FrameScore
 from vsrcli.psnr import psnr
-from vsrcli.scores import ClipScore, OutputScore, Protocol
+from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
 from vsrcli.turning import turning_of
 from vsrcli.upscale_folder import is_batch
 
@@ -675,6 +675,7 @@ def test_what_is_said_of_pictures_is_said_once(tmp_path: Path) -> None:
         ("baby_HR bird_HR head_HR", "baby_SR head_SR woman_SR", "head_SR.png with bird_HR.png"),
         ("1 2 4", "1 3 4", "3.png with 2.png"),
         ("baby bird head", "baby_SR head_SR woman_SR", "head_SR.png with bird.png"),
+        ("baby bird head", "a_baby b2 b3", "b2.png with bird.png"),
     ],
 )
 def test_pictures_paired_against_their_names_are_told(
@@ -689,6 +690,48 @@ def test_pictures_paired_against_their_names_are_told(
     why = f"{sr}: pictures are paired in their order, not by their names: {told}"
     assert clip.notes == ((why,) if told else ())
     assert not only(hr, sr, Protocol(max_frames=1, ssim=False)).clips[0].notes
+
+
+@pytest.mark.parametrize(("first", "offset"), [("sr", 1), ("hr", -1)])
+def test_names_are_those_of_what_an_offset_pairs(tmp_path: Path, first: str, offset: int) -> None:
+    for folder in ("hr", "sr"):
+        (tmp_path / folder).mkdir()
+        for name in ("a", "b", "c"):
+            Image.new("RGB", SIZE).save(tmp_path / folder / f"{name}.png")
+    Image.new("RGB", SIZE).save(tmp_path / first / "0.png")
+    protocol = Protocol(ssim=False, offset=offset)
+    assert not only(tmp_path / "hr", tmp_path / "sr", protocol).clips[0].notes
+    protocol = Protocol(ssim=False, shortest=True)
+    assert only(tmp_path / "hr", tmp_path / "sr", protocol).clips[0].notes
+
+
+def test_pictures_that_are_not_alike_are_paired_with_an_offset(tmp_path: Path) -> None:
+    for folder, missing in (("hr", 4), ("sr", 0)):
+        (tmp_path / folder).mkdir()
+        for number in {0, 1, 2, 3, 4} - {missing}:
+            picture = Image.new("RGB", (24 + number, 24), (40 * number, 50, 60))
+            picture.save(tmp_path / folder / f"{number}.png")
+    hr, sr = tmp_path / "hr", tmp_path / "sr"
+    (clip,) = only(hr, sr, Protocol(ssim=False, offset=-1, shortest=True)).clips
+    assert [(frame.index, frame.output_index) for frame in clip.frames] == [(1, 0), (2, 1), (3, 2)]
+    assert all(frame.identical for frame in clip.frames)
+    (clip,) = only(sr, hr, Protocol(ssim=False, offset=1, shortest=True)).clips
+    assert [(frame.index, frame.output_index) for frame in clip.frames] == [(0, 1), (1, 2), (2, 3)]
+    assert all(frame.identical for frame in clip.frames) and not clip.damaged
+
+
+@pytest.mark.parametrize("damaged", ["hr", "sr"])
+def test_damage_to_pictures_that_are_not_alike_is_known(tmp_path: Path, damaged: str) -> None:
+    for folder in ("hr", "sr"):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            picture = np.random.default_rng(number).integers(0, 256, (24 + number, 48, 3), np.uint8)
+            Image.fromarray(picture).save(tmp_path / folder / f"{number}.jpg")
+    path = tmp_path / damaged / "1.jpg"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 4])
+    (clip,) = only(tmp_path / "hr", tmp_path / "sr", Protocol(ssim=False)).clips
+    assert clip.damaged and clip.notes == (f"{path}: the picture is damaged, and lacks a part",)
 
 
 def test_damage_in_an_archive_is_named_by_its_place(tmp_path: Path) -> None:
@@ -706,6 +749,23 @@ def test_a_lost_rotation_is_no_obstacle(make_clip: MakeClip) -> None:
     quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
     turned = make_clip("turned.mp4", frames=2, display_matrix=quarter)
     assert only(turned, make_clip("plain.mp4", frames=2)).identical
+
+
+def test_what_is_resized_is_turned_upright_before(tmp_path: Path) -> None:
+    """Of its own, other size: it has not lost the rotation of its reference."""
+    shown = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown a quarter to the right
+    large = shown.resize((64, 48), Image.Resampling.BICUBIC)
+    large.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "held.png", exif=exif)
+    large.save(tmp_path / "upright.png")
+    shown.save(tmp_path / "small.png")
+    protocol = Protocol(resize=True, ssim=False)
+    held, upright = (
+        only(tmp_path / name, tmp_path / "small.png", protocol)
+        for name in ("held.png", "upright.png")
+    )
+    assert held.psnr_pooled == upright.psnr_pooled > 40
 
 
 def test_names_with_odd_digits_are_sorted() -> None:
@@ -755,6 +815,14 @@ def test_the_worst_frame_is_that_of_the_channel_asked_for() -> None:
     frames = [frame_score(0, 20, 40, None), frame_score(1, 40, 20, None)]
     assert output_score("y", frames).worst[1].index == 0
     assert output_score("rgb", frames).worst[1].index == 1
+
+
+def test_one_damaged_clip_is_damage_to_all() -> None:
+    row = output_score("y", [frame_score(0, 30, 30, None)], [frame_score(0, 30, 30, None)])
+    other = replace(row, clips=(row.clips[0], replace(row.clips[1], damaged=True)))
+    assert not row.damaged and other.damaged
+    assert not PsnrReport(Protocol(), "ref", (row, row)).damaged
+    assert PsnrReport(Protocol(), "ref", (row, other)).damaged
 
 
 def test_what_some_frames_lack_has_no_figure() -> None:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.planes import ColourTags
@@ -55,6 +56,17 @@ def test_bicubic_is_matlab_imresize(n_in: int, n_out: int) -> None:
     expected = np.stack([imresize_1d(column, n_out) for column in picture.T], axis=1)
     result = resample_matrix(n_in, n_out) @ picture
     np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_out", [160, 70, 25, 10])
+@pytest.mark.parametrize("kernel", ["bicubic", "bilinear", "lanczos"])
+def test_kernels_are_those_of_pillow(kernel: str, n_out: int) -> None:
+    """Which knows no mirrored samples: away from the borders."""
+    column = np.random.default_rng(n_out).random((40, 1)).astype(np.float32)
+    expected = Image.fromarray(column).resize((1, n_out), Image.Resampling[kernel.upper()])
+    inner = slice(n_out * 15 // 40, n_out * 25 // 40)
+    found = resample_matrix(40, n_out, kernel=kernel) @ column
+    np.testing.assert_allclose(found[inner], np.asarray(expected)[inner], atol=1e-6)
 
 
 def test_two_axes_are_separable_in_either_order() -> None:

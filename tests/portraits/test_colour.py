@@ -77,6 +77,18 @@ def test_other_tone_curves_are_taken_to_srgbs_and_back(kind: str, power: float) 
     assert np.abs(space.from_srgb(space.to_srgb(levels)) - levels).max() < 1e-4
 
 
+def test_dark_levels_and_colours_that_srgb_has_not_are_known() -> None:
+    """sRGB's curve is a line below 0.0031308 of the light, which is 0.04045 of the levels."""
+    linear = colour.space_of(profile(SRGB, gamma(1.0)))
+    wide = colour.space_of(profile(P3))
+    assert linear is not None and wide is not None
+    light = np.array([0.0, 0.001, 0.003], np.float32)
+    assert linear.to_srgb(light) == pytest.approx(12.92 * light, abs=1e-5)
+    assert linear.from_srgb(12.92 * light) == pytest.approx(light, abs=1e-6)
+    assert wide.to_srgb(np.array([1, 0, 0], np.float32)).tolist() == [1, 0, 0]
+    assert wide.from_srgb(np.ones(3, np.float32)) == pytest.approx(1, abs=1e-4)
+
+
 def test_grey_with_a_curve_of_its_own_is_seen_so() -> None:
     grey = colour.space_of(profile([], gamma(1.0)))
     assert grey is not None
@@ -155,7 +167,7 @@ def test_a_gamma_of_its_own_is_known(source: Path) -> None:
     assert linear.space.to_srgb(np.full(3, 0.5, np.float32)) == pytest.approx(0.7354, abs=1e-3)
     assert replace(linear, text=(*linear.text, (b"sRGB", b"\0"))).space is None
     assert replace(linear, icc=profile(SRGB)).space is None
-    for nothing in (45455, 0, 1):
+    for nothing in (45455, 0, 1, 2_000_000):
         assert replace(linear, text=((b"gAMA", struct.pack(">I", nothing)),)).space is None
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from skimage import data
 
 from vsrcli.errors import InputError, UsageError
 from vsrcli.portraits import faces
-from vsrcli.portraits.faces import find_faces
+from vsrcli.portraits.faces import Face, find_faces
+from vsrcli.portraits.treated import box_of, faces_of
 
-from .stills import EXAMPLE, HEIGHT, WIDTH, astronaut, run
+from .stills import EXAMPLE, HEIGHT, WIDTH, a_still, astronaut, options, run
 
 
 def test_the_cascade_lies_in_the_package_that_has_its_class(
@@ -84,6 +87,32 @@ def test_two_threads_find_the_same_faces() -> None:
 def test_the_cascade_finds_nothing_where_there_is_nothing(name: str) -> None:
     picture = Image.fromarray(getattr(data, name)()).convert("RGB")
     assert find_faces(np.asarray(picture)) == []
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_faces_are_looked_for_in_eight_bits_of_colour(
+    monkeypatch: pytest.MonkeyPatch, channels: int, kind: type[np.unsignedinteger[Any]]
+) -> None:
+    levels = np.arange(20 * 30 * channels).reshape(20, 30, channels) % 200
+    pixels = (levels * (257 if kind is np.uint16 else 1)).astype(kind)
+    seen: list[Any] = []
+
+    def find(samples: Any, threads: int) -> list[Face]:
+        seen.append(samples)
+        return [Face(10, 10, 8)]
+
+    monkeypatch.setattr("vsrcli.portraits.treated.find_faces", find)
+    still = replace(a_still((0, 0, 0)), pixels=pixels)
+    assert faces_of(Path("a.png"), still, options(box=None)) == [Face(10, 10, 8)]
+    assert seen[0].dtype == np.uint8
+    np.testing.assert_array_equal(seen[0], np.broadcast_to(levels, (20, 30, 3)))
+
+
+def test_the_box_of_a_face_ends_where_the_picture_does() -> None:
+    assert box_of(Face(100, 60, 50), (200, 240)) == (80, 35, 40, 50)
+    assert box_of(Face(10, 20, 50), (200, 240)) == (0, 0, 30, 45)
+    assert box_of(Face(230, 190, 50), (200, 240)) == (210, 165, 30, 35)
 
 
 def test_faces_are_told_within_the_picture(source: Path, tmp_path: Path) -> None:

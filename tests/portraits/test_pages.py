@@ -50,6 +50,12 @@ def test_the_components_are_drawn(source: Path, tmp_path: Path) -> None:
     gain = int(tone.name.split(".x")[1].removesuffix(".png"))
     seen = load(tmp_path / "parts" / "face-1.input.png")
     assert np.abs(load(tone) - (128 - 0.1 * gain * seen)).max() <= 0.1 * gain + 1
+    whole = seen.astype(float)
+    for name in filter(lambda name: "component" in name, names):
+        gain = int(name.split(".x")[1].removesuffix(".png"))
+        whole += (load(tmp_path / "parts" / name) - 128) / gain
+    made = load(tmp_path / "parts" / "face-1.output.png")
+    assert np.abs(made - whole).mean() < 1 < 5 < np.abs(made - seen).mean()
 
 
 def test_components_of_another_run_go(source: Path, tmp_path: Path) -> None:

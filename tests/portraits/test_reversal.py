@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vsrcli.portraits.faces import Face
 from vsrcli.portraits.pictures import read_still
 from vsrcli.portraits.reversal import Prediction, Weights, apply, over_all, reaches_all
 from vsrcli.portraits.window import Window
@@ -111,7 +112,20 @@ def test_a_picture_without_a_face_is_seen_as_large_as_those_of_the_training() ->
     card: Any = SimpleNamespace(face_height=100, canvas=(200, 160))
     window, reduced = over_all(card, (401, 301), [])
     assert (window.scale, reduced) == (pytest.approx(160 / 301), False)
-    assert reaches_all(window, (401, 301))
+    assert window.size == (214, 160) and reaches_all(window, (401, 301))
+    window, reduced = over_all(card, (400, 640), [])
+    assert (window.scale, window.size, reduced) == (0.5, (200, 320), False)
+    assert over_all(card, (100, 400), [Face(50, 50, 1000)])[0].size == (16, 40)
+
+
+def test_a_whole_picture_too_large_for_the_network_is_reduced() -> None:
+    card: Any = SimpleNamespace(face_height=100, canvas=(200, 160))
+    extent = (3000, 2000)
+    window, reduced = over_all(card, extent, [Face(1000, 1500, 50)])
+    assert reduced and window.size == (1450, 967)  # 1.4 million pixels, not 24
+    assert window.scale == pytest.approx((1.4 / 6) ** 0.5) and reaches_all(window, extent)
+    window, reduced = over_all(card, extent, [Face(1000, 1500, 250)])
+    assert (window.scale, window.size, reduced) == (0.4, (1200, 800), False)
 
 
 def test_whole_takes_all_of_it(source: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vsrcli.portraits.traces import LEAST_TRUST, trust
+from vsrcli.portraits.traces import LEAST_TRUST, edited, traces, trust
 from vsrcli.unmakeup import MARK, unmakeup
 
 from .stills import HEIGHT, WIDTH, load, noise, options, run, save
@@ -58,6 +58,34 @@ def test_a_photo_that_may_be_unedited_is_treated_in_part(tmp_path: Path) -> None
     assert (load(tmp_path / "out.png")[80:105, 110:130] == 25).all()  # 26 - 0.45 x 2.6
     forced = run(photo, tmp_path / "forced.png", force=True)
     assert forced.trusted == 1 and (load(tmp_path / "forced.png")[80:105, 110:130] == 23).all()
+
+
+def test_the_figures_of_a_wave_are_those_worked_out_by_hand() -> None:
+    """On the half of the oval's pixels that lie nearest to crests and troughs, of any width."""
+    angle = 2 * np.pi * (np.arange(160) + 0.5) / 16
+    canvas = np.array([0.6, 0.5, 0.4]) + 0.1 * np.cos(angle)[None, :, None] * np.ones((160, 1, 1))
+    canvas[:20] = (0, 0, 1)  # beyond the reach of the blur
+    oval = np.zeros((160, 160), np.bool_)
+    oval[60:100, 40:120] = True
+    found = traces(canvas.astype(np.float32), oval, 0.5, 0.1, 0.02, 7.5)
+    kept = [np.exp(-2 * (np.pi * sigma / 16) ** 2) for sigma in (0, 1, 2, 4, 8)]
+    seen = np.sqrt(np.mean(np.cos(np.pi / 16 * np.array([1, 3])) ** 2))
+    bands = np.log10(0.1 * seen * -np.diff(kept))
+    assert found[:4] == pytest.approx(bands, abs=2e-3)
+    light, warmth = 0.299 * 0.6 + 0.587 * 0.5 + 0.114 * 0.4, 0.6 / 0.4
+    assert found[4:6] == pytest.approx([light, warmth], abs=1e-4)
+    assert found[6:] == pytest.approx([np.log10(0.5), -1, np.log10(0.02), 6], abs=1e-5)
+    red = np.full((160, 160, 3), (0.5, 0, 0), np.float32)
+    least = [-5, -5, -5, -5, 0.1495, 50, 0, -5, -5, -6]
+    assert traces(red, oval, 1, 0, 0, -7.5) == pytest.approx(least, abs=1e-4)
+
+
+def test_the_chance_is_that_of_a_logistic_regression() -> None:
+    figures = np.arange(10, dtype=np.float32)
+    weights = tuple(0.01 * (index + 1) for index in range(10))
+    odds = sum(0.01 * (index + 1) * index for index in range(10)) - 3
+    assert edited(figures, (*weights, -3.0)) == pytest.approx(1 / (1 + np.exp(-odds)))
+    assert edited(figures, (*weights, -1e9)) < 1e-20 and edited(figures, (*weights, 1e9)) == 1
 
 
 def test_trust_rises_with_the_chance() -> None:

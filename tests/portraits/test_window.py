@@ -6,7 +6,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vsrcli.portraits.faces import Face
+from vsrcli.portraits.reversal import ovals
 from vsrcli.portraits.window import Window, resized
+
+
+def test_a_window_has_the_face_in_its_middle_as_large_as_those_of_the_training() -> None:
+    window = Window.around(121.5, 140.5, 40.0, 64, (112, 96))
+    assert (window.scale, window.left, window.top) == (1.6, 121.5 - 30, 140.5 - 35)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_a_face_is_an_oval_of_its_size_at_its_place(scale: float) -> None:
+    window = Window(10.0, 20.0, scale, (160, 320))
+    oval = ovals(window, [Face(60.0, 50.0, 40.0)])
+    rows, columns = np.nonzero(oval)
+    middle = (rows.mean() / scale + 20, columns.mean() / scale + 10)
+    assert middle == pytest.approx((50, 60), abs=0.01)
+    extent = np.ptp(rows) / scale, np.ptp(columns) / scale
+    assert extent == pytest.approx((0.92 * 40, 0.72 * 40), abs=2.1 / scale)
+    assert oval.sum() == pytest.approx(np.pi * 0.46 * 0.36 * (40 * scale) ** 2, rel=0.03)
+    both = ovals(window, [Face(60.0, 50.0, 40.0), Face(90.0, 50.0, 40.0)])
+    assert both.sum() > 1.5 * oval.sum() and both[oval].all()
+    assert ovals(window, []).all() and ovals(window, [Face(-500.0, 50.0, 40.0)]).all()
 
 
 def test_a_window_and_back_is_the_identity_on_smooth_pictures() -> None:

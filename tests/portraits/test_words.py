@@ -37,7 +37,7 @@ from .stills import (
     with_chunk,
 )
 
-CAMERA, EXPOSURE = 0x8769, 0x829A
+CAMERA, EXPOSURE, INTEROPERABILITY = 0x8769, 0x829A, 0xA005
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -96,8 +96,10 @@ def test_camera_and_place_are_kept_where_pillow_loses_them(
     exif = Image.Exif()
     exif[MAKE] = "Maker"
     exif.get_ifd(CAMERA).update({TAKEN: "2024:05:06 07:08:09", EXPOSURE: IFDRational(1, 60)})
+    exif.get_ifd(CAMERA)[INTEROPERABILITY] = {1: "R98", 2: b"0100"}  # as every camera has it
     place = {1: "N", 2: (IFDRational(48), IFDRational(30), IFDRational(5, 2))}
     exif.get_ifd(GPS).update(place)
+    exif.load(exif.tobytes())  # as one that was read
     pixels = noise(1 if name == "grey.tif" else 3, peak=65535 if "deep" in name else 255)
     write = write_png if name.endswith(".png") else write_tiff
     write(tmp_path / name, pixels, None, exif=exif, icc=None, dpi=None)
@@ -107,6 +109,7 @@ def test_camera_and_place_are_kept_where_pillow_loses_them(
     with Image.open(tmp_path / f"out{suffix}") as image:
         kept = image.getexif()
         camera, where = kept.get_ifd(CAMERA), kept.get_ifd(GPS)
+        assert kept.get_ifd(INTEROPERABILITY) == {1: "R98", 2: b"0100"}
     assert kept[MAKE] == "Maker" and camera[TAKEN] == "2024:05:06 07:08:09"
     assert float(camera[EXPOSURE]) == pytest.approx(1 / 60)
     assert where[1] == "N" and [float(part) for part in where[2]] == [48.0, 30.0, 2.5]
