@@ -319,6 +319,17 @@ def test_what_follows_a_jpeg_in_its_file_is_told(tmp_path: Path, progressive: bo
         assert not any(note.startswith(told) for note in read_tags(photo).lost)
 
 
+def test_a_film_behind_the_pictures_of_a_phone_is_told(tmp_path: Path) -> None:
+    photo, told = tmp_path / "a.jpg", "what follows the pictures in its file, a phone's film"
+    image = Image.fromarray(noise())
+    image.save(photo, "MPO", save_all=True, append_images=[image.resize((64, 48))])
+    pictures = photo.read_bytes()
+    for tail, lost in ((b"", False), (bytes(64), False), (b"\0\0\0\x18ftypmp42", True)):
+        photo.write_bytes(pictures + tail)
+        assert any(note.startswith(told) for note in read_still(photo).notes) is lost
+        assert any(note.startswith(told) for note in read_tags(photo).lost) is lost
+
+
 def exif_with(*entries: tuple[int, int, bytes]) -> bytes:
     """EXIF of tags with type and four bytes, one value each."""
     rows = [struct.pack("<HHI4s", tag, kind, 1, value) for tag, kind, value in entries]
