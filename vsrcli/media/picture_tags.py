@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _EXIF_HEADER = b"Exif\0\0"
 _ICC_HEADER = b"ICC_PROFILE\0"
+_RESOURCES, _THUMBNAILS = b"Photoshop 3.0\0", (1033, 1036)
+"""What Photoshop's resources begin with, and the numbers of some."""
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 _PNG_START = 8 + 25
 """Bytes of its signature and its first chunk."""
@@ -128,8 +130,27 @@ def of_size(tags: PictureTags, size: tuple[int, int]) -> PictureTags:
 
 
 def iptc_of(image: Image.Image) -> tuple[bytes, ...]:
-    """The segments of an opened JPEG that hold IPTC's words (Photoshop's resources)."""
-    return _segments(image, "APP13")
+    """The segments of an opened JPEG that hold IPTC's words (Photoshop's resources).
+
+    Without the thumbnail among these: it shows the picture there was, as that of EXIF does, which
+    Pillow leaves out.
+    """
+    segments = map(_without_thumbnail, _segments(image, "APP13"))
+    return tuple(content for content in segments if content != _RESOURCES)
+
+
+def _without_thumbnail(content: bytes) -> bytes:
+    if not content.startswith(_RESOURCES):
+        return content
+    kept, start = _RESOURCES, len(_RESOURCES)
+    while content[start : start + 4] == b"8BIM" and len(content) >= start + 12:
+        number = int.from_bytes(content[start + 4 : start + 6], "big")
+        named = start + 6 + (content[start + 6] + 2) // 2 * 2  # of an even length
+        size = int.from_bytes(content[named : named + 4], "big")
+        end = named + 4 + size + size % 2
+        kept += b"" if number in _THUMBNAILS else content[start:end]
+        start = end
+    return kept + content[start:]
 
 
 def _segments(image: Image.Image, wanted: str) -> tuple[bytes, ...]:
