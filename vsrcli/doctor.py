@@ -28,7 +28,7 @@ from vsrcli.networks.session import (
     usable_cores,
 )
 
-_PACKAGES = ("numpy", "scipy", "scikit-image", "typer", "rich", "distributed")
+_PACKAGES = ("numpy", "scipy", "scikit-image", "typer", "rich", "distributed", "pillow-heif")
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 _ENCODERS = (
     *("libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "mjpeg"),

@@ -155,11 +155,11 @@ def test_quiet_tells_what_of_a_folder_failed(
     folder.mkdir()
     portrait(folder / "a.png")
     (folder / "c.png").write_bytes(b"nothing")
-    (folder / "d.heic").touch()
+    (folder / "d.avif").touch()
     quiet = vsr(folder, "--whole", "--quiet", *more).stderr
-    assert quiet.count("c.png: not a picture") == 1 and "d.heic" not in quiet
+    assert quiet.count("c.png: not a picture") == 1 and "d.avif" not in quiet
     told = vsr(folder, "--whole", "--overwrite", *more).stderr
-    assert told.count("c.png: not a picture") == 1 and told.count("d.heic") == 1
+    assert told.count("c.png: not a picture") == 1 and told.count("d.avif") == 1
 
 
 def test_a_folder_takes_no_box(tmp_path: Path) -> None:

@@ -54,12 +54,12 @@ def test_pictures_of_a_folder_that_are_not_read_are_named(tmp_path: Path) -> Non
     folder, notes = tmp_path / "in", list[str]()
     folder.mkdir()
     save(folder / "a.png", noise())
-    for name in ("b.HEIC", "c.avif", "d.dng", "e.gif", "notes.txt", ".f.heic"):
+    for name in ("b.bmp", "c.avif", "d.dng", "e.gif", "notes.txt", ".f.heic"):
         (folder / name).touch()
     fields = options(box=None, whole=True)
     assert unmakeup_folder(folder, tmp_path / "out", fields, note=notes.append).total == 1
     assert (
-        f"{folder}: no JPEG, PNG, WebP or TIFF, so left out: b.HEIC, c.avif, d.dng and 1 more"
+        f"{folder}: no JPEG, PNG, WebP or TIFF, so left out: b.bmp, c.avif, d.dng and 1 more"
         in (notes)
     )
 

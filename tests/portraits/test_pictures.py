@@ -160,7 +160,6 @@ def test_sixteen_bits_are_refused_where_there_are_eight(tmp_path: Path, suffix: 
 @pytest.mark.parametrize(
     ("kind", "head"),
     [
-        ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
         ("AVIF", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"),
         ("JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n"),
     ],

@@ -197,6 +197,26 @@ def test_iptc_is_kept_in_a_jpeg_and_told_elsewhere(tmp_path: Path) -> None:
     assert not words_lost(read_still(source), tmp_path / "out.jpg")
 
 
+def test_the_thumbnail_that_photoshop_leaves_is_not_kept(tmp_path: Path) -> None:
+    words = b"8BIM\x04\x04\0\0\0\0\0\x09\x1c\x02\x50\0\x04Jane\0"
+    path = b"8BIM\x07\xd0\x04name\0\0\0\0\x03abc"  # the last one, without its filling
+    thumbnail = b"8BIM\x04\x0c\0\0\0\0\0\x1dof the picture as it had been\0"
+    plain = save(tmp_path / "plain.jpg", noise(), quality=95).read_bytes()
+    source = tmp_path / "photo.jpg"
+    for resources, kept in (
+        (words + thumbnail + path, words + path),
+        (thumbnail + words, words),
+        (thumbnail, None),
+        (words + thumbnail[:-20], words),
+        (words + b"other", words + b"other"),
+    ):
+        content = b"Photoshop 3.0\0" + resources
+        segment = b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
+        source.write_bytes(plain[:20] + segment + plain[20:])
+        expected = () if kept is None else (b"Photoshop 3.0\0" + kept,)
+        assert read_still(source).iptc == read_tags(source).iptc == expected
+
+
 def test_too_much_xmp_for_a_jpeg_is_told(tmp_path: Path) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{'a' * 70_000}</x:xmpmeta>")
@@ -320,6 +340,17 @@ def test_what_follows_a_jpeg_in_its_file_is_told(tmp_path: Path, progressive: bo
     for end in range(100, len(picture), 997):  # cut short: nothing follows, and it is no obstacle
         photo.write_bytes(picture[:end])
         assert not any(note.startswith(told) for note in read_tags(photo).lost)
+
+
+def test_a_film_behind_the_pictures_of_a_phone_is_told(tmp_path: Path) -> None:
+    photo, told = tmp_path / "a.jpg", "what follows the pictures in its file, a phone's film"
+    image = Image.fromarray(noise())
+    image.save(photo, "MPO", save_all=True, append_images=[image.resize((64, 48))])
+    pictures = photo.read_bytes()
+    for tail, lost in ((b"", False), (bytes(64), False), (b"\0\0\0\x18ftypmp42", True)):
+        photo.write_bytes(pictures + tail)
+        assert any(note.startswith(told) for note in read_still(photo).notes) is lost
+        assert any(note.startswith(told) for note in read_tags(photo).lost) is lost
 
 
 def exif_with(*entries: tuple[int, int, bytes]) -> bytes:

@@ -49,7 +49,7 @@ def unmakeup_command(
     Removed blemishes, reshaped features and what real cosmetics cover do not
     come back, and no grain is invented in their place. The result is no evidence
     of how a person looks. EXIF, XMP, colour profile, resolution, transparency and
-    depth are kept; JPEG is written at quality 95, 4:4:4.
+    depth are kept; JPEG is written at quality 95, 4:4:4, what was HEIC as PNG.
     """
     from vsrcli.portraits.options import UnmakeupOptions
 
@@ -103,7 +103,7 @@ def _run_folder(
     source: Path, output: Path | None, options: UnmakeupOptions, *, dry_run: bool, json: bool
 ) -> None:
     from vsrcli.portraits.batch import left_out, pictures_in, unmakeup_folder
-    from vsrcli.portraits.outputs import default_output
+    from vsrcli.portraits.outputs import default_output, in_folder
     from vsrcli.portraits.plan import plan
 
     target = default_output(source) if output is None else output
@@ -113,7 +113,7 @@ def _run_folder(
             note(others)
         for path in pictures:
             try:
-                plans.append(plan(path, target / path.name, options))
+                plans.append(plan(path, in_folder(path, target), options))
             except VsrError as failure:  # as the run itself would: the others go on
                 failed.append(str(failure))
                 note(failed[-1])

@@ -9,7 +9,10 @@ HOW_MUCH, WHERE, SHOW, NETWORK = "How much", "Where", "Showing", "Network"
 
 Source = Annotated[
     Path,
-    typer.Argument(metavar="IN", help="A portrait (JPEG, PNG, WebP, TIFF), or a folder of them."),
+    typer.Argument(
+        metavar="IN",
+        help="A portrait (JPEG, PNG, WebP, TIFF; HEIC with vsr\\[heic]), or a folder of them.",
+    ),
 ]
 Output = Annotated[
     Path | None,

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _EXIF_HEADER = b"Exif\0\0"
 _ICC_HEADER = b"ICC_PROFILE\0"
+_RESOURCES, _THUMBNAILS = b"Photoshop 3.0\0", (1033, 1036)
+"""What Photoshop's resources begin with, and the numbers of some."""
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 _PNG_START = 8 + 25
 """Bytes of its signature and its first chunk."""
@@ -49,7 +51,7 @@ _ENCODER = b"Lavc"
 """What begins the comment that FFmpeg's encoder writes about itself."""
 _SEGMENT = 65535 - 2
 """Bytes that a segment of a JPEG holds."""
-_MARK, _END = 0xFF, 0xD9
+_START, _MARK, _END, _FILLING = b"\xff\xd8", 0xFF, 0xD9, b"\0\r\n"
 _JPEG_MARK = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """What begins a segment of a JPEG or ends it, and is nowhere among its samples."""
 _HAS_ICC, _HAS_ALPHA, _HAS_EXIF, _HAS_XMP = 0x20, 0x10, 0x08, 0x04
@@ -128,8 +130,27 @@ def of_size(tags: PictureTags, size: tuple[int, int]) -> PictureTags:
 
 
 def iptc_of(image: Image.Image) -> tuple[bytes, ...]:
-    """The segments of an opened JPEG that hold IPTC's words (Photoshop's resources)."""
-    return _segments(image, "APP13")
+    """The segments of an opened JPEG that hold IPTC's words (Photoshop's resources).
+
+    Without the thumbnail among these: it shows the picture there was, as that of EXIF does, which
+    Pillow leaves out.
+    """
+    segments = map(_without_thumbnail, _segments(image, "APP13"))
+    return tuple(content for content in segments if content != _RESOURCES)
+
+
+def _without_thumbnail(content: bytes) -> bytes:
+    if not content.startswith(_RESOURCES):
+        return content
+    kept, start = _RESOURCES, len(_RESOURCES)
+    while content[start : start + 4] == b"8BIM" and len(content) >= start + 12:
+        number = int.from_bytes(content[start + 4 : start + 6], "big")
+        named = start + 6 + (content[start + 6] + 2) // 2 * 2  # of an even length
+        size = int.from_bytes(content[named : named + 4], "big")
+        end = named + 4 + size + size % 2
+        kept += b"" if number in _THUMBNAILS else content[start:end]
+        start = end
+    return kept + content[start:]
 
 
 def _segments(image: Image.Image, wanted: str) -> tuple[bytes, ...]:
@@ -171,7 +192,9 @@ def lost_words(image: Image.Image, xmp: bytes | None, *, damaged: bool) -> tuple
     lost = []
     if image.format == "MPO" and getattr(image, "n_frames", 1) > 1:
         lost.append("the further pictures in it, a phone's depth or gain map, are not kept")
-    elif image.format == "JPEG" and _goes_on(Path(image.filename)):  # type: ignore[attr-defined]
+        if _behind_all(Path(image.filename).read_bytes()):  # type: ignore[attr-defined]
+            lost.append("what follows the pictures in its file, a phone's film, is not kept")
+    elif image.format == "JPEG" and _behind(Path(image.filename).read_bytes()):  # type: ignore[attr-defined]
         lost.append("what follows the picture in its file, a phone's gain map or film, is not kept")
     elif image.format == "TIFF" and _has_pages(image):
         lost.append("the further pages in it are not kept")
@@ -200,17 +223,25 @@ def _has_credentials(image: Image.Image) -> bool:
     return any(b"c2pa" in content for content in _segments(image, "APP11"))
 
 
-def _goes_on(path: Path) -> bool:
-    """Whether the JPEG in PATH is followed by anything but filling."""
-    data, at = path.read_bytes(), 2
+def _behind_all(data: bytes) -> bytes:
+    """What follows the last of the JPEGs that are one behind the other, but for filling."""
+    while data.startswith(_START):
+        data = _behind(data)
+    return data
+
+
+def _behind(data: bytes) -> bytes:
+    """What follows the JPEG that DATA begins with, but for filling."""
+    at = 2
     while len(data) > at + 4 and data[at] == _MARK:
         if data[at + 1] == _END:
-            return bool(data[at + 2 :].strip(b"\0\xff\r\n"))
+            rest = data[at + 2 :].lstrip(_FILLING)
+            return rest if rest.strip(_FILLING + b"\xff") else b""
         # A segment says how long it is; samples, after some, go on to the next mark.
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         following = _JPEG_MARK.search(data, at)
         at = following.start() if following else len(data)
-    return False
+    return b""
 
 
 def with_tags(data: bytes, codec: str, tags: PictureTags, *, colour: bool) -> bytes:

@@ -9,12 +9,14 @@ from pathlib import Path
 from vsrcli.errors import InputError, OutputError, VsrError
 from vsrcli.media.sources import files_in
 from vsrcli.notes import Note, Progress, first_few, ignore
+from vsrcli.portraits import heic
 from vsrcli.portraits.options import UnmakeupOptions
+from vsrcli.portraits.outputs import in_folder
 from vsrcli.portraits.pictures import FORMATS
 from vsrcli.unmakeup import Unmaker, UnmakeupResult
 
 _OTHER_KINDS = (
-    *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".bmp", ".gif", ".psd"),
+    *(".avif", ".jxl", ".jp2", ".bmp", ".gif", ".psd"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
 )
 """Suffixes of pictures that are not read."""
@@ -34,7 +36,7 @@ class UnmakeupBatch:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of FOLDER, by name. Raises InputError if there are none."""
-    found = files_in(folder, FORMATS)
+    found = files_in(folder, (*FORMATS, *heic.SUFFIXES) if heic.has_heic() else FORMATS)
     if not found:
         raise InputError(f"{folder}: no JPEG, PNG, WebP or TIFF pictures in this folder")
     return found
@@ -42,9 +44,15 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def left_out(folder: Path) -> str | None:
     """The sentence that names what of FOLDER are pictures, but of kinds that are not read."""
-    others = [path.name for path in files_in(folder, _OTHER_KINDS)]
+    readable = heic.has_heic()
+    kinds = _OTHER_KINDS if readable else (*heic.SUFFIXES, *_OTHER_KINDS)
+    others = files_in(folder, kinds)
+    if not others:
+        return None
     what = f"{folder}: no JPEG, PNG, WebP or TIFF, so left out"
-    return f"{what}: {first_few(others)}" if others else None
+    known = any(path.suffix.lower() in heic.SUFFIXES for path in others)
+    advice = f" ({heic.HOW_TO_READ})" if known and not readable else ""
+    return f"{what}: {first_few([path.name for path in others])}{advice}"
 
 
 def unmakeup_folder(
@@ -68,7 +76,7 @@ def unmakeup_folder(
     done, failed = [], []
     for count, picture in enumerate(pictures, start=1):
         try:
-            done.append(unmake(picture, output / picture.name, compare=None, components=None))
+            done.append(unmake(picture, in_folder(picture, output), compare=None, components=None))
         except VsrError as failure:
             failed.append((str(picture), str(failure)))
             note(str(failure))

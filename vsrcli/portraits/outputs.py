@@ -30,6 +30,12 @@ def default_output(source: Path) -> Path:
     return source.with_name(f"{source.stem}.unmakeup{suffix}")
 
 
+def in_folder(source: Path, folder: Path) -> Path:
+    """Where the result of one picture of many goes: under its name, or as x.heic.png."""
+    written = source.suffix.lower() in FORMATS
+    return folder / (source.name if written else f"{source.name}.png")
+
+
 def check_outputs(
     source: Path,
     output: Path,

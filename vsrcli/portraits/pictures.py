@@ -28,6 +28,14 @@ from vsrcli.media.planes import HIGH_RANGE
 from vsrcli.media.process_wide import no_warnings
 from vsrcli.portraits import colour
 from vsrcli.portraits.deep import read_deep
+from vsrcli.portraits.heic import (
+    HOW_TO_READ,
+    colour_of,
+    has_heic,
+    know_heic,
+    lost_of_heic,
+    read_deep_heic,
+)
 
 FORMATS = {
     ".jpg": "JPEG",
@@ -55,12 +63,14 @@ _TURNS = {
 """By EXIF's orientation."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BIG = (b"+\0", b"\0+")
+_KINDS = {"MPO": "JPEG", "HEIF": "HEIC"}
+"""What Pillow calls by another name."""
 _OTHERS = {
     "HEIC": tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")),
     "AVIF": (b"ftypavif", b"ftypavis"),
     "JPEG XL": (b"JXL \r\n\x87\n",),
 }
-"""What bytes 4 to 11 of files are that Pillow does not read."""
+"""What bytes 4 to 11 of files are that Pillow does not read, HEIC not by itself."""
 _SAMPLE_FORMAT, _SIGNED, _FLOATING = 339, 2, 3
 _SUBFILE, _REDUCED = 254, 1
 _WHITE_IS_ZERO = 0
@@ -87,7 +97,7 @@ class Still:
     alpha: Samples | None
     """[h, w], never changed."""
     format: str
-    """"JPEG", "PNG", "WEBP" or "TIFF"."""
+    """"JPEG", "PNG", "WEBP", "TIFF" or "HEIC"."""
     exif: Image.Exif
     """Orientation already applied and reset."""
     icc: bytes | None
@@ -149,10 +159,12 @@ def read_still(path: Path) -> Still:
     16 bits stay 16 bits. Pillow cuts 16-bit RGB to 8: those are decoded by FFmpeg.
     """
     try:
+        if _other_kind(path) == "HEIC" and has_heic():
+            know_heic(path)
         with opened_picture(path) as image:
             _check(path, image)
             exif, depth = read_exif(image), _depth(path, image)
-            kind, damaged = "JPEG" if image.format == "MPO" else str(image.format), exif is None
+            kind, damaged = _KINDS.get(str(image.format), str(image.format)), exif is None
             exif = Image.Exif() if exif is None else exif
             on_its_side = exif.get(ORIENTATION) in QUARTERS  # no more in a TIFF that was decoded
             if depth == 16:
@@ -160,6 +172,7 @@ def read_still(path: Path) -> Still:
             else:
                 pixels, alpha, notes = _unpacked(_upright(image))
             xmp, text = read_words(path, image)
+            text = colour_of(image) if kind == "HEIC" else text
             if (coded := _coded(text)) and coded[1] in HIGH_RANGE:
                 raise InputError(
                     f"{path}: of high dynamic range (PQ or HLG), which the network does not know; "
@@ -169,6 +182,7 @@ def read_still(path: Path) -> Still:
             if FORMATS.get(path.suffix.lower(), kind) != kind:
                 notes += (f"is a {kind}, whatever its name says; the output is what its name says",)
             notes += _lost_besides(image, pixels.shape[2] + (alpha is not None))
+            notes += tuple(lost_of_heic(path, image)) if kind == "HEIC" else ()
             dpi = _resolution(image, exif, on_its_side=on_its_side)
             exif.pop(ORIENTATION, None)
             if kind == "TIFF":
@@ -195,7 +209,7 @@ def read_still(path: Path) -> Still:
         raise InputError(f"{path}: {_unknown(path)}") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path}: too many pixels to be a portrait; reduce it first") from None
-    except (OSError, SyntaxError, ValueError) as failure:
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as failure:
         raise InputError(f"{path}: cannot be read ({failure}); is it damaged?") from None
     return found
 
@@ -203,14 +217,23 @@ def read_still(path: Path) -> Still:
 def _unknown(path: Path) -> str:
     """What there is to say of a file that Pillow does not know."""
     with path.open("rb") as file:
-        head = file.read(12)
-    if head[:4] in _TIFF:
+        head = file.read(4)
+    if head in _TIFF:
         known = "of floating-point samples, which are"
         what = known if _floats(path) else "that is damaged, or of samples that are"
         return f"a TIFF {what} not supported; save it as RGB or grey, of 8 or 16 bits"
-    kind = next((kind for kind, starts in _OTHERS.items() if head.endswith(starts)), None)
-    what = "not a picture" if kind is None else f"{kind} is not supported"
-    return f"{what}; give a JPEG, PNG, WebP or TIFF"
+    kind = _other_kind(path)
+    what = "not a picture;" if kind is None else f"{kind} is not supported;"
+    if kind == "HEIC":
+        what = "HEIC that is damaged, or not H.265;" if has_heic() else f"{HOW_TO_READ}, or"
+    return f"{what} give a JPEG, PNG, WebP or TIFF"
+
+
+def _other_kind(path: Path) -> str | None:
+    """What a file is that Pillow does not read by itself; None of others."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return next((kind for kind, starts in _OTHERS.items() if head.endswith(starts)), None)
 
 
 def _floats(path: Path) -> bool:
@@ -274,16 +297,16 @@ def _coded(text: tuple[Chunk, ...]) -> bytes | None:
 
 def _check(path: Path, image: Image.Image) -> None:
     """Refuse what would lose something in silence."""
-    if image.format not in (*FORMATS.values(), "MPO"):
+    if image.format not in (*FORMATS.values(), *_KINDS):
         raise InputError(f"{path}: {image.format} is not supported; give a JPEG, PNG, WebP or TIFF")
     if any(kind & _REDUCED for kind in _tag(image, _SUBFILE)):
         raise InputError(f"{path}: a preview with a camera's raw data; develop it to a TIFF first")
     if image.mode == "CMYK":
         raise InputError(f"{path}: CMYK, made for print; convert it to RGB first")
-    # A phone's MPO is one photo with a depth map or gain map behind it.
+    # A phone's MPO or HEIC is one photo with a depth map or gain map behind it.
     with damage_told():
         pictures = getattr(image, "n_frames", 1)
-    if pictures > 1 and image.format != "MPO":
+    if pictures > 1 and image.format not in _KINDS:
         raise InputError(
             f"{path}: more than one picture in it (animated, or pages); save one of them"
         )
@@ -307,7 +330,8 @@ def _depth(path: Path, image: Image.Image) -> int:
             return file.read(25)[24]
     if image.format == "TIFF":
         return int(max(_tag(image, _BITS), default=8))
-    return 16 if image.mode in _SIXTEEN_BITS_GREY else 8
+    deep = image.mode in _SIXTEEN_BITS_GREY or image.info.get("bit_depth", 8) > 8  # a HEIC's
+    return 16 if deep else 8
 
 
 def _tag(image: Image.Image, tag: int) -> tuple[Any, ...]:
@@ -326,6 +350,8 @@ def _sixteen_bits(
         raise InputError(
             f"{path}: its transparency is multiplied into its 16 bits; save it otherwise"
         )
+    if image.format == "HEIF":
+        return *_apart(read_deep_heic(path)), ()
     if image.mode not in _SIXTEEN_BITS_GREY:
         pixels, alpha = read_deep(path, exif.get(ORIENTATION, 1))
         # To FFmpeg any fourth channel is alpha.
@@ -361,7 +387,11 @@ def _unpacked(image: Image.Image) -> tuple[Samples, Samples | None, tuple[str, .
         notes = (f"its palette is unpacked to {mode}",) if image.mode in ("P", "PA") else ()
         image = image.convert(mode)
     samples = np.asarray(image)
-    samples = samples[..., None] if samples.ndim == 2 else samples
+    return *_apart(samples[..., None] if samples.ndim == 2 else samples), notes
+
+
+def _apart(samples: Samples) -> tuple[Samples, Samples | None]:
+    """Pixels and alpha of samples [h, w, 1 to 4]."""
     if samples.shape[2] in (2, 4):
-        return samples[..., :-1], samples[..., -1], notes
-    return samples, None, notes
+        return samples[..., :-1], samples[..., -1]
+    return samples, None
