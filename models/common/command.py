@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import math
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,11 +17,14 @@ from vsrcli.errors import ExitStatus, UsageError, VsrError
 def told(main: Callable[[], None]) -> Callable[[], None]:
     """MAIN, which ends with a sentence on stderr where a file or an option is wrong.
 
-    The exit status is 1; after Ctrl-C it is 130.
+    The exit status is 1; after Ctrl-C, and what else stops it from outside, it is 130.
     """
 
     @functools.wraps(main)
     def run() -> None:
+        _end_as_by_ctrl_c()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
         try:
             main()
         except VsrError as error:
@@ -33,6 +38,14 @@ def told(main: Callable[[], None]) -> Callable[[], None]:
             raise SystemExit(int(ExitStatus.INTERRUPTED)) from None
 
     return run
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Have what stops the program from outside interrupt it, so that it clears up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:  # not under nohup
+        signal.signal(hangup, signal.default_int_handler)
 
 
 def say(text: str) -> None:

@@ -47,6 +47,8 @@ def read(path: Path) -> NDArray[np.uint8]:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing, though the manifest names it") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{path} has too many pixels to be opened; reduce it first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} is no picture, or is damaged") from error
 

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.common.command import positive, say, told
+from models.common.precision import half_where_fast
 from models.common.replacing import replacing
 from models.crn import filters
 from models.crn.canvas import CANVAS, FACE_HEIGHT
@@ -101,7 +102,7 @@ def _of_face(network: Crn, faces: Faces, count: int, face: int) -> tuple[NDArray
         faces.kinds = UNTOUCHED if index % 2 else EDITED
         drawn = replace(faces.draw(random), face=face)
         truth, picture = faces.cut(drawn, *whole)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), half_where_fast():
             parts, evidence = network(tensor(picture)[None])
         found = parts[0].float()
         rows.append(figures(picture, found, float(evidence)))

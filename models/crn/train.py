@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import check_target, positive, say, told
+from models.common.precision import half_where_fast
 from models.common.recipe import changed, check_kinds
 from models.common.sitting import sitting
 from models.common.weights import checkpoint_in, copied, fill, follow, save, weights_in
@@ -189,7 +190,7 @@ class Run:
         batch = faces.batch(recipe.batch, recipe.seed * 1_000_003 + self.step)
         edited = batch.edited.to(memory_format=torch.channels_last)
         traces = placed(textures(batch.near), batch.small)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_where_fast():
             found = self.network.on_crops(edited, batch.small, traces, batch.corners)
         loss, each = self.losses(found, edited, batch.truth)
         self.optimiser.zero_grad(set_to_none=True)

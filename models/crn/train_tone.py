@@ -29,6 +29,7 @@ from torch import Tensor
 
 from models.common.command import check_target, positive, told
 from models.common.contents import contents
+from models.common.precision import half_where_fast
 from models.common.replacing import replacing
 from models.common.weights import copied, fill, follow, save, weights_in
 from models.crn.data import CONTEXT, NEAR, Faces, cached, tensor
@@ -204,7 +205,7 @@ class Sample:
 def losses(head: Tone, sample: Sample, edited: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Squared error [n] of SAMPLE, the same of the input, and cross-entropy [n]."""
     small = sample.small
-    with torch.autocast("cpu", torch.bfloat16):
+    with half_where_fast():
         verdict = head(small, sample.traces, looked_at(small).expand(len(small), -1, -1, -1))
     parts = (verdict.curves, verdict.where, verdict.rest)
     added = change(small, *(part.float() for part in parts))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from models.common.contents import contents
 from models.common.provenance import sha256
-from models.spmc.analysis import Record
+from models.spmc.analysis import Record, decibels
 from models.spmc.data import Clips, cached, load
 from models.spmc.geometry import PHASES, SCALE, pixel_grid, warp
 from models.spmc.inputs import Truth, make_low
@@ -188,7 +188,7 @@ def measured(truth: Truth, network: Spmc, variant: Variant, steps: int) -> Recor
         pictures = network(padded, RADIUS)
     found = pictures[0, :, : height * SCALE, : width * SCALE].clamp(0, 1) * 255
     psnr = fmean(
-        distortion(truth.luma(index), picture.round().byte().numpy(), 255).psnr
+        decibels(distortion(truth.luma(index), picture.round().byte().numpy(), 255))
         for index, picture in enumerate(found)
     )
     return {

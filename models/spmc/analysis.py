@@ -21,7 +21,7 @@ from models.spmc.inputs import (
 from vsrcli.degradation import degrade_planes
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import Frame
-from vsrcli.metrics import distortion
+from vsrcli.metrics import Distortion, distortion
 from vsrcli.networks.session import Session, open_session
 
 Record = dict[str, str | int | float]
@@ -29,6 +29,8 @@ Record = dict[str, str | int | float]
 Luma = NDArray[np.float32]
 
 SCALE = 4
+MOST = 99.0
+"""What is no further from the truth counts as so many dB: a mean with infinity says nothing."""
 
 WINDOWS = (3, 5, 9)
 SAMPLES = 5
@@ -49,9 +51,14 @@ EARLY, LATE = range(10, 60), range(510, 560)
 """Whole periods apart: the pan shows the same pictures in both, moving the same way."""
 
 
+def decibels(found: Distortion) -> float:
+    """PSNR in dB, MOST at most."""
+    return min(found.psnr, MOST)
+
+
 def psnr_y(truth: Truth, index: int, frame: Frame) -> float:
     """PSNR in dB of the luma of FRAME, rounded to 8 bit, against that of the truth."""
-    return distortion(truth.luma(index), frame.planes[0], 255).psnr
+    return decibels(distortion(truth.luma(index), frame.planes[0], 255))
 
 
 # --- are the details real? ------------------------------------------------------------------------

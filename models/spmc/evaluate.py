@@ -54,7 +54,7 @@ PROTOCOL = (
     "Y: BT.601 luma, 16..235, of the 8-bit RGB clip, not rounded (MATLAB's rgb2ycbcr); outputs are",
     "  rounded to 8 bit, as a file holds them. Peak 255.",
     "PSNR-Y, SSIM: mean over the frames of a clip; 'mean' is the mean of the clips' means.",
-    "  SSIM with Gaussian windows 11x11, sigma 1.5.",
+    "  A frame that is the truth counts as 99 dB. SSIM with Gaussian windows 11x11, sigma 1.5.",
     "RGB: pooled squared error of all samples of a clip, against the clip as it is (before 4:2:0).",
     "Inputs: the 8-bit luma plane reduced. bi: anti-aliased bicubic, a = -0.5, as imresize.",
     "  bd: Gaussian of sigma 1.6 * scale / 4, then every scale-th pixel, centre aligned.",
@@ -90,15 +90,14 @@ def score(truth: Truth, low: Sequence[Frame], method: Method, enlarge: Enlarger)
     convert = RgbConverter()
     psnrs, ssims, rgb = [], [], Distortion(0.0, 0)
     for index, frame in enumerate(enlarge(low, method, truth.size)):
-        luma = truth.luma(index)
-        psnrs.append(distortion(luma, frame.planes[0], 255).psnr)
-        ssims.append(ssim(luma, frame.planes[0], 255))
+        psnrs.append(analysis.psnr_y(truth, index, frame))
+        ssims.append(ssim(truth.luma(index), frame.planes[0], 255))
         if frame.layout.kind == "yuv":
             channels = np.moveaxis(truth.pictures[index], -1, 0)
             for ours, theirs in zip(convert(frame).planes, channels, strict=True):
                 rgb += distortion(ours, theirs, 255)
     figures: Record = {"psnr_y": fmean(psnrs), "ssim": fmean(ssims)}
-    return figures | ({"psnr_rgb": rgb.psnr} if rgb.samples else {})
+    return figures | ({"psnr_rgb": analysis.decibels(rgb)} if rgb.samples else {})
 
 
 # --- the command ----------------------------------------------------------------------------------

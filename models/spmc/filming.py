@@ -87,6 +87,8 @@ def photo_luma(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             image.draft("L", (2200, 2200))
             luma = grey(image)
+    except Image.DecompressionBombError:
+        raise InputError(f"{path} has too many pixels to be opened; reduce it first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} is no picture, or is damaged") from error
     factor = max(1, round(min(luma.shape) / random.choice([900, 1100, 1400])))

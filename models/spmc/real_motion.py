@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.common.precision import half_where_fast
 from models.spmc.data import FACTORS, KINDS
 from models.spmc.geometry import warp
 from models.spmc.motion import Motion
@@ -49,7 +50,7 @@ def measured(motion: Motion, high: Tensor, factor: int) -> tuple[Tensor, Tensor]
     HIGH is [2, 1, FACTOR * P, FACTOR * P].
     """
     mirror = torch.tensor([-1.0, 1.0]).reshape(1, 2, 1, 1)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), half_where_fast():
         flows = motion(high, high.flip(0)).float()
         mirrored = motion(high.flip(3), high.flip((0, 3))).float().flip(3) * mirror
     flows = (flows + mirrored) / 2

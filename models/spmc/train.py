@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import check_target, positive, say, told
+from models.common.precision import half_where_fast
 from models.common.recipe import changed, check_kind, check_kinds
 from models.common.sitting import sitting
 from models.common.weights import checkpoint_in, copied, difference, fill, follow, save, weights_in
@@ -286,7 +287,7 @@ class Run:
         if still:
             high = high[:, :1].expand(-1, STILL_FRAMES, -1, -1)
             low = low[:, :1].expand(-1, before + STILL_FRAMES, -1, -1)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with half_where_fast(self.device.type):
             outputs = self.network(low, radius, motion_learns=motion > 0, before=before)
         if factor < SCALE:
             outputs = reduced(outputs, high)

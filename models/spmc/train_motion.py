@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.common.command import above_zero, check_target, positive, say, told
+from models.common.precision import half_where_fast
 from models.common.weights import copied, fill, follow, save, weights_in
 from models.spmc import real_motion
 from models.spmc.data import load
@@ -183,7 +184,7 @@ def teach(motion: Motion, photos: list[Tensor], real: list[Pair], given: Namespa
         else:
             most = 22 if given.weights else 2 + 20 * share
             reference, neighbour, truth, known = batch(photos, given.batch, most)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_where_fast():
             flows = motion.pyramid(reference, neighbour)
         errors = end_point_errors(flows, truth, known * attention(reference))
         loss = sum(robust for _, robust in errors[:-1]) * 0.3 + errors[-1][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,6 +198,19 @@ def test_a_photograph_of_sixteen_bits_is_not_white(torch: Any, tmp_path: Path) -
     picture = np.random.default_rng(0).integers(0, 256, (40, 48), np.uint8)
     Image.fromarray(picture.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     assert np.array_equal(photo_luma(tmp_path / "deep.png"), picture)
+
+
+@pytest.mark.parametrize("reader", ["spmc.filming.photo_luma", "crn.canvas.read"])
+def test_a_picture_of_too_many_pixels_is_named(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    """Of as many as phones have by now Pillow's error is neither an OSError nor a ValueError."""
+    module, _, name = reader.rpartition(".")
+    read = getattr(importlib.import_module(f"models.{module}"), name)
+    Image.new("L", (60, 60)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(InputError, match=r"huge\.png has too many pixels"):
+        read(tmp_path / "huge.png")
 
 
 def test_a_photograph_that_gives_no_clip_is_named(

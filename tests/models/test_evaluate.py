@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,25 @@ def test_psnr_of_bicubic_is_that_of_the_formula(tiny: Enlarger) -> None:
     assert by_method["lanczos"]["psnr_y"] != by_method["bicubic"]["psnr_y"]
     assert by_method["vsr 3"]["psnr_y"] < 20
     assert "psnr_rgb" not in by_method["bicubic"]
+
+
+def test_a_black_frame_leaves_a_mean_of_its_clip(tiny: Enlarger) -> None:
+    """As clips begin that fade in: no enlargement errs there, so the mean had been infinite."""
+    truth = panning(3)
+    faded = replace(truth, pictures=[np.zeros_like(truth.pictures[0]), *truth.pictures[1:]])
+    low = make_low(faded, "bi", 4)
+    others = [
+        distortion(faded.luma(t), frame.planes[0], 255).psnr
+        for t, frame in enumerate(inputs.interpolated(low, "bicubic", faded.size))
+    ][1:]
+    found = evaluate.score(faded, low, BICUBIC, tiny)
+    assert found["psnr_y"] == pytest.approx((99 + sum(others)) / 3)
+    black = Truth("black", [np.zeros((64, 64, 3), np.uint8)] * 3)
+    assert "Infinity" not in json.dumps(
+        evaluate.psnr_table(black, tiny, [4], ["contest"], [BICUBIC])
+    )
+    (details,) = analysis.details(black, tiny, [3])
+    assert details["consecutive"] <= 99
 
 
 def test_contest_input_is_scored_in_rgb_and_loses_by_compression(tiny: Enlarger) -> None:
