@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
 import os
 import tarfile
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import IO, Any, Self
 
 import numpy as np
 import pytest
@@ -479,6 +480,41 @@ def test_tar_of_pictures_scores_as_the_pictures(tmp_path: Path, references: Path
     assert any("RGB" in note for note in packed.clips[0].notes)
     single = only(references / "1.mkv", tmp_path / "pictures" / "1" / "%04d.png", protocol)
     assert single.pooled("rgb") == packed.clips[0].pooled("rgb")
+
+
+def test_archives_of_many_files_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, names = tmp_path / "results.tar.gz", [f"{n}/{m}.png" for n in range(9) for m in "bca"]
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(name)
+            tar.addfile(entry, io.BytesIO(name.encode()))
+    headers, places = [], []
+    extract = tarfile.TarFile.extractfile
+
+    class Counted(tarfile.TarInfo):
+        @classmethod
+        def fromtarfile(cls, tarfile: Any) -> Self:
+            headers.append(tarfile.offset)
+            return super().fromtarfile(tarfile)
+
+    def extracted(tar: tarfile.TarFile, member: tarfile.TarInfo | str) -> IO[bytes] | None:
+        places[-1].append(getattr(member, "offset", 0))
+        return extract(tar, member)
+
+    monkeypatch.setattr(tarfile.TarFile, "tarinfo", Counted)
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", extracted)
+    clips = find_clips(archive)
+    found = len(headers)
+    for number, clip in enumerate(clips):
+        places.append([])
+        with clip.opened() as folder:
+            assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png", "c.png"]
+            assert (folder / "a.png").read_text() == f"{number}/a.png"
+    assert len(headers) - found <= 2 * len(clips)  # not those of all for each
+    assert all(each == sorted(each) for each in places)  # nor back to the beginning for a file
 
 
 @pytest.mark.parametrize("link", [os.link, os.symlink])

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import filterfalse, takewhile
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 
 from vsrcli.errors import InputError
@@ -34,7 +35,7 @@ class Clip:
     pictures, that of their folder."""
     path: Path
     """The video, the folder of pictures, or the archive that holds `members`."""
-    members: tuple[str, ...] = ()
+    members: tuple[tarfile.TarInfo, ...] = ()
     part: tuple[str, ...] = ()
     """The part of `place` that is not the same for all clips, where their own names are."""
 
@@ -53,7 +54,7 @@ class Clip:
         """Where it comes from, for people."""
         if not self.members:
             return str(self.path)
-        inside = PurePosixPath(self.members[0])
+        inside = PurePosixPath(self.members[0].name)
         return f"{self.path}:{inside if len(self.members) == 1 else inside.parent}"
 
     @contextmanager
@@ -165,7 +166,7 @@ def _in_folder(folder: Path) -> Collection:
 def _in_archive(archive: Path) -> Collection:
     with _opened(archive) as tar:
         members = {
-            PurePosixPath(each.name): each.name
+            PurePosixPath(each.name): each
             for each in tar.getmembers()
             if each.isfile() or _leads_to_file(archive, tar, each)
         }
@@ -178,8 +179,8 @@ def _in_archive(archive: Path) -> Collection:
     own = (archive.name.split(".")[0],)
     clips = []
     for path, files in groups.items():
-        names = sorted((members[file] for file in files), key=natural_key)
-        clips.append(Clip(_place(path) or own, archive, tuple(names)))
+        inside = sorted((members[file] for file in files), key=lambda each: natural_key(each.name))
+        clips.append(Clip(_place(path) or own, archive, tuple(inside)))
     return Collection(tuple(clips), beside)
 
 
@@ -201,15 +202,17 @@ def _leads_to_file(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo)
         return False
 
 
-def _below(link: tarfile.TarInfo, members: Mapping[PurePosixPath, str]) -> dict[PurePosixPath, str]:
+def _below(
+    link: tarfile.TarInfo, members: Mapping[PurePosixPath, tarfile.TarInfo]
+) -> dict[PurePosixPath, tarfile.TarInfo]:
     """Those of MEMBERS that LINK, if it leads to a folder and not back, shows a second time."""
     path = PurePosixPath(link.name)
     target = PurePosixPath(posixpath.normpath(path.parent / link.linkname))
     if target in path.parents:
         return {}
     return {
-        path / each.relative_to(target): name
-        for each, name in members.items()
+        path / each.relative_to(target): member
+        for each, member in members.items()
         if target in each.parents
     }
 
@@ -280,19 +283,23 @@ def _unreadable(failure: OSError) -> None:
     raise InputError(f"{failure.filename} cannot be read: {failure.strerror}") from failure
 
 
-def _unpack(archive: Path, members: Sequence[str], folder: Path) -> Path:
-    """Write the members under their plain names: nothing in an archive may choose where."""
+def _unpack(archive: Path, members: Sequence[tarfile.TarInfo], folder: Path) -> Path:
+    """Write the members under their plain names: nothing in an archive may choose where.
+
+    In the order they lie in: to go back in a compressed one is to read it from its beginning.
+    """
     with _opened(archive) as tar:
-        for name in members:
-            source = tar.extractfile(name)
+        for member in sorted(members, key=attrgetter("offset")):
+            # By its name, every header of the archive would be read for each clip.
+            source = tar.extractfile(member if member.isfile() else member.name)
             if source is None:
-                raise InputError(f"{archive} has no file {name}")
-            target = folder / _plain_name(name)
+                raise InputError(f"{archive} has no file {member.name}")
+            target = folder / _plain_name(member.name)
             _append(target, b"")
             with source:
                 while block := source.read(1 << 20):
                     _append(target, block)
-    return target if len(members) == 1 and _is_video(name) else folder
+    return target if len(members) == 1 and _is_video(member.name) else folder
 
 
 def _append(target: Path, block: bytes) -> None:
