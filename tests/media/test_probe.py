@@ -20,6 +20,7 @@ from vsrcli.media.planes import ColourTags
 from vsrcli.media.probe import probe
 from vsrcli.media.rates import rate_of
 from vsrcli.media.reader import Reader
+from vsrcli.media.resample import chroma_location
 
 PORTRAIT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 MIRRORED = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
@@ -94,6 +95,24 @@ def test_the_order_of_fields_is_no_chroma_location(make_clip: MakeClip, order: s
 def test_chroma_location(make_clip: MakeClip, chromaloc: int, location: int) -> None:
     path = make_clip(options={"x264-params": f"chromaloc={chromaloc}"}, frames=1)
     assert probe(path).tags.chroma_location == location
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt", "size", "location"),
+    [
+        ("a.flv", "flv", "yuv420p", (64, 48), 2),
+        ("a.avi", "h261", "yuv420p", (176, 144), 2),
+        ("a.rm", "rv20", "yuv420p", (176, 144), 2),
+        ("a.mkv", "libx265", "yuv422p", (64, 48), 1),
+    ],
+)
+def test_chroma_location_of_which_ffmpeg_does_not_tell(
+    make_clip: MakeClip, name: str, codec: str, pix_fmt: str, size: tuple[int, int], location: int
+) -> None:
+    """H.261 and what was made of H.263 have it amid luma; 4:2:2 of HEVC of full range has not."""
+    tags = ColourTags(range=2 if codec == "libx265" else 0)
+    path = make_clip(name, codec=codec, pix_fmt=pix_fmt, size=size, tags=tags, frames=3)
+    assert chroma_location(probe(path).tags) == location
 
 
 @pytest.mark.parametrize(("matrix", "rotation"), [(PORTRAIT, 90), (MIRRORED, 180)])

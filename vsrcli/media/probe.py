@@ -28,7 +28,7 @@ from vsrcli.media.opacity import gif_opaque, pictures_opaque
 from vsrcli.media.planes import CHROMA_LOCATIONS, LINEAR, UNSPECIFIED, ColourTags, tags_of
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.rates import above_zero, duration_of, frame_count, rate_of
-from vsrcli.media.resample import CENTRE
+from vsrcli.media.resample import CENTRE, LEFT
 from vsrcli.media.sources import Source, find_source, main_video, opened
 from vsrcli.media.stills import first_frame
 from vsrcli.media.tags import stream_title
@@ -38,6 +38,11 @@ DEFAULT_RATE = Fraction(25)
 
 _IDENTITY = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
+_AMID = frozenset({"flv1", "h261", "h263i", "rv10", "rv20", "webp"})
+"""Codings with chroma amid its luma of which FFmpeg does not say so: H.261, what was made of H.263,
+and what libwebp makes, as JFIF has it."""
+_LEVEL = frozenset({"dnxhd", "hevc"})
+"""Codings whose 4:2:2, of full range too, has chroma level with luma's even columns, likewise."""
 _IN_PASSES = ("png", "apng")
 """Codings whose pictures may come in passes (Adam7), which FFmpeg marks as if they had fields."""
 _FINEST_SAR = 1 << 16
@@ -220,7 +225,7 @@ def _describe(
         start_pts=frame.pts,
         duration=duration,
         frames=frame_count(container, stream, duration, rate),
-        tags=_tags(frame, stated, _chroma_location(description)),
+        tags=_tags(frame, stated, _siting(description, codec, frame)),
         sar=above_zero(stream.sample_aspect_ratio),
         extras=(*extras, *apart(source.path, container)),
         hdr=_hdr(frame, codec),
@@ -267,7 +272,6 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
     with opened(first) as container:
         stream = main_video(container, str(first))
         description = _of_stream(_description(container), stream.index)
-        chroma_location = _chroma_location(description)
         frame = first_frame(container, stream, str(first))
         codec = stream.codec_context.codec.canonical_name
         count = len(source.pictures)
@@ -283,7 +287,7 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
             start_pts=0,
             duration=count / rate,
             frames=count,
-            tags=_picture_tags(frame, codec, chroma_location),
+            tags=_picture_tags(frame, codec, _siting(description, codec, frame)),
             sar=above_zero(stream.sample_aspect_ratio),
             display_matrix=_picture_matrix(first, frame, codec),
             video_index=0,
@@ -294,11 +298,8 @@ def _probe_pictures(source: Source, rate: Fraction) -> MediaInfo:
 
 
 def _picture_tags(frame: av.VideoFrame, codec: str, chroma_location: int) -> ColourTags:
-    """The tags of a picture, with what FFmpeg does not tell.
-
-    That a Radiance HDR holds light; that libwebp, as JFIF, has chroma amid its luma.
-    """
-    tags = tags_of(frame, CENTRE if codec == "webp" else chroma_location)
+    """The tags of a picture; FFmpeg does not tell that a Radiance HDR holds light."""
+    tags = tags_of(frame, chroma_location)
     return replace(tags, transfer=LINEAR) if codec == "hdr" else tags
 
 
@@ -361,6 +362,15 @@ def _of_stream(description: str, index: int) -> str:
     """The part of `_description` that is about one stream."""
     streams = re.split(r"^(?= +Stream #0:)", description, flags=re.MULTILINE)
     return next((s.lstrip(" ") for s in streams if re.match(rf" +Stream #0:{index}\b", s)), "")
+
+
+def _siting(description: str, codec: str, frame: av.VideoFrame) -> int:
+    """Where chroma lies, as FFmpeg describes it, else as the coding has it; 0 if neither tells."""
+    told = _chroma_location(description)
+    if codec in _AMID:
+        return told or CENTRE
+    level = codec in _LEVEL and layout_of(frame.format.name).log2_chroma == (1, 0)
+    return told or (LEFT if level else 0)
 
 
 def _chroma_location(description: str) -> int:
