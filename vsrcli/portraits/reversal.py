@@ -174,9 +174,8 @@ def _reach(window: Window, extent: tuple[int, int]) -> tuple[tuple[slice, slice]
 
 
 def reaches_all(window: Window, extent: tuple[int, int]) -> bool:
-    """Whether WINDOW is over all of a picture of EXTENT, with no soft edge in it."""
-    down, across = _mask(window, extent)
-    return (len(down), len(across)) == extent and bool((down == 1).all() and (across == 1).all())
+    """Whether WINDOW is over all of a picture of EXTENT: then no soft edge is in it."""
+    return window.place(extent) == tuple(slice(0, length) for length in extent)
 
 
 def _curve(still: Still, predictions: list[Prediction], weights: Floats) -> ToneCurve:
