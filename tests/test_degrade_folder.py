@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,22 @@ def test_names_that_are_taken(make_clip: MakeClip, tmp_path: Path) -> None:
     blocked = vsr(clips, tmp_path / "file")
     assert blocked.exit_code == ExitStatus.OUTPUT and "cannot be made" in sentence(blocked)
     assert (tmp_path / "file").read_bytes() == b"mine" and not (tmp_path / "small").exists()
+
+
+def test_a_folder_that_may_not_be_written_is_told_once(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips, small = make_clip("clips/a.mkv", frames=1).parent, tmp_path / "small"
+    make_clip("clips/b.mkv", frames=1)
+    assert vsr(clips, small).exit_code == ExitStatus.SUCCESS
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != small)
+    assert vsr(clips, small).exit_code == ExitStatus.SUCCESS  # all is there already
+    for name in ("a.mkv", "b.mkv"):
+        (small / name).unlink()
+    refused = vsr(clips, small)
+    assert refused.exit_code == ExitStatus.OUTPUT
+    assert sentence(refused).endswith("small: may not be written; choose another folder")
+    assert refused.stderr.count("may not be written") == 1
 
 
 def test_pictures_beside_videos_are_told_and_alone_are_what_they_were(

@@ -482,6 +482,22 @@ def test_tar_of_pictures_scores_as_the_pictures(tmp_path: Path, references: Path
     assert single.pooled("rgb") == packed.clips[0].pooled("rgb")
 
 
+def test_pictures_that_changed_between_two_calls_are_looked_at_again(tmp_path: Path) -> None:
+    reference, output = tmp_path / "reference", tmp_path / "output"
+    for size in ((32, 24), (64, 48)):
+        for folder, colour in ((reference, "teal"), (output, "navy")):
+            folder.mkdir(exist_ok=True)
+            Image.new("RGB", (32, 24), colour).save(folder / "1.png")
+            Image.new("RGB", size, colour).save(folder / "2.png")
+        clip = psnr(reference, output).outputs[0].clips[0]
+        # Those that differ in size are compared one by one, each as it is.
+        assert [f.rgb and f.rgb.samples for f in clip.frames] == [
+            3 * 32 * 24,
+            3 * size[0] * size[1],
+        ]
+        assert not clip.notes
+
+
 def test_archives_of_many_files_are_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

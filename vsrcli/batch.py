@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
@@ -172,12 +173,16 @@ def into_folder(
 ) -> Found[Made]:
     """Make all of WORKS in folder `output`, but those that are there already, unless OVERWRITE.
 
-    One that fails is noted and the others go on. Raises OutputError if there can be no such folder.
+    One that fails is noted and the others go on. Raises OutputError if there can be no such folder,
+    or nothing can be put into it.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise OutputError(f"{output}: cannot be made ({failure.strerror})") from None
+    missing = overwrite or not all(result.exists() for _, result in works)
+    if missing and not os.access(output, os.W_OK | os.X_OK):
+        raise OutputError(f"{output}: may not be written; choose another folder")
     found: Found[Made] = Found()
     for work in works:
         if work[1].exists() and not overwrite:

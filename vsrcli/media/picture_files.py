@@ -129,7 +129,7 @@ def apart(
 
 def are_alike(pictures: Iterable[Path], *, lossless: bool = False) -> bool:
     """Whether `pictures` may be frames of one video, see `apart`."""
-    forms = [form for each in pictures if (form := _form(each))]
+    forms = [form for each in pictures if (form := _form(each, _state(each)))]
     return all(
         form.held == forms[0].held
         and (form.format == forms[0].format if lossless else _has_room(forms[0].format, form.shown))
@@ -148,9 +148,21 @@ class _Form(NamedTuple):
     """The layout of its samples, without alpha where all is opaque."""
 
 
+def _state(path: Path) -> tuple[int, ...]:
+    """What tells a file from what may lie there later; empty if none does."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @cache
-def _form(picture: Path) -> _Form | None:
-    """The form of a picture; None of a damaged one, which is seen to where it is read."""
+def _form(picture: Path, state: tuple[int, ...]) -> _Form | None:
+    """The form of a picture in a STATE; None of a damaged one, which is seen to where it is read.
+
+    Looking at thousands takes a while, and is done for the choice of the way, and on that way.
+    """
     try:
         info = probe(picture)
     except InputError:
