@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -100,6 +101,24 @@ def test_frames_of_a_gif_that_are_drawn_upon_each_other_are_opaque(tmp_path: Pat
     info = probe(tmp_path / "a.gif")
     assert info.opaque and info.frames == 3
     upscale(tmp_path / "a.gif", tmp_path / "o.mp4", STRICT)
+    assert [frame.layout.kind for frame in Reader(tmp_path / "o.mp4")] == ["rgb"] * 3
+
+
+@pytest.mark.parametrize("codec", ["msrle", "zmbv"])
+def test_palettes_of_video_have_no_alpha_to_lose(tmp_path: Path, codec: str) -> None:
+    """They are of four bytes a colour, of which FFmpeg calls the last one alpha."""
+    palette = np.arange(1024, dtype=np.uint8).reshape(256, 4)
+    palette[:, 0] = 255
+    with av.open(str(tmp_path / "in.avi"), "w") as made:
+        stream = made.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "pal8"
+        for shift in (0, 7, 14):
+            indices = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE[::-1]) + shift
+            frame = av.VideoFrame.from_ndarray((indices.astype(np.uint8), palette), format="pal8")
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode())
+    assert probe(tmp_path / "in.avi").opaque
+    upscale(tmp_path / "in.avi", tmp_path / "o.mp4", STRICT)
     assert [frame.layout.kind for frame in Reader(tmp_path / "o.mp4")] == ["rgb"] * 3
 
 

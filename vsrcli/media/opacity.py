@@ -31,18 +31,25 @@ def pictures_opaque(pictures: Sequence[Path], first: av.VideoFrame) -> bool:
     return _is_opaque(first) and all(_cannot_be_clear(each) for each in pictures[1:])
 
 
-def gif_opaque(path: Path, first: av.VideoFrame) -> bool:
-    """Whether alpha is known to be full in all frames of a GIF, of which `first` is decoded.
+def video_opaque(path: Path, codec: str, first: av.VideoFrame) -> bool:
+    """Whether alpha is known to be full in all frames of a video, of which `first` is decoded.
 
-    Frames are drawn upon each other, so it stays full unless one of them is taken away again.
+    Frames of a GIF are drawn upon each other, so it stays full unless one of them is taken away
+    again. FFmpeg's palettes have room for alpha, which only those of PNG use.
     """
     if not _is_opaque(first):
         return False
+    if codec == "gif":
+        return not _is_cleared(path)
+    return first.format.name == "pal8" and codec not in ("png", "apng")
+
+
+def _is_cleared(path: Path) -> bool:
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            return _CLEARED.search(data) is None
+            return _CLEARED.search(data) is not None
     except (OSError, ValueError):
-        return False
+        return True
 
 
 def _is_opaque(frame: av.VideoFrame) -> bool:

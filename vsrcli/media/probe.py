@@ -24,7 +24,7 @@ from vsrcli.media.extras import apart, extras_of
 from vsrcli.media.fields import first_field
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.hdr import HdrMetadata, hdr_of
-from vsrcli.media.opacity import gif_opaque, pictures_opaque
+from vsrcli.media.opacity import pictures_opaque, video_opaque
 from vsrcli.media.planes import CHROMA_LOCATIONS, LINEAR, UNSPECIFIED, ColourTags, tags_of
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.rates import above_zero, duration_of, frame_count, rate_of
@@ -237,7 +237,7 @@ def _describe(
         chapters=len(container.chapters()),
         metadata=dict(container.metadata),
         sequence=False,
-        opaque=container.format.name == "gif" and gif_opaque(source.path, frame),
+        opaque=video_opaque(source.path, codec, frame),
         crop=crop,
         first_field=shown_first,
     )
