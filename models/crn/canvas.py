@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from models.common.depth import eight_bits
 from models.crn import edits, filters
 from vsrcli.errors import InputError
 from vsrcli.portraits.faces import Face, find_faces
@@ -44,7 +45,7 @@ def read(path: Path) -> NDArray[np.uint8]:
     """The picture as it is looked at. Raises InputError if it cannot be read."""
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return np.asarray(eight_bits(ImageOps.exif_transpose(image)).convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing, though the manifest names it") from None
     except Image.DecompressionBombError:

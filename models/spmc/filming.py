@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.common.depth import eight_bits
 from models.spmc.reduction import Clip, reduce
 from vsrcli.errors import InputError
 
@@ -86,20 +87,13 @@ def photo_luma(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             image.draft("L", (2200, 2200))
-            luma = grey(image)
+            luma = np.asarray(eight_bits(image).convert("L"))
     except Image.DecompressionBombError:
         raise InputError(f"{path} has too many pixels to be opened; reduce it first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} is no picture, or is damaged") from error
     factor = max(1, round(min(luma.shape) / random.choice([900, 1100, 1400])))
     return reduce(luma[None], factor)[0]
-
-
-def grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Luma [H, W] of IMAGE. Pillow cuts grey of 16 bits off at 255, which makes it white."""
-    if not image.mode.startswith("I;16"):
-        return np.asarray(image.convert("L"))
-    return np.rint(np.asarray(image) / 257).astype(np.uint8)
 
 
 def moving_photo(

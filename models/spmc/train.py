@@ -114,6 +114,9 @@ def read_recipe(path: Path) -> Recipe:
         recipe = Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))
         sizes = SpmcConfig(**recipe.network)
         check_kinds(sizes)
+        counts = (sizes.channels, *sizes.inner, sizes.state, sizes.score, *sizes.motion)
+        if min(counts) < 1 or not sizes.motion:
+            raise UsageError("a network needs levels of motion, and channels above 0 everywhere")
         multiple = Spmc(sizes).config.multiple_of
     except (UsageError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UsageError(f"{path} is no recipe of a training: {error}") from None

@@ -55,6 +55,14 @@ def face(path: Path, versions: int = 5, apps: int = 2, light: int = 120) -> None
     np.savez(path, pictures=pictures, skin=np.full(CANVAS, 255, np.uint8), sharp=True, apps=apps)
 
 
+def test_a_portrait_of_sixteen_bits_is_not_white(torch: Any, tmp_path: Path) -> None:
+    from models.crn.canvas import read
+
+    picture = np.random.default_rng(0).integers(0, 256, (40, 48), np.uint8)
+    Image.fromarray(picture.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    assert np.array_equal(read(tmp_path / "deep.png"), np.dstack([picture] * 3))
+
+
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [

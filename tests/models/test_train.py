@@ -234,6 +234,8 @@ def test_what_a_checkpoint_is_gone_on_from_otherwise_is_told(torch: Any, tmp_pat
         ("bd = 0.08", 'bd = "x"', "mixture.bd must be a number, not 'x'"),
         ("bd = 0.08", "bd = -0.08", "mixture are shares of"),
         ("[network]", "[network]\nchannels = 16.5", "channels must be a whole number, not 16.5"),
+        ("[network]", "[network]\nstate = 0", "channels above 0 everywhere"),
+        ("[network]", "[network]\nmotion = []", "a network needs levels of motion"),
     ],
 )
 def test_a_recipe_that_would_fail_later_is_refused(
