@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
@@ -21,7 +22,7 @@ from tests.conftest import MakeClip
 from tests.jobs import ROOT, SEGMENT, do, job_of, options
 from tests.networks.tiny import TINY
 from tests.segments import packets
-from vsrcli import upscale
+from vsrcli import degrade, upscale
 from vsrcli.cli import app
 from vsrcli.errors import (
     ExitStatus,
@@ -243,6 +244,20 @@ def damaged(make_clip: MakeClip) -> Path:
     path = make_clip("bad.ts", frames=FRAMES, codec="mpeg2video", audio=("mp2",))
     damage(path, (0.4, 0.5), 1500)
     return path
+
+
+def test_a_frame_that_lost_a_part_is_damage_of_the_job(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.avi", frames=FRAMES, codec="mpeg4", size=(176, 144), options={"bf": "0"})
+    with av.open(str(clip)) as container:
+        packet = [bytes(p) for p in container.demux(container.streams.video[0]) if p.size][2]
+    middle = packet[len(packet) // 3 :][:60]
+    noise = np.random.default_rng(3).bytes(60)
+    clip.write_bytes(clip.read_bytes().replace(middle, noise))
+    result = vsr(clip, tmp_path / "out.mp4")
+    assert result.exit_code == ExitStatus.DAMAGED
+    assert ", 1 damaged frame mended" in result.stderr
+    reduced = degrade(clip, tmp_path / "small.mp4")
+    assert (reduced.frames, reduced.mended, reduced.damaged) == (FRAMES, 1, True)
 
 
 @pytest.mark.parametrize("policy", ["conceal", "skip", "stop"])

@@ -96,6 +96,8 @@ class DegradeResult:
     """Frames lost to damage and replaced by the one before."""
     left_out: int
     """Pictures lost to damage and not replaced."""
+    mended: int
+    """Frames of which damage took a part, which FFmpeg's decoder made up."""
     packets_left_out: int
     """Damaged packets of copied streams that the output's container did not take."""
     truncated: bool
@@ -105,7 +107,7 @@ class DegradeResult:
     def damaged(self) -> bool:
         """Whether the output lacks anything because the source was damaged."""
         lost = self.concealed or self.left_out or self.packets_left_out
-        return bool(lost or self.truncated)
+        return bool(lost or self.mended or self.truncated)
 
 
 def degrade(
@@ -235,7 +237,8 @@ class _Work:
                 self.progress(done, expected)
         if not done:
             raise InputError(f"{self.info.path}: no frame of it can be decoded")
-        return _Read(done, reader.concealed, reader.left_out, reader.truncated)
+        lost = reader.concealed, reader.left_out, reader.mended
+        return _Read(done, *lost, reader.truncated)
 
     def result(
         self,
@@ -259,6 +262,7 @@ class _Work:
             dropped=streams.notes,
             concealed=read.concealed,
             left_out=read.left_out,
+            mended=read.mended,
             packets_left_out=read.packets_left_out,
             truncated=read.truncated,
         )
@@ -271,6 +275,7 @@ class _Read:
     frames: int
     concealed: int
     left_out: int
+    mended: int
     truncated: bool
     packets_left_out: int = 0
 

@@ -23,8 +23,8 @@ class ExitStatus(IntEnum):
     MODEL = 6
     """A model file is missing, damaged or not a vsr model."""
     DAMAGED = 7
-    """Finished, but the input is damaged: frames were concealed, something was left out, or it is
-    not complete."""
+    """Finished, but the input is damaged: frames were concealed or mended, something was left out,
+    or it is not complete."""
     INTERRUPTED = 130
     """Ctrl-C, SIGTERM, or the terminal was closed."""
 

@@ -49,6 +49,7 @@ class Reading:
     """Index in the source of the first frame; None if no frame was in the range."""
     concealed: int = 0
     left_out: int = 0
+    mended: int = 0
     truncated: bool = False
     packets_left_out: int = 0
 
@@ -102,7 +103,8 @@ class SourceFrames:
     def reading(self) -> Reading:
         """What has been seen so far."""
         reader = self._reader
-        return Reading(self._first, reader.concealed, reader.left_out, reader.truncated)
+        lost = reader.concealed, reader.left_out, reader.mended
+        return Reading(self._first, *lost, reader.truncated)
 
 
 class SegmentMaker:

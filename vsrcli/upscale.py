@@ -55,6 +55,8 @@ class UpscaleResult:
     """Damaged frames that were replaced by the last good one."""
     left_out: int
     """Damaged frames that were not replaced."""
+    mended: int
+    """Frames of which damage took a part, which FFmpeg's decoder made up."""
     packets_left_out: int
     """Damaged packets of copied streams that the output's container did not take."""
     truncated: bool
@@ -78,7 +80,7 @@ class UpscaleResult:
     def damaged(self) -> bool:
         """Whether the output lacks anything because the source was damaged."""
         lost = self.concealed or self.left_out or self.packets_left_out
-        return bool(lost or self.truncated)
+        return bool(lost or self.mended or self.truncated)
 
 
 def upscale(
@@ -122,6 +124,7 @@ def run(job: Job, *, progress: Progress, note: Note) -> UpscaleResult:
         skipped=reading.first or 0,
         concealed=reading.concealed,
         left_out=reading.left_out,
+        mended=reading.mended,
         packets_left_out=reading.packets_left_out,
         truncated=reading.truncated,
         resumed=counter.resumed,

@@ -260,6 +260,40 @@ def test_lost_pictures_repeat_the_last_good_one(
     assert notes == [f"w.mov: {reader.concealed} damaged frames were replaced by the frame before"]
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("w.mp4", "libx264"),
+        ("w.ts", "mpeg2video"),
+        ("w.avi", "mpeg4"),
+        ("w.flv", "flv"),
+        ("w.wmv", "wmv2"),
+        ("w.mov", "prores_ks"),
+    ],
+)
+def test_a_picture_that_lost_a_part_is_told(make_clip: MakeClip, name: str, codec: str) -> None:
+    """The decoder makes up what is missing, and says so beside the frame alone."""
+    pix_fmt = "yuv422p10le" if codec == "prores_ks" else "yuv420p"
+    path = make_clip(name, codec=codec, pix_fmt=pix_fmt, size=(176, 144), options={"bf": "0"})
+    whole, reader, notes = read(path)
+    assert (reader.mended, reader.damaged, notes) == (0, False, [])
+    with av.open(str(path)) as container:
+        packet = [bytes(p) for p in container.demux(container.streams.video[0]) if p.size][5]
+    content, middle = path.read_bytes(), packet[len(packet) // 3 :][:60]
+    path.write_bytes(content.replace(middle, np.random.default_rng(3).bytes(60)))
+    frames, reader, notes = read(path)
+    assert [frame.pts for frame in frames] == [frame.pts for frame in whole]
+    differ = [
+        not np.array_equal(a.planes[0], b.planes[0]) for a, b in zip(frames, whole, strict=True)
+    ]
+    assert differ.index(True) == 5
+    assert (reader.mended, reader.concealed, reader.damaged) == (1, 0, True)
+    told = "1 frame lacks a part, made up by the decoder; those after may show it"
+    assert notes == [f"{name}: {told}"]
+    with pytest.raises(InputError, match=r"w\.\w+ is damaged at 0\.2"):
+        read(path, on_error="stop")
+
+
 @pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.avi"])
 @pytest.mark.parametrize("policy", ["conceal", "skip"])
 def test_the_gaps_of_a_film_near_damage_are_no_lost_pictures(

@@ -50,6 +50,8 @@ def result_text(result: UpscaleResult) -> str:
         text += f", {counted(result.concealed, 'damaged frame')} concealed"
     if result.left_out:
         text += f", {counted(result.left_out, 'damaged frame')} left out"
+    if result.mended:
+        text += f", {counted(result.mended, 'damaged frame')} mended"
     if result.packets_left_out:
         text += f", {counted(result.packets_left_out, 'packet')} of damaged sound or text left out"
     return text + (", the source is not complete" if result.truncated else "")

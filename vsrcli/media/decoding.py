@@ -68,14 +68,17 @@ class Decoder:
 
     Yields a decoded frame for each picture, in the order of presentation. A picture lost to
     damage after the first good one is, with "conceal", replaced by the frame before it, at the
-    time it should have been shown; with "skip" the frame before it stays longer. Raises InputError
-    if nothing can be decoded, and with "stop" at the first damage.
+    time it should have been shown; with "skip" the frame before it stays longer. Of one
+    that lost a part, the decoder makes up the rest. Raises InputError if nothing can be decoded,
+    and with "stop" at the first damage.
     """
 
     concealed: int
     """Pictures replaced so far."""
     left_out: int
     """Pictures lost and not replaced so far."""
+    mended: int
+    """Pictures of which a part was lost so far, and made up by FFmpeg's decoder."""
     ends_early: bool
     """Whether the file lacks its end; known after the last frame."""
     leap: Fraction
@@ -106,6 +109,7 @@ class Decoder:
         """
         self.concealed = 0
         self.left_out = 0
+        self.mended = 0
         self.ends_early = False
         self.leap = Fraction(0)
         self._whole = owed is None
@@ -230,7 +234,11 @@ class Decoder:
             for frame in self._context.decode(packet):
                 if self._is_clean(frame):
                     self._shapes.add(frame)
-                    yield frame, self._times.of(frame, damaged=self._damaged)
+                    pts = self._times.of(frame, damaged=self._damaged)
+                    if frame.is_corrupt:
+                        self._stop_at(pts)
+                        self.mended += 1
+                    yield frame, pts
         except EOFError:  # flushed before
             return
         except av.FFmpegError:

@@ -57,6 +57,8 @@ class Reader:
     """Pictures lost to damage and replaced by the one before, so far."""
     left_out: int
     """Pictures lost to damage and not replaced, so far."""
+    mended: int
+    """Pictures of which damage took a part, which FFmpeg's decoder made up, so far."""
     truncated: bool
     """Whether the file lacks its end, or parts nobody could count; known after the last frame."""
 
@@ -83,6 +85,7 @@ class Reader:
         self.info = info or probe(path)
         self.concealed = 0
         self.left_out = 0
+        self.mended = 0
         self.truncated = False
         self._start, self._end, self._max_frames = start, end, max_frames
         self._deinterlace, self._threads = deinterlace, threads
@@ -95,7 +98,7 @@ class Reader:
     @property
     def damaged(self) -> bool:
         """Whether anything of what was read was lost to damage, so far."""
-        return bool(self.concealed or self.left_out or self.truncated)
+        return bool(self.concealed or self.left_out or self.mended or self.truncated)
 
     def __enter__(self) -> Self:
         return self
@@ -259,7 +262,7 @@ class Reader:
 
     def _count(self, decoder: Decoder | PictureDecoder) -> None:
         self.concealed, self.left_out = decoder.concealed, decoder.left_out
-        self.truncated = decoder.truncated
+        self.mended, self.truncated = decoder.mended, decoder.truncated
 
     def report(self) -> None:
         """Note what damage has taken so far, as reading to the end does by itself."""
@@ -274,6 +277,11 @@ class Reader:
         if self.left_out:
             frames = "frame was" if self.left_out == 1 else "frames were"
             self._once("gaps", f"{self.left_out} damaged {frames} left out")
+        if self.mended:
+            frames = (
+                "1 frame lacks a part" if self.mended == 1 else f"{self.mended} frames lack a part"
+            )
+            self._once("mended", f"{frames}, made up by the decoder; those after may show it")
         if decoder.jumps:
             self._once("clock", _jumped(decoder.jumps))
         if decoder.leap:

@@ -46,6 +46,7 @@ class PictureDecoder:
     def __init__(self, pictures: tuple[Path, ...], on_error: OnError = "conceal") -> None:
         self.concealed = 0
         self.left_out = 0
+        self.mended = 0
         self.truncated = self.ends_early = False
         self.leap = Fraction(0)
         self.jumps: Sequence[Jump] = ()
