@@ -11,7 +11,7 @@ Source = Annotated[
     Path,
     typer.Argument(
         metavar="IN",
-        help="A portrait (JPEG, PNG, WebP, TIFF; HEIC with vsr\\[heic]), or a folder of them.",
+        help="A portrait (JPEG, PNG, WebP, TIFF; HEIC with pillow-heif), or a folder of them.",
     ),
 ]
 Output = Annotated[
