@@ -12,6 +12,7 @@ undamaged: then a status of 7 would be a false alarm.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import resource
@@ -69,6 +70,7 @@ def _run_case(data: bytes, seed: Seed, folder: Path) -> End:
     folder.mkdir()
     source, output, errors = folder / seed.name, folder / "out.mkv", folder / "stderr"
     source.write_bytes(data)
+    gc.collect()  # a filter graph freed in the child would wait for its threads for ever
     child = os.fork()
     if not child:
         _child(source, output, errors)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from stat import S_ISREG
 
 from vsrcli.errors import ModelError
 from vsrcli.networks.cpu import has_int8
@@ -122,9 +123,18 @@ def find_model(
     return Model(motion, compose, fusion)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Raises OSError where nobody may look, unlike Path's from Python
+    3.14 on."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def read_card(path: Path) -> ModelCard:
     """The card of the ONNX file PATH. Raises ModelError if it is missing, damaged or foreign."""
-    if not path.is_file():
+    if not is_file(path):
         raise ModelError(f"{path} is missing: a model is the files motion, compose and fusion")
     facts = read_metadata(path)
     if facts.get("contract") != CONTRACT:
@@ -184,7 +194,7 @@ def _prefix(name: str) -> Path:
     for candidate in (path, shipped_folder() / name):
         if candidate.name and _precisions(candidate):
             return candidate
-    if path.is_file():
+    if is_file(path):
         raise ModelError(
             f"{path} is not a vsr model: its files are called NAME.motion.onnx, "
             "NAME.compose.onnx and NAME.fusion.onnx"
@@ -199,7 +209,7 @@ def _file(prefix: Path, role: str, precision: str) -> Path:
 
 
 def _precisions(prefix: Path) -> list[str]:
-    return [each for each in PRECISIONS if _file(prefix, "fusion", each).is_file()]
+    return [each for each in PRECISIONS if is_file(_file(prefix, "fusion", each))]
 
 
 def _choose_precision(prefix: Path, precision: str, device: Device) -> str:
@@ -216,7 +226,7 @@ def _choose_precision(prefix: Path, precision: str, device: Device) -> str:
 def _read_role(prefix: Path, role: str, precision: str) -> ModelCard:
     """The card of ROLE: in PRECISION if there is such a file, else in fp32."""
     path = _file(prefix, role, precision)
-    card = read_card(path if path.is_file() else _file(prefix, role, "fp32"))
+    card = read_card(path if is_file(path) else _file(prefix, role, "fp32"))
     if card.role != role:
         raise ModelError(f"{card.path} holds the graph {card.role!r}, not {role!r}; rename it")
     return card

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsrcli.errors import ModelError
-from vsrcli.networks.card import count, shipped_folder
+from vsrcli.networks.card import count, is_file, shipped_folder
 from vsrcli.networks.session import CPU, Device, open_session, read_metadata
 
 CONTRACT = "vsr-crn-2"
@@ -54,7 +54,7 @@ class CrnCard:
 
 def read_crn_card(path: Path) -> CrnCard:
     """The card of the ONNX file PATH. Raises ModelError if it is missing, damaged or foreign."""
-    if not path.is_file():
+    if not is_file(path):
         raise ModelError(f"{path} is missing; reinstall vsr or name another model")
     facts = read_metadata(path)
     if facts.get("contract") != CONTRACT:
