@@ -33,6 +33,7 @@ from vsrcli.media.safely import check_place
 from vsrcli.media.tar import write_tar
 from vsrcli.networks.card import DEFAULT_MODEL, find_model
 from vsrcli.networks.session import resolve_device
+from vsrcli.networks.shared import sharing
 from vsrcli.notes import Note
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import UpscaleResult, upscale
@@ -71,6 +72,7 @@ def is_tar(output: Path) -> bool:
     return output.suffix.lower() == ".tar"
 
 
+@sharing()
 def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Note) -> BatchPlan:
     """What `upscale_folder` is going to do, found out without writing anything.
 
@@ -103,6 +105,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
     return BatchPlan(len(works), tuple(plans), tuple(found.failed), tuple(found.skipped))
 
 
+@sharing()
 def upscale_folder(
     source: Path, output: Path, options: UpscaleOptions, *, progress: ProgressOf, note: Note
 ) -> BatchResult[UpscaleResult]:

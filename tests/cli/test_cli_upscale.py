@@ -8,6 +8,7 @@ import os
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -854,6 +855,47 @@ def photo(path: Path, width: int, height: int, seed: int = 0) -> Path:
     samples = np.random.default_rng(seed).integers(60, 200, size, np.uint8)
     Image.fromarray(samples).resize((width, height)).save(path)
     return path
+
+
+@pytest.mark.parametrize("kind", [".png", ".mkv"])
+def test_the_files_of_a_folder_share_the_network(
+    kind: str, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each becomes what it becomes alone, one that fails amid them or not."""
+    (tmp_path / "in").mkdir()
+    for number, size in enumerate([(32, 24), (40, 24), (24, 16)]):
+        if kind == ".png":
+            photo(tmp_path / "in" / f"{number}.png", *size)
+        else:
+            made = make_clip(f"{number}.mkv", size=size, frames=3, codec="ffv1")
+            made.rename(tmp_path / "in" / f"{number}.mkv")
+    opened: list[bytes] = []
+    create, run = session._create, session.Session._run
+
+    def counted(model: bytes, *rest: Any, **more: Any) -> Any:
+        opened.append(model)
+        return create(model, *rest, **more)
+
+    def failing(self: session.Session, inputs: Any, stay: Any) -> Any:
+        if "fusion" in self.path.name and inputs["reference"].shape()[-1] == 40:
+            raise RuntimeError("broken")
+        return run(self, inputs, stay)
+
+    call = ("upscale", tmp_path / "in", tmp_path / "out", "--model", TINY, "--overwrite")
+    monkeypatch.setattr(session, "_create", counted)
+    assert vsr(*call).exit_code == ExitStatus.SUCCESS
+    assert len(opened) == 6 == len(set(opened))
+    whole = [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())]
+    for number, content in enumerate(whole):
+        alone = tmp_path / f"{number}{kind}"
+        vsr("upscale", tmp_path / "in" / alone.name, alone, "--model", TINY)
+        assert alone.read_bytes() == content
+    with monkeypatch.context() as patch:
+        patch.setattr(session.Session, "_run", failing)
+        opened.clear()
+        assert vsr(*call).exit_code == ExitStatus.FAILURE
+    assert len(opened) == 7  # fusion, which failed, once more
+    assert (tmp_path / "out" / f"2{kind}").read_bytes() == whole[2]
 
 
 def test_a_folder_of_pictures_into_a_folder(tmp_path: Path) -> None:

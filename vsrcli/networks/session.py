@@ -6,9 +6,11 @@ import ctypes
 import io
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -19,6 +21,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from vsrcli.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
 from vsrcli.networks.control_groups import allowed_cores
+from vsrcli.networks.shared import forgetting, shared
 from vsrcli.notes import Note, ignore
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -32,6 +35,12 @@ def array_of(value: NDArray[np.float32] | Resident) -> NDArray[np.float32]:
     return value if isinstance(value, np.ndarray) else value.numpy()
 
 
+def size_of(value: NDArray[Any] | Resident) -> tuple[int, int]:
+    """Height and width of an array [..., H, W], wherever it lies."""
+    shape = value.shape if isinstance(value, np.ndarray) else value.shape()
+    return shape[-2], shape[-1]
+
+
 # onnxruntime writes its warnings to stderr, in colour; what matters comes back as an exception.
 ort.set_default_logger_severity(4)
 # On Windows this is what keeps it from reporting; elsewhere it comes too late, see the package.
@@ -41,6 +50,9 @@ _OUT_OF_MEMORY = re.compile(
     r"bad.?alloc|out of memory|failed to allocate|ALLOC_FAILED|not enough memory", re.IGNORECASE
 )
 _NO_THREAD = "pthread_create failed"
+_KEPT = 1 << 17
+"""Pixels that a graph may have run on and be kept for the next file: it keeps its memory too, up to
+3 KB for each. Beyond that, opening a graph anew takes little of the time of a file."""
 _RUN_ERRORS = (
     ort_errors.Fail,
     ort_errors.RuntimeException,
@@ -142,6 +154,8 @@ class Session:
         self._session = session
         self.inputs = tuple(value.name for value in session.get_inputs())
         self.outputs = tuple(value.name for value in session.get_outputs())
+        self.let_go: Callable[[], object] = ignore
+        """Called when it should not be shared any more: a run failed, or frames are large."""
 
     def run(
         self, inputs: Mapping[str, NDArray[Any] | Resident], stay: Collection[str] = ()
@@ -151,11 +165,15 @@ class Session:
         Those named in STAY are left in the device's memory, for a run to come; the others are
         arrays. Raises OutOfMemoryError, or ModelError if the graph fails for another reason.
         """
+        if any(prod(size_of(each)) > _KEPT for each in inputs.values()):
+            self.let_go()
         try:
             return self._run(inputs, stay)
         except MemoryError as error:
+            self.let_go()
             raise _out_of_memory(self.device) from error
         except (*_RUN_ERRORS, RuntimeError) as error:  # bound to memory, it raises the latter
+            self.let_go()
             if _OUT_OF_MEMORY.search(str(error)):
                 raise _out_of_memory(self.device) from error
             raise ModelError(f"{self.path} fails on {self.device}: {_first_line(error)}") from error
@@ -183,10 +201,17 @@ class Session:
 def open_session(path: Path, device: Device = CPU, threads: int = 0) -> Session:
     """The graph in PATH on DEVICE; THREADS computing threads on the CPU, 0 for every core.
 
-    Raises ModelError if the file cannot be loaded, DeviceError if DEVICE would not be used.
+    In a block of `sharing` it may be one that was opened before. Raises ModelError if the file
+    cannot be loaded, DeviceError if DEVICE would not be used.
     """
+    model = _content(path)
+    make = partial(_opened, path, model, device, threads)
+    return _shared((model, device, threads), make)
+
+
+def _opened(path: Path, model: bytes, device: Device, threads: int) -> Session:
     try:
-        session = _create(_content(path), device, threads)
+        session = _create(model, device, threads)
     except LOAD_ERRORS as error:
         if _OUT_OF_MEMORY.search(str(error)):
             raise _out_of_memory(device) from error
@@ -207,18 +232,33 @@ def embedded_session(name: str, model: bytes, device: Device, *, arena: bool) ->
 
     ARENA: memory of the CPU that it has had is kept for its next run.
     """
-    return Session(Path(name), device, _create(model, device, threads=1, arena=arena))
+
+    def make() -> Session:
+        return Session(Path(name), device, _create(model, device, threads=1, arena=arena))
+
+    return _shared((model, device, arena), make)
+
+
+def _shared(key: Hashable, make: Callable[[], Session]) -> Session:
+    session = shared(key, make)
+    session.let_go = forgetting(key)
+    return session
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """What the ONNX file PATH says of itself. Raises ModelError if it cannot be loaded."""
+    model = _content(path)
+    return shared(model, partial(_metadata, path, model))
+
+
+def _metadata(path: Path, model: bytes) -> dict[str, str]:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.enable_mem_reuse = False  # as in _create
     options.intra_op_num_threads = 1
     try:
         session = ort.InferenceSession(
-            _content(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
         return dict(session.get_modelmeta().custom_metadata_map)
     except LOAD_ERRORS as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vsrcli.errors import OutOfMemoryError
 from vsrcli.networks.card import ModelCard
@@ -13,10 +12,10 @@ from vsrcli.networks.free_memory import available_memory
 from vsrcli.networks.session import (
     Arrays,
     Device,
-    Resident,
     Session,
     Values,
     array_of,
+    size_of,
 )
 from vsrcli.networks.tiles import (
     cheapest_edge,
@@ -70,7 +69,7 @@ class Tiling:
         frames know nothing of each other, so tiles are run one frame at a time.
         Raises OutOfMemoryError if even the smallest tile, or the one chosen, is too large.
         """
-        height, width = _size(next(iter(inputs.values())))
+        height, width = size_of(next(iter(inputs.values())))
         if self._automatic and self._decided_for != (height, width):
             memory = available_memory(self._device)
             self.edge = choose_edge(self._card, height, width, self._frames, memory)
@@ -113,9 +112,3 @@ def _one_by_one(run: Callable[[Arrays], Arrays]) -> Callable[[Arrays], Arrays]:
         return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
 
     return run_all
-
-
-def _size(value: NDArray[np.float32] | Resident) -> tuple[int, int]:
-    """Height and width of an array [..., H, W], wherever it lies."""
-    shape = value.shape if isinstance(value, np.ndarray) else value.shape()
-    return shape[-2], shape[-1]
