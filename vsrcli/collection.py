@@ -99,7 +99,7 @@ def find_collection(path: Path) -> Collection:
     else:
         found = Collection(())
     if not found.clips:
-        return Collection((Clip((path.stem if path.suffix else path.name,), path),))
+        return Collection((Clip((path.stem,), path),))
     clips = sorted(_told_apart(found.clips), key=lambda clip: (natural_key(clip.name), clip.label))
     return replace(found, clips=tuple(clips))
 
@@ -179,8 +179,8 @@ def _in_archive(archive: Path) -> Collection:
     own = (archive.name.split(".")[0],)
     clips = []
     for path, files in groups.items():
-        inside = sorted((members[file] for file in files), key=lambda each: natural_key(each.name))
-        clips.append(Clip(_place(path) or own, archive, tuple(inside)))
+        inside = tuple(members[file] for file in files)
+        clips.append(Clip(_place(path) or own, archive, inside))
     return Collection(tuple(clips), beside)
 
 

@@ -1,5 +1,7 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 
 import av
 import numpy as np
@@ -86,6 +88,48 @@ def test_whole_frames_among_others_are_given_once_for_all_of_their_time() -> Non
             np.testing.assert_array_equal(luma[row::2], before[row::2])
 
 
+@pytest.mark.parametrize("by_fields", [False, True])
+def test_pictures_are_given_as_soon_as_they_can_be(by_fields: bool) -> None:
+    """What is held back is in memory."""
+    taken: list[int] = []
+
+    def given() -> Iterator[Shown[av.VideoFrame]]:
+        for item in pictures("yuv420p", [True] * 8):
+            taken.append(item.pts)
+            yield item
+
+    for made in deinterlaced(given(), lambda: None, by_fields=by_fields):
+        ticks = 2 if by_fields else 1
+        assert len(taken) <= made.pts // (7 * ticks) + 3
+
+
+def test_no_frame_is_lost_where_the_form_changes() -> None:
+    """As that of H.264 does where full range begins or ends."""
+    forms = ["yuv420p", "yuvj420p", "yuv420p"]
+    items = [
+        replace(item, pts=7 * number)
+        for number, item in enumerate(chain(*(pictures(form, [True] * 3) for form in forms)))
+    ]
+    result = list(deinterlaced(items, lambda: None))
+    assert [(made.pts, made.duration) for made in result] == [(7 * i, 7) for i in range(9)]
+    for item, made in zip(items, result, strict=True):
+        before, after = from_video_frame(item.payload), from_video_frame(made.payload)
+        assert before.tags == after.tags
+        np.testing.assert_array_equal(before.planes[0][::2], after.planes[0][::2])
+
+
+@pytest.mark.parametrize("pix_fmt", ["nv12", "uyvy422"])
+def test_packed_fields_of_full_range_keep_their_levels(pix_fmt: str) -> None:
+    items = pictures(pix_fmt, [True] * 3)
+    for item in items:
+        item.payload.color_range = 2
+    for item, made in zip(items, deinterlaced(items, lambda: None), strict=True):
+        before, after = from_video_frame(item.payload), from_video_frame(made.payload)
+        assert after.tags == before.tags == ColourTags(5, 1, 1, 2)
+        for old, new in zip(before.planes, after.planes, strict=True):
+            np.testing.assert_array_equal(old[::2], new[::2])
+
+
 def test_frames_like_the_first_are_passed_on_themselves() -> None:
     changes: list[str] = []
     conform = Conform(changes.append)
@@ -99,10 +143,10 @@ def test_frames_like_the_first_are_passed_on_themselves() -> None:
 def test_another_depth_keeps_the_levels(span: int) -> None:
     conform = Conform(lambda change: None)
     conform(to_video_frame(make_frame("yuv420p", 64, 48)))
-    deep = make_frame("yuv420p10le", 64, 48, tags=ColourTags(range=span))
+    deep = make_frame("yuv420p10le", 64, 48, tags=ColourTags(9, 9, 16, span))
     made = from_video_frame(conform(to_video_frame(deep)))
     assert made.layout.pix_fmt == "yuv420p"
-    assert made.tags.range == span
+    assert made.tags == deep.tags
     for plane, samples in zip(made.planes, deep.planes, strict=True):
         ratio = 255 / 1023 if span == 2 else 1 / 4
         assert np.abs(plane - samples * ratio).max() < 1.5  # dithered
