@@ -26,6 +26,7 @@ from vsrcli.media.safely import check_place, made_beside
 from vsrcli.media.sources import has_alpha_beside, opened
 from vsrcli.media.streams import StreamPlan
 from vsrcli.media.tags import container_tags, named_for, quicktime_options
+from vsrcli.media.timecode import reel_of, with_timecode
 from vsrcli.media.timing import Timing
 from vsrcli.media.tracks import CopiedTrack, Cut, Ordered, SoundTrack, TextTrack, Track, describe
 from vsrcli.media.verify import verify
@@ -50,6 +51,12 @@ class Assembly:
     tags: ColourTags
     """Those the segments were given."""
     note: Note
+
+    @property
+    def passed(self) -> Fraction:
+        """Seconds from the first frame of the source to that of the output."""
+        first = (self.info.start_pts or 0) * self.info.time_base
+        return Fraction(0) if self.cut.begin is None else self.cut.begin - first
 
 
 def assemble(
@@ -144,6 +151,7 @@ def _write(partial: Path, job: Assembly) -> tuple[list[tuple[str, int]], int]:
         source = None if job.info.sequence else stack.enter_context(opened(job.info.path))
         chapters = chapters_of(source, job.cut)
         tags = container_tags(source.metadata) if source else {}
+        tags = with_timecode(tags, job.info, job.passed)
         options: dict[str, str] = {}
         if job.muxer in QUICKTIME:
             cover = any(stream.attached_picture for stream in job.plan.kept)
@@ -187,7 +195,9 @@ def _declare(
         elif index in kept or index in converted:
             tracks[index] = _track(output, stream, converted.get(index))
             fresh = index in converted or job.cut.begin is not None or job.cut.end is not None
-            describe(tracks[index].stream, stream, job.muxer, fresh=fresh)
+            track = tracks[index].stream
+            describe(track, stream, job.muxer, fresh=fresh)
+            track.metadata.update(with_timecode(track.metadata, job.info, job.passed))
     return video or _add_video(output, template, None, job), tracks, covers
 
 
@@ -224,6 +234,8 @@ def _add_video(output: Any, template: Any, source: Any, job: Assembly) -> Any:
     video.disposition = Disposition.default
     if source is not None:
         describe(video, source, job.muxer, fresh=True)
+        video.metadata.update(reel_of(source.container))
+        video.metadata.update(with_timecode(video.metadata, info, job.passed))
     if job.muxer in EBML and has_alpha_beside(template):
         video.metadata["alpha_mode"] = "1"  # alpha lies beside the pictures of VP8 and VP9
     if job.muxer in EBML and info.sar not in (None, 1):
