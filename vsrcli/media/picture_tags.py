@@ -144,15 +144,16 @@ def iptc_of(image: Image.Image) -> tuple[bytes, ...]:
 
 
 def _without_thumbnails(resources: bytes) -> bytes:
-    kept, start = b"", 0
+    kept, start = [], 0
     while resources[start : start + 4] == b"8BIM" and len(resources) >= start + 12:
         number = int.from_bytes(resources[start + 4 : start + 6], "big")
         named = start + 6 + (resources[start + 6] + 2) // 2 * 2  # of an even length
         size = int.from_bytes(resources[named : named + 4], "big")
         end = named + 4 + size + size % 2
-        kept += b"" if number in _THUMBNAILS else resources[start:end]
+        if number not in _THUMBNAILS:
+            kept.append(resources[start:end])
         start = end
-    return kept + resources[start:]
+    return b"".join((*kept, resources[start:]))
 
 
 def _segments(image: Image.Image, wanted: str) -> tuple[bytes, ...]:
