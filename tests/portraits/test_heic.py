@@ -14,7 +14,7 @@ from PIL import Image
 from vsrcli.errors import InputError
 from vsrcli.media.picture_text import png_chunks
 from vsrcli.portraits import heic
-from vsrcli.portraits.batch import left_out, unmakeup_folder
+from vsrcli.portraits.batch import left_out, pictures_in, unmakeup_folder
 from vsrcli.portraits.holding import words_lost
 from vsrcli.portraits.outputs import default_output
 from vsrcli.portraits.pictures import read_still
@@ -132,4 +132,8 @@ def test_how_to_read_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError) as refused:
         read_still(path)
     assert str(refused.value) == f"{path}: {needed}, or give a JPEG, PNG, WebP or TIFF"
-    assert str(left_out(tmp_path)).endswith(f"left out: a.heic ({needed})")
+    told = left_out(tmp_path)
+    assert str(told).endswith(f"left out: a.heic ({needed})")
+    with pytest.raises(InputError) as none:  # as of all the photos of a phone
+        pictures_in(tmp_path)
+    assert str(none.value) == told

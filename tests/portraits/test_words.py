@@ -217,6 +217,25 @@ def test_the_thumbnail_that_photoshop_leaves_is_not_kept(tmp_path: Path) -> None
         assert read_still(source).iptc == read_tags(source).iptc == expected
 
 
+def test_resources_of_photoshop_that_go_on_in_the_next_segment_stay_whole(tmp_path: Path) -> None:
+    def resource(number: int, content: bytes) -> bytes:
+        padding = b"\0" * (len(content) % 2)
+        return struct.pack(">4sHHI", b"8BIM", number, 0, len(content)) + content + padding
+
+    before, words = resource(2000, bytes(65_000)), resource(1028, b"\x1c\x02\x50\0\x04Jane")
+    thumbnail = resource(1036, b"of the picture as it had been" * 50)
+    data = before + thumbnail + words
+    plain = save(tmp_path / "plain.jpg", noise(), quality=95).read_bytes()
+    segments = b""
+    for part in (data[:65_500], data[65_500:]):
+        content = b"Photoshop 3.0\0" + part
+        segments += b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(plain[:20] + segments + plain[20:])
+    kept = read_still(source).iptc
+    assert b"".join(each.removeprefix(b"Photoshop 3.0\0") for each in kept) == before + words
+
+
 def test_too_much_xmp_for_a_jpeg_is_told(tmp_path: Path) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{'a' * 70_000}</x:xmpmeta>")

@@ -51,7 +51,7 @@ _ENCODER = b"Lavc"
 """What begins the comment that FFmpeg's encoder writes about itself."""
 _SEGMENT = 65535 - 2
 """Bytes that a segment of a JPEG holds."""
-_START, _MARK, _END, _FILLING = b"\xff\xd8", 0xFF, 0xD9, b"\0\r\n"
+_START, _END, _FILLING = b"\xff\xd8", 0xD9, b"\0\r\n"
 _JPEG_MARK = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """What begins a segment of a JPEG or ends it, and is nowhere among its samples."""
 _HAS_ICC, _HAS_ALPHA, _HAS_EXIF, _HAS_XMP = 0x20, 0x10, 0x08, 0x04
@@ -135,22 +135,25 @@ def iptc_of(image: Image.Image) -> tuple[bytes, ...]:
     Without the thumbnail among these: it shows the picture there was, as that of EXIF does, which
     Pillow leaves out.
     """
-    segments = map(_without_thumbnail, _segments(image, "APP13"))
-    return tuple(content for content in segments if content != _RESOURCES)
+    segments = _segments(image, "APP13")
+    parts = [each.removeprefix(_RESOURCES) for each in segments if each.startswith(_RESOURCES)]
+    kept = _without_thumbnails(b"".join(parts))  # one may go on in the next segment
+    size = _SEGMENT - len(_RESOURCES)
+    others = [each for each in segments if not each.startswith(_RESOURCES)]
+    return (*others, *(_RESOURCES + kept[at : at + size] for at in range(0, len(kept), size)))
 
 
-def _without_thumbnail(content: bytes) -> bytes:
-    if not content.startswith(_RESOURCES):
-        return content
-    kept, start = _RESOURCES, len(_RESOURCES)
-    while content[start : start + 4] == b"8BIM" and len(content) >= start + 12:
-        number = int.from_bytes(content[start + 4 : start + 6], "big")
-        named = start + 6 + (content[start + 6] + 2) // 2 * 2  # of an even length
-        size = int.from_bytes(content[named : named + 4], "big")
+def _without_thumbnails(resources: bytes) -> bytes:
+    kept, start = [], 0
+    while resources[start : start + 4] == b"8BIM" and len(resources) >= start + 12:
+        number = int.from_bytes(resources[start + 4 : start + 6], "big")
+        named = start + 6 + (resources[start + 6] + 2) // 2 * 2  # of an even length
+        size = int.from_bytes(resources[named : named + 4], "big")
         end = named + 4 + size + size % 2
-        kept += b"" if number in _THUMBNAILS else content[start:end]
+        if number not in _THUMBNAILS:
+            kept.append(resources[start:end])
         start = end
-    return kept + content[start:]
+    return b"".join((*kept, resources[start:]))
 
 
 def _segments(image: Image.Image, wanted: str) -> tuple[bytes, ...]:
@@ -232,15 +235,14 @@ def _behind_all(data: bytes) -> bytes:
 
 def _behind(data: bytes) -> bytes:
     """What follows the JPEG that DATA begins with, but for filling."""
-    at = 2
-    while len(data) > at + 4 and data[at] == _MARK:
+    at = len(_START)
+    while following := _JPEG_MARK.search(data, at):
+        at = following.start()
         if data[at + 1] == _END:
             rest = data[at + 2 :].lstrip(_FILLING)
             return rest if rest.strip(_FILLING + b"\xff") else b""
         # A segment says how long it is; samples, after some, go on to the next mark.
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        following = _JPEG_MARK.search(data, at)
-        at = following.start() if following else len(data)
     return b""
 
 

@@ -70,7 +70,7 @@ def target_tags(
     if new.kind == "yuv" and matrix in (UNSPECIFIED, *RED_AND_BLUE):
         matrix = _only_matrix(codec) or matrix
     location = tags.chroma_location if new.log2_chroma == (1, 1) else 0
-    if codec in FULL_RANGE_ONLY:  # JFIF has no other
+    if codec in FULL_RANGE_ONLY or new.log2_chroma == (2, 2):  # JFIF, and 4:1:0, have no other
         location = CENTRE
     return replace(tags, matrix=matrix, range=span, chroma_location=location)
 

@@ -38,7 +38,8 @@ def pictures_in(folder: Path) -> list[Path]:
     """The pictures of FOLDER, by name. Raises InputError if there are none."""
     found = files_in(folder, (*FORMATS, *heic.SUFFIXES) if heic.has_heic() else FORMATS)
     if not found:
-        raise InputError(f"{folder}: no JPEG, PNG, WebP or TIFF pictures in this folder")
+        none = f"{folder}: no JPEG, PNG, WebP or TIFF pictures in this folder"
+        raise InputError(left_out(folder) or none)
     return found
 
 
