@@ -269,6 +269,7 @@ def test_lost_pictures_repeat_the_last_good_one(
         ("w.flv", "flv"),
         ("w.wmv", "wmv2"),
         ("w.mov", "prores_ks"),
+        ("w.mkv", "ffv1"),
     ],
 )
 def test_a_picture_that_lost_a_part_is_told(make_clip: MakeClip, name: str, codec: str) -> None:

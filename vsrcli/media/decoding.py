@@ -20,6 +20,7 @@ from vsrcli.media.gops import Groups, NotCleanError
 from vsrcli.media.length import Length
 from vsrcli.media.nut import Holes
 from vsrcli.media.shape import Shapes
+from vsrcli.media.slice_sums import SliceSums
 from vsrcli.media.sources import decoder_of
 from vsrcli.media.timeline import Timed
 
@@ -138,6 +139,8 @@ class Decoder:
         self._wanted = wanted
         self._again_at: int | None = None  # PTS that decoding begins again with
         self._shapes = Shapes(self._context)
+        self._sums = SliceSums() if codec.canonical_name == "ffv1" else None
+        self._wrong: set[int | None] = set()  # PTS of packets with wrong sums
 
     @property
     def truncated(self) -> bool:
@@ -235,7 +238,7 @@ class Decoder:
                 if self._is_clean(frame):
                     self._shapes.add(frame)
                     pts = self._times.of(frame, damaged=self._damaged)
-                    if frame.is_corrupt:
+                    if frame.is_corrupt or frame.pts in self._wrong:
                         self._stop_at(pts)
                         self.mended += 1
                     yield frame, pts
@@ -278,6 +281,8 @@ class Decoder:
     def _await(self, packet: Packet) -> None:
         if packet.is_corrupt:
             self._notice()
+        if self._sums and self._sums.are_wrong(bytes(packet)):
+            self._wrong.add(packet.pts)
         self._times.expect(packet)
         if packet.is_keyframe and self._first_key is None and not packet.is_discard:
             self._first_key = packet.pts
