@@ -124,6 +124,14 @@ def test_those_of_a_folder_take_no_others_name(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.HEIC.png", "a.png"]
 
 
+def test_two_pictures_do_not_become_one(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    photo(tmp_path / "in" / "a.heic", noise(3))
+    save(tmp_path / "in" / "a.heic.png", noise(3))
+    batch = unmakeup_folder(tmp_path / "in", tmp_path / "out", options(overwrite=True))
+    assert [(len(batch.done), Path(name).name) for name, _ in batch.failed] == [(1, "a.heic.png")]
+
+
 def test_how_to_read_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heic, "find_spec", lambda name: None)
     path = tmp_path / "a.heic"

@@ -74,10 +74,14 @@ def unmakeup_folder(
     if others := left_out(source):
         note(others)
     unmake = Unmaker(options, note)
-    done, failed = [], []
+    done: list[UnmakeupResult] = []
+    failed: list[tuple[str, str]] = []
     for count, picture in enumerate(pictures, start=1):
         try:
-            done.append(unmake(picture, in_folder(picture, output), compare=None, components=None))
+            target = in_folder(picture, output)
+            if any(str(target) == result.output for result in done):
+                raise OutputError(f"{target}: is the result of another picture; rename {picture}")
+            done.append(unmake(picture, target, compare=None, components=None))
         except VsrError as failure:
             failed.append((str(picture), str(failure)))
             note(str(failure))
