@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.clips import make_frame
 from tests.networks.tiny import TINY
 from vsrcli import UpscaleOptions, upscale
 from vsrcli.errors import CheckError
 from vsrcli.media.formats import layout_of
+from vsrcli.media.planes import to_video_frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
 
@@ -120,6 +123,32 @@ def test_palettes_of_video_have_no_alpha_to_lose(tmp_path: Path, codec: str) -> 
     assert probe(tmp_path / "in.avi").opaque
     upscale(tmp_path / "in.avi", tmp_path / "o.mp4", STRICT)
     assert [frame.layout.kind for frame in Reader(tmp_path / "o.mp4")] == ["rgb"] * 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"), [("ffv1", "yuva420p"), ("ffv1", "gbrap10le"), ("png", "pal8")]
+)
+def test_video_that_becomes_transparent_stays_so(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+    """Its first picture tells nothing of the others."""
+    palette = np.full((256, 4), 255, np.uint8)
+    palette[9] = 0
+    with av.open(str(tmp_path / "in.avi"), "w") as made:
+        stream = made.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, pix_fmt
+        for clear in (False, True):
+            if pix_fmt == "pal8":
+                indices = np.full(SIZE[::-1], 9 if clear else 7, np.uint8)
+                picture = av.VideoFrame.from_ndarray((indices, palette), format="pal8")
+            else:
+                frame = make_frame(pix_fmt, *SIZE)
+                frame.planes[3][...] = 0 if clear else frame.layout.peak
+                picture = to_video_frame(frame)
+            picture.pts, picture.time_base = int(clear), Fraction(1, 25)
+            made.mux(stream.encode(picture))
+        made.mux(stream.encode())
+    assert not probe(tmp_path / "in.avi").opaque
+    first, second = Reader(tmp_path / "in.avi")
+    assert (first.planes[3] == first.layout.peak).all() and not second.planes[3].any()
 
 
 def test_a_gif_that_becomes_transparent_stays_so(tmp_path: Path) -> None:

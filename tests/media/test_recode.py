@@ -10,7 +10,7 @@ import pytest
 from tests.clips import make_frame
 from vsrcli.media.formats import layout_of
 from vsrcli.media.planes import ColourTags, Frame
-from vsrcli.media.recode import recoded, recoloured
+from vsrcli.media.recode import recoded, recoloured, resited
 
 LIMITED_709, LIMITED_601 = ColourTags(1, 1, 1, 1), ColourTags(6, 6, 6, 1)
 FULL_709, FULL_601 = ColourTags(1, 1, 1, 2), ColourTags(6, 6, 6, 2)
@@ -105,3 +105,28 @@ def test_chroma_is_not_softened() -> None:
     back = recoded(recoded(frame, LIMITED_709, FULL_601, 8), FULL_601, LIMITED_709, 8)
     for found, sent in zip(back.planes, frame.planes, strict=True):
         np.testing.assert_allclose(found.astype(int), sent.astype(int), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "across", "down"),
+    [(2, 1, -0.5, 0.0), (1, 4, 0.5, -0.5), (3, 6, 0.5, 1.0), (5, 2, 0.5, -0.5)],
+)
+def test_chroma_alone_moves_to_another_site(old: int, new: int, across: float, down: float) -> None:
+    """`across` and `down` in pixels of luma; a ramp tells how far."""
+    picture = make_frame("yuva420p10le", 32, 24)
+    ramp = np.add.outer(np.arange(12) * 24, np.arange(16) * 16).astype(np.uint16) + 300
+    luma, _, _, alpha = picture.planes
+    alpha[4:8] = 7
+    frame = replace(picture, planes=(luma, ramp, 1100 - ramp, alpha))
+    moved = resited(frame, old, new)
+    assert moved.planes[0] is luma and moved.planes[3] is alpha and len(moved.planes) == 4
+    assert moved.tags == replace(frame.tags, chroma_location=new)
+    change = 8 * across + 12 * down
+    np.testing.assert_array_equal(moved.planes[1][3:-3, 3:-3], (ramp + change)[3:-3, 3:-3])
+    np.testing.assert_array_equal(moved.planes[2][3:-3, 3:-3], (1100 - ramp - change)[3:-3, 3:-3])
+
+
+@pytest.mark.parametrize(("pix_fmt", "new"), [("yuv420p", 1), ("yuv444p", 2), ("gray", 2)])
+def test_nothing_moves_where_chroma_has_its_place(pix_fmt: str, new: int) -> None:
+    frame = make_frame(pix_fmt, 32, 24)
+    assert resited(frame, 1, new) is frame

@@ -254,6 +254,17 @@ def test_chroma_of_jpeg_lies_amid_its_luma(location: int) -> None:
         assert np.abs(plane - wanted)[2:-2, 2:-2].max() < 1.1
 
 
+@pytest.mark.parametrize("location", [1, 3, 4, 6])
+def test_chroma_of_full_range_video_stays_where_its_tag_has_it(location: int) -> None:
+    tags = ColourTags(6, range=FULL_RANGE, chroma_location=location)
+    frame = make_frame("yuv420p", 64, 32, tags=tags)
+    target = target_tags(tags, frame.layout, "yuvj420p", "libx264")
+    made = from_video_frame(Repacker(tags, "yuvj420p", target)(frame)).planes
+    assert target == tags
+    for plane, same in zip(made, frame.planes, strict=True):
+        np.testing.assert_array_equal(plane, same)
+
+
 @pytest.mark.parametrize(
     ("source", "location", "codec", "pix_fmt", "column"),
     [

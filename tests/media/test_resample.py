@@ -17,13 +17,14 @@ from vsrcli.media.resample import (
     chroma_location,
     chroma_shift,
     gaussian_matrix,
+    in_column_of,
     resample,
     resample_matrix,
     to_samples,
 )
 
 YUV420 = layout_of("yuv420p")
-LEFT, CENTRE, TOP_LEFT, TOP, BOTTOM_LEFT = 1, 2, 3, 4, 5
+LEFT, CENTRE, TOP_LEFT, TOP, BOTTOM_LEFT, BOTTOM = 1, 2, 3, 4, 5, 6
 
 
 def imresize_1d(signal: NDArray[np.float64], n_out: int) -> NDArray[np.float64]:
@@ -228,3 +229,10 @@ def test_width_is_that_of_the_plane_in_one_piece(shape: tuple[int, int], width: 
     plane = np.random.default_rng(2).normal(0.5, 0.5, shape).astype(np.float32)
     columns = resample_matrix(shape[1], width)
     assert np.array_equal(along_columns(plane, columns), (columns @ plane.T).T)
+
+
+@pytest.mark.parametrize("column", [(LEFT, TOP_LEFT, BOTTOM_LEFT), (CENTRE, TOP, BOTTOM)])
+def test_a_column_of_one_siting_and_the_row_of_another(column: tuple[int, ...]) -> None:
+    for other in (LEFT, TOP_LEFT, BOTTOM_LEFT), (CENTRE, TOP, BOTTOM):
+        for place in column:
+            assert tuple(in_column_of(place, row) for row in other) == column

@@ -98,6 +98,31 @@ def test_a_film_behind_it_is_told(tmp_path: Path) -> None:
     assert [note for note in read_still(source).notes if "film" in note]
 
 
+def test_boxes_say_how_long_they_are_in_three_ways(tmp_path: Path) -> None:
+    source = photo(tmp_path / "a.heic", noise())
+    whole = source.read_bytes()
+    long = struct.pack(">I4sQ", 1, b"free", 116) + bytes(100)
+    for last in (struct.pack(">I4s", 0, b"mpvd"), struct.pack(">I4s", 8, b"mpvd")):
+        source.write_bytes(whole + long + last)
+        assert [note for note in read_still(source).notes if "film" in note]
+    # The picture is whole where its film is not.
+    source.write_bytes(whole + struct.pack(">I4s", 200, b"mpvd") + bytes(100))
+    assert [note for note in read_still(source).notes if "film" in note]
+    source.write_bytes(whole + struct.pack(">I4sQ", 1, b"mdat", 117) + bytes(100))
+    with pytest.raises(InputError, match="it is cut off"):
+        read_still(source)
+
+
+@pytest.mark.parametrize("kind", ["aux", "depth_images"])
+def test_a_gain_map_or_depth_is_told(tmp_path: Path, kind: str) -> None:
+    path, image = tmp_path / "a.heic", Image.new("RGB", (4, 4))
+    path.touch()
+    assert not list(heic.lost_of_heic(path, image))
+    image.info |= {"aux": {}, "depth_images": []} | {kind: [object()]}
+    (told,) = heic.lost_of_heic(path, image)
+    assert "further pictures" in told
+
+
 @pytest.mark.parametrize("share", [0.5, 0.99])
 def test_what_is_cut_off_is_refused(tmp_path: Path, share: float) -> None:
     source = photo(tmp_path / "a.heic", noise(), tile_size=64)

@@ -50,7 +50,7 @@ def test_values_out_of_range_are_refused(fields: dict[str, Any]) -> None:
         options(**fields)
 
 
-def test_names_of_outputs(tmp_path: Path) -> None:
+def test_names_of_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_output(Path("a/face.JPG")) == Path("a/face.unmakeup.JPG")
     assert default_output(Path("a/face.bmp")) == Path("a/face.unmakeup.png")
     with pytest.raises(UsageError, match="name an output"):
@@ -58,6 +58,22 @@ def test_names_of_outputs(tmp_path: Path) -> None:
     folder = tmp_path / "shots"
     folder.mkdir()
     assert default_output(folder) == tmp_path / "shots.unmakeup"
+    monkeypatch.chdir(tmp_path)  # as it was typed, where that names it
+    assert default_output(Path("shots")) == Path("shots.unmakeup")
+    monkeypatch.chdir(folder)
+    for typed in (".", "../shots/..", ".."):
+        named = default_output(Path(typed))
+        assert named.resolve() == Path(typed).resolve().with_name(named.name)
+        assert named.name == f"{Path(typed).resolve().name}.unmakeup"
+
+
+def test_folders_for_components_are_checked_before_the_work(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    output = tmp_path / "out.png"
+    check_outputs(source, output, options(), components=tmp_path / "empty")
+    with pytest.raises(OutputError, match="is a file; name a folder"):
+        check_outputs(source, output, options(), components=tmp_path / "file" / "parts")
 
 
 def test_a_plan_writes_nothing(source: Path, tmp_path: Path) -> None:

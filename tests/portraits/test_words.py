@@ -207,6 +207,7 @@ def test_the_thumbnail_that_photoshop_leaves_is_not_kept(tmp_path: Path) -> None
         (words + thumbnail + path, words + path),
         (thumbnail + words, words),
         (thumbnail, None),
+        (thumbnail.replace(b"\x04\x0c", b"\x04\x09"), None),  # as Photoshop 4 leaves it
         (words + thumbnail[:-20], words),
         (words + b"other", words + b"other"),
     ):
