@@ -30,6 +30,7 @@ from vsrcli.media.resample import PlanesResampler
 from vsrcli.media.sources import VIDEO_SUFFIXES
 from vsrcli.media.swscale import RgbConverter
 from vsrcli.metrics import Channel, Distortion, FrameScore
+from vsrcli.options import UpscaleOptions
 from vsrcli.psnr import psnr
 from vsrcli.scores import ClipScore, OutputScore, Protocol, PsnrReport
 from vsrcli.turning import turning_of
@@ -835,7 +836,7 @@ def test_a_folder_of_videos_is_one_whoever_reads_it(tmp_path: Path, suffix: str)
     folder = tmp_path / "clips"
     folder.mkdir()
     (folder / f"clip{suffix}").touch()
-    assert is_batch(folder, tmp_path / "out")
+    assert is_batch(folder, tmp_path / "out", UpscaleOptions())
     assert [clip.name for clip in find_clips(folder)] == ["clip"]
 
 

@@ -141,7 +141,7 @@ def _degrade(
     names = picture_names(source, output, lossless=True)
     if names is not None:
         _check_pictures(info, names, options)
-        if works := apart(source, names, lossless=True):
+        if works := apart(source, names, lossless=True, note=note):
             return _one_by_one(source, output, works, options, progress, note)
     else:
         check_output(source, output, overwrite=options.overwrite)

@@ -81,8 +81,7 @@ def goal_of(
         settings = _encoder_settings(output, options, layout)
         return Goal("video", settings, plan_streams(info, output, audio=options.audio))
     what = "uncompressed y4m" if names is None else str(names)
-    _check_uncoded(output, what, options)
-    _check_whole(output, what, options)
+    check_frames_alone(output, what, options)
     if names is None:
         standard_output()  # raises if there is none
         streams = frames_alone(info, audio=options.audio, turned=False)
@@ -136,8 +135,12 @@ def _check_uncoded(output: Path, what: str, options: UpscaleOptions) -> None:
     _refuse(given, output, what)
 
 
-def _check_whole(output: Path, what: str, options: UpscaleOptions) -> None:
-    """Raise UsageError for options that share work in segments: `output`, `what`, has none."""
+def check_frames_alone(output: Path, what: str, options: UpscaleOptions) -> None:
+    """Raise UsageError for options that are for videos: `output` is `what`.
+
+    Of encoders, and such that share work in segments, of which it has none.
+    """
+    _check_uncoded(output, what, options)
     _refuse({"--workers": options.workers > 1, "--cluster": options.cluster}, output, what)
 
 

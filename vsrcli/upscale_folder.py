@@ -22,7 +22,7 @@ from vsrcli.batch import (
     works_of,
 )
 from vsrcli.errors import InputError, OutputError, VsrError
-from vsrcli.goal import check_coding, may_replace
+from vsrcli.goal import check_coding, check_frames_alone, may_replace
 from vsrcli.job import UpscalePlan, prepare, try_encoder
 from vsrcli.media.animation import KINDS
 from vsrcli.media.containers import MUXERS
@@ -34,7 +34,7 @@ from vsrcli.media.tar import write_tar
 from vsrcli.networks.card import DEFAULT_MODEL, find_model
 from vsrcli.networks.session import resolve_device
 from vsrcli.networks.shared import sharing
-from vsrcli.notes import Note
+from vsrcli.notes import Note, ignore
 from vsrcli.options import UpscaleOptions
 from vsrcli.upscale import UpscaleResult, upscale
 
@@ -57,14 +57,15 @@ class BatchPlan:
     """Outputs that are there already."""
 
 
-def is_batch(source: Path, output: Path) -> bool:
+def is_batch(source: Path, output: Path, options: UpscaleOptions, note: Note = ignore) -> bool:
     """Whether `source` is a folder whose files are enlarged one by one: with videos in it, or with
     pictures of several sizes or kinds, or held in several ways, that go into a folder. (Pictures
     that are alike are frames of a video.)
 
-    Raises InputError if a picture cannot be read, UsageError if two would be called the same.
+    Raises InputError if a picture cannot be read, UsageError if two would be called the same, or
+    for options that are not for pictures.
     """
-    return source.is_dir() and bool(_works(source, output))
+    return source.is_dir() and bool(_works(source, output, options, note))
 
 
 def is_tar(output: Path) -> bool:
@@ -78,7 +79,7 @@ def plan_batch(source: Path, output: Path, options: UpscaleOptions, *, note: Not
 
     Files it would fail at or skip are noted. Raises as it does for the whole folder.
     """
-    works = _works(source, output)
+    works = _works(source, output, options, note)
     check_works(works, source, output, note)
     device = _checked_device(options, note)
     _check_coding(works, options)
@@ -116,7 +117,7 @@ def upscale_folder(
     InputError for a folder that is no batch, OutputError if `output` cannot be written, UsageError
     for options that no file can be made with, DeviceError and ModelError.
     """
-    works = _works(source, output)
+    works = _works(source, output, options, note)
     check_works(works, source, output, note)
     device = _checked_device(options, note)
     _check_coding(works, options)
@@ -241,8 +242,13 @@ def _check_coding(works: list[Work], options: UpscaleOptions) -> None:
     check_codings(works, check, codec, overwrite=options.overwrite)
 
 
-def _works(source: Path, output: Path) -> list[Work]:
+def _works(source: Path, output: Path, options: UpscaleOptions, note: Note) -> list[Work]:
     """What is to be enlarged, and what into; nothing if `source` is no batch."""
     folder = JobFolder(output).path if is_tar(output) else output
     videos = works_of(source, folder, _WRITTEN, "a folder or a .tar")
-    return videos or apart(source, picture_names(source, output))
+    if videos:
+        return videos
+    names = picture_names(source, output)
+    if names is not None:  # before thousands are looked at
+        check_frames_alone(output, str(names), options)
+    return apart(source, names, note=note)

@@ -7,7 +7,9 @@ import json
 import os
 import sys
 import tarfile
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -681,6 +683,34 @@ def test_options_of_encoders_end_a_folder_without_videos_at_once(
     result = vsr(*call)
     assert result.exit_code == ExitStatus.USAGE and "--crf is for video files" in sentence(result)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wrong", [("--preset", "fast"), ("--codec", "ffv1"), ("--workers", "2")])
+def test_options_for_videos_are_refused_before_pictures_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, ...]
+) -> None:
+    for number in (1, 2):
+        photo(tmp_path / "in" / f"{number}.png", 16 * number, 12)
+    monkeypatch.setattr("vsrcli.media.picture_files.probe", None)
+    result = vsr("upscale", tmp_path / "in", tmp_path / "out", *wrong)
+    assert result.exit_code == ExitStatus.USAGE
+    assert f"{wrong[0]} is for video files" in sentence(result)
+
+
+def test_looking_at_many_pictures_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        photo(tmp_path / "in" / f"{number}.png", 16 + number, 12)
+    call = ("upscale", tmp_path / "in", tmp_path / "out", "--model", TINY, "--dry-run")
+    assert "looked at" not in vsr(*call).stderr
+    seconds = count()
+    clock = SimpleNamespace(monotonic=lambda: next(seconds))
+    monkeypatch.setattr("vsrcli.media.picture_files.time", clock)
+    lines = [line for line in vsr(*call).stderr.splitlines() if "looked at" in line]
+    assert [line.split(": ")[-1] for line in lines[:2]] == [
+        f"looked at {done} of 9 pictures so far" for done in (3, 7)
+    ]
 
 
 @pytest.mark.parametrize(

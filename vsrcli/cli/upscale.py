@@ -113,7 +113,7 @@ def upscale_command(
     )
     from vsrcli.upscale_folder import is_batch
 
-    if is_batch(source, output):
+    if is_batch(source, output, options, note):
         if compare is not None:
             raise UsageError("--compare shows one video; leave it out for several")
         _run_batch(source, output, options, dry_run=dry_run, json=json)

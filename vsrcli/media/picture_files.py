@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from vsrcli.media.probe import probe
 from vsrcli.media.safely import check_free
 from vsrcli.media.sources import find_source
 from vsrcli.media.spool import STANDARD
+from vsrcli.notes import Note, ignore
 
 CODECS = {
     ".png": "png",
@@ -26,6 +28,7 @@ CODECS = {
     ".webp": "libwebp",
 }
 """FFmpeg's encoder for each kind of picture."""
+_FIRST_NOTE_AFTER_S = 4.0
 _NUMBER = re.compile(r"%(0?)(\d*)d")
 
 
@@ -110,21 +113,32 @@ def kept_ending(picture: Path, *, lossless: bool = False) -> str:
 
 
 def apart(
-    source: Path, names: PictureNames | None, *, lossless: bool = False
+    source: Path, names: PictureNames | None, *, lossless: bool = False, note: Note = ignore
 ) -> list[tuple[Path, Path]]:
     """The pictures of folder SOURCE and what each becomes, one by one, of NAMES: a folder's.
 
     Nothing if they may be frames of one video: alike in size, depth and how EXIF turns them, and of
     no more colour or transparency than the first; LOSSLESS: and of the very same pixel format.
+    That looking at them takes long is noted.
     """
     if names is None or not names.kept or not source.is_dir():
         return []
     pictures, folder = find_source(source).pictures, names.folder
-    if are_alike(pictures, lossless=lossless):
+    if are_alike(_looked_at(pictures, note), lossless=lossless):
         return []
     return [
         (each, folder / f"{each.stem}{kept_ending(each, lossless=lossless)}") for each in pictures
     ]
+
+
+def _looked_at(pictures: Sequence[Path], note: Note) -> Iterator[Path]:
+    """PICTURES; how many were taken is noted after 4, 8, 16 ... seconds."""
+    began, pause = time.monotonic(), _FIRST_NOTE_AFTER_S
+    for count, picture in enumerate(pictures):
+        if time.monotonic() - began >= pause:
+            pause *= 2
+            note(f"{picture.parent}: looked at {count} of {len(pictures)} pictures so far")
+        yield picture
 
 
 def are_alike(pictures: Iterable[Path], *, lossless: bool = False) -> bool:
