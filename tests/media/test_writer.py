@@ -806,17 +806,24 @@ def test_an_encoder_that_does_not_say_why_may_lack_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "options"), [("libx264", {"qp": "0"}), ("libx265", {"crf": "1"})]
+    ("codec", "options"),
+    [
+        ("libx264", {"qp": "0"}),
+        ("libx265", {"crf": "1"}),
+        ("dnxhd", {"profile": "dnxhr_hq"}),
+    ],
 )
-def test_chroma_of_422_in_h264_is_level_with_luma(
+def test_chroma_of_422_is_level_with_luma(
     tmp_path: Path, make_clip: MakeClip, codec: str, options: dict[str, str]
 ) -> None:
-    """Of Motion JPEG it lies between the columns, of which H.264 has no tag."""
-    info = probe(make_clip("m.avi", codec="mjpeg", pix_fmt="yuvj422p", size=(128, 64), frames=1))
-    frame = next(iter(Reader(info.path, info=info)))
-    at = np.arange(64) * 2
+    """Of full range, as in Motion JPEG, it lies between the columns, of which there is no tag."""
+    tags = ColourTags(1, 1, 1, 2)
+    path = make_clip("m.mkv", codec="ffv1", pix_fmt="yuv422p", size=(256, 128), frames=1, tags=tags)
+    info = probe(path)
+    frame = next(iter(Reader(path, info=info)))
+    at = np.arange(128) * 2
     between, level = (128 + 80 * np.sin((at + column) / 9) for column in (0.5, 0))
-    sent = np.tile(np.rint(between).astype(np.uint8), (64, 1))
+    sent = np.tile(np.rint(between).astype(np.uint8), (128, 1))
     frame = replace(frame, planes=(frame.planes[0], sent, sent))
     segment = write_segment(tmp_path / "s", info, [frame], settings(codec, **options))
     made = from_video_frame(decode(segment)[0])

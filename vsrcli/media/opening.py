@@ -31,7 +31,7 @@ from vsrcli.media.encoders import (
 from vsrcli.media.formats import PixelLayout, layout_of
 from vsrcli.media.hdr import HdrMetadata
 from vsrcli.media.planes import CHROMA_LOCATIONS, UNSPECIFIED, ColourTags
-from vsrcli.media.probe import DEFAULT_RATE, MediaInfo
+from vsrcli.media.probe import DEFAULT_RATE, LEVEL_422, MediaInfo
 from vsrcli.media.process_wide import ffmpeg_heard
 from vsrcli.media.repack import CONVERTIBLE, target_tags
 from vsrcli.media.resample import LEFT
@@ -39,9 +39,6 @@ from vsrcli.notes import Note, ignore
 
 _PAYLOADS = ("matroska", "mov", "nut")
 """Containers for segments, the first that can hold the coding is taken."""
-_LEVEL = ("h264", "hevc")
-"""Codings whose 4:2:2, of full range too, has chroma level with luma's even columns (ITU-T H.264
-and H.265, figure 6-2)."""
 _PLAIN_SIZES = ((128, 96), (1920, 1080))
 _NO_NAME = re.compile("Error setting (preset|profile)")
 """How FFmpeg says that x264, and of presets x265, has none of such a name, or no profile for 8 bits
@@ -225,7 +222,7 @@ def tags_to_make(
             matrix = tags.matrix
         named = replace(tags, matrix=int(matrix), range=int(span) or tags.range)
         tags = target_tags(named, new, coding.pix_fmt, context.name)
-    if new.log2_chroma == (1, 0) and encoder(settings.codec).canonical_name in _LEVEL:
+    if new.log2_chroma == (1, 0) and encoder(settings.codec).canonical_name in LEVEL_422:
         tags = replace(tags, chroma_location=LEFT)
     return tags
 

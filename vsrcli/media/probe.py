@@ -41,8 +41,9 @@ _PICTURE_CODECS = frozenset({"apng", "jpegxl", "mjpeg", "png", "tiff", "webp"})
 _AMID = frozenset({"flv1", "h261", "h263i", "rv10", "rv20", "webp"})
 """Codings with chroma amid its luma of which FFmpeg does not say so: H.261, what was made of H.263,
 and what libwebp makes, as JFIF has it."""
-_LEVEL = frozenset({"dnxhd", "hevc"})
-"""Codings whose 4:2:2, of full range too, has chroma level with luma's even columns, likewise."""
+LEVEL_422 = frozenset({"dnxhd", "h264", "hevc"})
+"""Codings whose 4:2:2, of full range too, has chroma level with luma's even columns (ITU-T H.264
+and H.265, figure 6-2)."""
 _IN_PASSES = ("png", "apng")
 """Codings whose pictures may come in passes (Adam7), which FFmpeg marks as if they had fields."""
 _FINEST_SAR = 1 << 16
@@ -205,6 +206,7 @@ def _describe(
     stated: ColourTags,
     description: str,
 ) -> MediaInfo:
+    # The product is a Fraction: PyAV 19 has a rational of its own.
     time_base = 1 * (stream.time_base or Fraction(1, 90000))
     duration = duration_of(container, stream)
     rate = rate_of(stream, duration)
@@ -369,7 +371,7 @@ def _siting(description: str, codec: str, frame: av.VideoFrame) -> int:
     told = _chroma_location(description)
     if codec in _AMID:
         return told or CENTRE
-    level = codec in _LEVEL and layout_of(frame.format.name).log2_chroma == (1, 0)
+    level = codec in LEVEL_422 and layout_of(frame.format.name).log2_chroma == (1, 0)
     return told or (LEFT if level else 0)
 
 
