@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import vsrcli
-from vsrcli.networks.cpu import cpu_facts, has_int8
+from vsrcli.networks.cpu import cpu_facts, has_dot_products
 from vsrcli.networks.free_memory import built_in_memory
 from vsrcli.networks.session import runtime_version, usable_cores
 
@@ -24,7 +24,7 @@ class Machine:
     cores: int
     """That this process may use."""
     int8: bool | None
-    """Whether the CPU has instructions for int8 (AVX-VNNI, AVX-512 VNNI, ARM's dot products); None
+    """Whether the CPU has dot products of bytes (AVX-VNNI, AVX-512 VNNI, ARM's dot products); None
     if it does not say."""
     memory: int | None
     """Bytes; None if the system does not say."""
@@ -40,7 +40,7 @@ def this_machine() -> Machine:
     return Machine(
         processor=cpu_facts().get("model name") or platform.processor() or platform.machine(),
         cores=usable_cores(),
-        int8=has_int8(),
+        int8=has_dot_products(),
         memory=built_in_memory(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),

@@ -119,6 +119,22 @@ def _in_a_row(
     ]
 
 
+def paired_format(weights: NDArray[np.float32]) -> Format:
+    """The format of WEIGHTS [O, I, h, w], per output, in which no sum of products overflows.
+
+    Where a CPU has no instruction that sums products in 32 bits, onnxruntime multiplies uint8 by
+    int8 with vpmaddubsw, which adds those of two inputs after each other in 16 bits and cuts off
+    what is beyond them. 255 * (|a| + |b|) fits if |a| + |b| is 128 at most, so a pair of one sign
+    takes up the range of a single weight: 127, and one for rounding. (Different signs cannot add
+    up.) Sums are then the same on every CPU.
+    """
+    rows = np.moveaxis(weights, 1, -1).reshape(len(weights), -1).astype(np.float64)
+    pairs = np.pad(rows, [(0, 0), (0, rows.shape[1] % 2)]).reshape(len(rows), -1, 2)
+    reach = np.maximum(abs(pairs).max((1, 2)), abs(pairs.sum(2)).max(1))
+    scales = np.where(reach > 0, reach / 127, 1).astype(np.float32)
+    return [{"axis": 0, "scale": scale, "zero_point": np.int8(0)} for scale in scales]
+
+
 def measure_bytes(model: onnx.ModelProto) -> None:
     """Let a quantised MODEL take shapes from bytes: nothing is to become float for its shape."""
     maker = {output: node for node in model.graph.node for output in node.output}
@@ -135,13 +151,13 @@ class Graph:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.nodes = list(model.graph.node)
         self.maker = {output: node for node in self.nodes for output in node.output}
-        self._shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+        self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
 
     def is_wide(self, node: onnx.NodeProto) -> bool:
         """Whether NODE is a convolution of enough channels to be worth fewer bits."""
         if node.op_type != "Conv":
             return False
-        outputs, inputs = self._shapes[node.input[1]][:2]
+        outputs, inputs = self._weights[node.input[1]].dims[:2]
         return inputs >= LEAST_INPUTS and outputs >= LEAST_OUTPUTS
 
     def makes(self, name: str, *operators: str) -> bool:
@@ -151,6 +167,11 @@ class Graph:
     def convolutions(self) -> list[str]:
         """Names of the convolutions to be computed in fewer bits."""
         return [node.name for node in self.nodes if self.is_wide(node)]
+
+    def weight_formats(self) -> dict[str, Format]:
+        """Tensors of the weights of these convolutions, each with its format channel by channel."""
+        wide = [node.input[1] for node in self.nodes if self.is_wide(node)]
+        return {name: paired_format(numpy_helper.to_array(self._weights[name])) for name in wide}
 
     def limits(self) -> list[str]:
         """Names of what cuts off the results of these: integers do that by themselves."""

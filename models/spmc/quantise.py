@@ -118,7 +118,7 @@ def quantise(source: Path, target: Path, recorded: list[Arrays], *, averaged: bo
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={
                 "ActivationSymmetric": False,
-                "TensorQuantOverrides": formats,
+                "TensorQuantOverrides": formats | graph.weight_formats(),
                 "CalibMovingAverage": averaged,
                 "ForceQuantizeNoInputCheck": True,
             },

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 
@@ -62,3 +63,22 @@ def test_wide_convolutions_run_in_integers(onnx: Any, role: str, tmp_path: Path)
     if role == "fusion":
         assert counts["QLinearConcat"] == 1  # what the merging convolution reads, as bytes
         assert counts["QLinearAdd"] == 6
+
+
+@pytest.mark.parametrize("role", WIDE)
+def test_sums_of_two_products_fit_into_16_bits(onnx: Any, role: str) -> None:
+    """CPUs with AVX2 and nothing newer add them there: what does not fit would be cut off."""
+    model = onnx.load(getattr(find_model(precision="int8"), role).path)
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    makers = {node.output[0]: node for node in model.graph.node}
+    found = 0
+    for node in model.graph.node:
+        maker = makers.get(node.input[1]) if node.op_type == "Conv" else None
+        if maker is None or maker.op_type != "DequantizeLinear":
+            continue
+        weights = onnx.numpy_helper.to_array(values[maker.input[0]]).astype(int)
+        rows = np.moveaxis(weights, 1, -1).reshape(len(weights), -1)
+        assert rows.shape[1] % 2 == 0
+        assert abs(rows[:, ::2] + rows[:, 1::2]).max() <= 128
+        found += 1
+    assert found == INTEGERS[role]

@@ -94,3 +94,23 @@ def test_shapes_are_taken_from_bytes(onnx: Any) -> None:
     model = make.make_model(make.make_graph(nodes, "graph", [], []))
     measure_bytes(model)
     assert [node.input[0] for node in model.graph.node if node.op_type == "Shape"] == ["bytes", "x"]
+
+
+@pytest.mark.parametrize("inputs", [3, 8])
+def test_products_of_two_weights_fit_into_16_bits(onnx: Any, inputs: int) -> None:
+    """What is added at once, in the order that a convolution of bytes reads them: inputs last."""
+    from models.spmc.graph import paired_format
+
+    weights = np.random.default_rng(inputs).normal(size=(64, inputs, 3, 3)).astype(np.float32)
+    weights[0] = 0
+    weights[1, 0, 1, 1], weights[1, 1, 1, 1] = 9, -9  # these cannot add up, and take it all
+    weights[2, 0, 1, 1], weights[2, 1, 1, 1] = 9, 9
+    scales = np.array([each["scale"] for each in paired_format(weights)])
+    whole = np.rint(weights / scales[:, None, None, None])
+    assert abs(whole).max((1, 2, 3))[1] == 127
+    rows = whole.transpose(0, 2, 3, 1).reshape(64, -1)
+    rows = np.pad(rows, [(0, 0), (0, rows.shape[1] % 2)])
+    together = rows[:, ::2] + rows[:, 1::2]
+    assert abs(together).max() <= 128
+    reach = np.maximum(abs(rows).max(1), abs(together).max(1))
+    assert reach[0] == 0 and (reach[1:] >= 126).all()  # what there is of 16 bits is used

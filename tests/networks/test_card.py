@@ -159,11 +159,11 @@ def test_something_else_is_refused(tmp_path: Path) -> None:
         find_model(path)
 
 
-@pytest.mark.parametrize("int8", [True, False, None])
+@pytest.mark.parametrize("int8", [True, False])
 def test_precision_follows_the_device(
-    copy: Path, int8: bool | None, monkeypatch: pytest.MonkeyPatch
+    copy: Path, int8: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsrcli.networks.card.has_int8", lambda: int8)
+    monkeypatch.setattr("vsrcli.networks.card.suits_int8", lambda: int8)
     for precision in ("int8", "fp16"):
         path = copy.with_name(f"tiny.fusion.{precision}.onnx")
         content = copy.with_name("tiny.fusion.onnx").read_bytes()

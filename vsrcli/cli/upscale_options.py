@@ -148,7 +148,7 @@ Precision = Annotated[
     str,
     typer.Option(
         help="auto, fp32, fp16 or int8, as far as the model has it. auto is int8 on a CPU with "
-        "instructions for it, fp16 on CUDA, else fp32.",
+        "AVX2 or dot products of bytes, fp16 on CUDA, else fp32.",
         rich_help_panel=NETWORK,
     ),
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from vsrcli.errors import ModelError
-from vsrcli.networks.cpu import has_int8
+from vsrcli.networks.cpu import suits_int8
 from vsrcli.networks.session import CPU, Device, read_metadata
 
 DEFAULT_MODEL = "spmc_x4"
@@ -101,9 +101,9 @@ def find_model(
 ) -> Model:
     """The model NAME: one that comes with vsr, or the path of any of its files, or their prefix.
 
-    PRECISION "auto" takes the fastest there is for DEVICE: int8 on a CPU that has instructions for
-    it, fp16 on CUDA, else fp32. Raises ModelError if a file is missing, damaged or not of a vsr
-    model, and if there is no file of the PRECISION asked for.
+    PRECISION "auto" takes the fastest there is for DEVICE: int8 on a CPU that it suits, fp16 on
+    CUDA, else fp32. Raises ModelError if a file is missing, damaged or not of a vsr model, and if
+    there is no file of the PRECISION asked for.
     """
     try:
         prefix = _prefix(str(name))
@@ -215,7 +215,7 @@ def _precisions(prefix: Path) -> list[str]:
 def _choose_precision(prefix: Path, precision: str, device: Device) -> str:
     there = _precisions(prefix)
     if precision == "auto":
-        fast = "fp16" if device.kind == "cuda" else "int8" if has_int8() else "fp32"
+        fast = "fp16" if device.kind == "cuda" else "int8" if suits_int8() else "fp32"
         return fast if fast in there else "fp32"
     if precision not in there:
         known = ", ".join(there) or "none"
