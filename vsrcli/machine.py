@@ -23,7 +23,7 @@ class Machine:
     processor: str
     cores: int
     """That this process may use."""
-    int8: bool | None
+    dot_products: bool | None
     """Whether the CPU has dot products of bytes (AVX-VNNI, AVX-512 VNNI, ARM's dot products); None
     if it does not say."""
     memory: int | None
@@ -40,7 +40,7 @@ def this_machine() -> Machine:
     return Machine(
         processor=cpu_facts().get("model name") or platform.processor() or platform.machine(),
         cores=usable_cores(),
-        int8=has_dot_products(),
+        dot_products=has_dot_products(),
         memory=built_in_memory(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),

@@ -55,8 +55,9 @@ def table(report: BenchReport, earlier: Sequence[BenchRow] | None = None) -> Ren
 def describe(machine: Machine) -> str:
     """The machine in one line."""
     facts = [f"{machine.processor}, {machine.cores} cores"]
-    if machine.int8 is not None:
-        facts.append("int8 instructions" if machine.int8 else "no int8 instructions")
+    if machine.dot_products is not None:
+        how = "with" if machine.dot_products else "without"
+        facts[0] += f" {how} dot products of bytes"
     if machine.memory is not None:
         facts.append(f"{machine.memory / 2**30:.0f} GiB")
     facts += [machine.system, f"onnxruntime {machine.onnxruntime}", f"vsr {machine.vsr}"]
