@@ -78,19 +78,23 @@ def make_frame(
     *,
     interlaced: bool = False,
     first_field: FirstField = "tff",
+    lag: float = 0.5,
     seed: int = 0,
     velocity: tuple[float, float] = VELOCITY,
     **values: Any,
 ) -> Frame:
-    """Return a textured frame in the planar equivalent of `pix_fmt`; `values` are Frame fields."""
+    """Return a textured frame in the planar equivalent of `pix_fmt`; `values` are Frame fields.
+
+    The second field of an INTERLACED one is LAG frames later than the first.
+    """
     layout = layout_of(pix_fmt)
     low, high = (1 / 16, 15 / 16) if layout.kind != "rgb" else (0.0, 1.0)
     planes = []
     for number, (rows, columns) in enumerate(layout.shapes(width, height)):
         step = max(1, round(width / columns))
         plane = texture(columns, rows, time, seed + number, step, velocity)
-        if interlaced:  # the second field is half a frame later
-            later = texture(columns, rows, time + 0.5, seed + number, step, velocity)
+        if interlaced:
+            later = texture(columns, rows, time + lag, seed + number, step, velocity)
             second = 1 if first_field == "tff" else 0
             plane[second::2] = later[second::2]
         scaled = (low + plane * (high - low)) * (2**layout.depth - 1)
@@ -124,6 +128,8 @@ class ClipSpec:
     interlaced: bool = False
     """Two fields to a frame."""
     first_field: FirstField = "tff"
+    pulldown: bool = False
+    """These are of a film, whose frames are of two and three fields in turns."""
     velocity: tuple[float, float] = VELOCITY
     seed: int = 0
     format: str | None = None
@@ -164,7 +170,7 @@ def source_frames(spec: ClipSpec) -> list[Frame]:
         make_frame(
             spec.pix_fmt,
             *spec.size,
-            time=float(index),
+            **_moments(index, spec),
             interlaced=spec.interlaced,
             first_field=spec.first_field,
             velocity=spec.velocity,
@@ -177,6 +183,15 @@ def source_frames(spec: ClipSpec) -> list[Frame]:
         )
         for index, (pts, end) in enumerate(zip(times, ends, strict=True))
     ]
+
+
+def _moments(index: int, spec: ClipSpec) -> dict[str, float]:
+    """When the first field of a frame was taken, and by how much later the second."""
+    if not spec.pulldown:
+        return {"time": index}
+    cycle, place = divmod(index, 5)
+    first, second = ((0, 0), (1, 1), (1, 2), (2, 3), (3, 3))[place]
+    return {"time": 4 * cycle + first, "lag": second - first}
 
 
 def write_clip(path: Path, spec: ClipSpec) -> Path:

@@ -72,7 +72,9 @@ def bar(frame: Frame) -> float:
 def read(path: Path, **arguments: Any) -> tuple[list[Frame], list[str]]:
     """The frames by fields, and the notes."""
     notes: list[str] = []
-    with Reader(path, info=probe(path).of_fields, note=notes.append, **arguments) as reader:
+    with Reader(
+        path, info=probe(path).made_into("fields"), note=notes.append, **arguments
+    ) as reader:
         return list(reader), notes
 
 
@@ -232,7 +234,7 @@ def test_progressive_video_is_told_and_stays_as_it_is(make_clip: MakeClip, tmp_p
 def test_pictures_in_passes_have_no_fields(make_clip: MakeClip, tmp_path: Path, name: str) -> None:
     codec = name.removeprefix("in.")
     path = make_clip(name, codec=codec, pix_fmt="rgb24", frames=1, interlaced=True)
-    assert not job_of(path, tmp_path / "o.png", double_rate=True).info.by_fields
+    assert job_of(path, tmp_path / "o.png", double_rate=True).info.pictures == "frames"
 
 
 def test_fields_that_begin_after_whole_frames_are_found(tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def test_fields_are_not_passed_over_undecoded(tmp_path: Path) -> None:
     path = write_bar(tmp_path / "in.mkv", "tff", "ffv1", marked=[False] * 2 + [True] * 11)
     info = replace(probe(path), fields=False)
     assert not info.interlaced
-    with Reader(path, info=info.of_fields, start=Fraction(21, 50)) as reader:
+    with Reader(path, info=info.made_into("fields"), start=Fraction(21, 50)) as reader:
         part = list(reader)
     whole, _ = read(path)
     numbers = [(frame.index, frame.pts, bar(frame)) for frame in whole]

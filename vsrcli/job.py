@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import vsrcli
-from vsrcli.errors import CheckError, UsageError
+from vsrcli.errors import CheckError, InputError, UsageError
 from vsrcli.goal import SEGMENTED, Goal, check_encoder_size, expected_frames, goal_of
 from vsrcli.losses import lost_in_frames, lost_of_folder, lost_streams
 from vsrcli.media.animation import animation_format, kind_of
@@ -29,6 +29,7 @@ from vsrcli.media.opening import check_encoder
 from vsrcli.media.probe import MediaInfo, StreamInfo, probe
 from vsrcli.media.reader import Reader
 from vsrcli.media.segments import segment_length
+from vsrcli.media.telecine import has_film_format
 from vsrcli.networks.card import DEFAULT_MODEL, Model, find_model
 from vsrcli.networks.session import Device, resolve_device, runtime_version
 from vsrcli.networks.tiles import check_tile
@@ -182,12 +183,16 @@ def _probed(source: Path, options: UpscaleOptions, tell: Note) -> MediaInfo:
         tell(line)
     if options.rate is not None and not info.sequence:
         raise UsageError(f"--rate is for pictures, and {source} is a video with times of its own")
-    if not options.double_rate:
+    if options.pictures == "frames":
         return info
-    if Reader(source, info=info).begins_with_fields():
-        return info.of_fields
-    tell(f"{info.path.name}: none of its first frames is interlaced; --double-rate does nothing")
-    return info
+    if not Reader(source, info=info).begins_with_fields():
+        option = "--double-rate" if options.double_rate else "--inverse-telecine"
+        tell(f"{info.path.name}: none of its first frames is interlaced; {option} does nothing")
+        return info
+    if options.pictures == "film" and not has_film_format(info.pix_fmt):
+        takes = "--inverse-telecine takes 4:2:0, 4:2:2, 4:1:1 or 4:4:4 of 8 bits"
+        raise InputError(f"{source} is {info.pix_fmt}; {takes}")
+    return info.made_into(options.pictures)
 
 
 def _reshaped(info: MediaInfo, size: tuple[int, int], output: Path, tell: Note) -> MediaInfo:
@@ -263,5 +268,6 @@ def identity_of(job: Job) -> dict[str, object]:
         "--pix-fmt": job.plan.pix_fmt,
         "encoder threads": settings.threads,
         "deinterlacing": options.deinterlace,
-        "--double-rate": job.info.by_fields,
+        "--double-rate": job.info.pictures == "fields",
+        "--inverse-telecine": job.info.pictures == "film",
     }

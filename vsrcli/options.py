@@ -12,6 +12,7 @@ from vsrcli.declared import check_threads, check_types
 from vsrcli.errors import UsageError
 from vsrcli.media.decoding import OnError
 from vsrcli.media.formats import PixelLayout
+from vsrcli.media.probe import Pictures
 from vsrcli.windows import MAX_FRAMES
 
 MAX_SCALE = 8.0
@@ -77,6 +78,9 @@ class UpscaleOptions:
     """Deinterlace interlaced frames; False refuses them."""
     double_rate: bool = False
     """Make a picture of every field of interlaced frames. All that counts frames counts these."""
+    inverse_telecine: bool = False
+    """Put the frames of film together again that 3:2 pulldown spread over fields: four of five
+    frames. All that counts frames counts these. For film alone: of other video frames get lost."""
     on_error: OnError = "conceal"
     """Frames lost to damage: show the one before again, skip them, or stop."""
     workers: int = 1
@@ -116,14 +120,25 @@ class UpscaleOptions:
             raise UsageError(f"--workers {self.workers}: must be at least 1")
         if self.workers > 1 and self.cluster is not None:
             raise UsageError("--workers and --cluster exclude each other; give one")
-        if self.double_rate and not self.deinterlace:
-            raise UsageError("--double-rate and --keep-interlaced exclude each other; give one")
+        ways = {
+            "--double-rate": self.double_rate,
+            "--inverse-telecine": self.inverse_telecine,
+            "--keep-interlaced": not self.deinterlace,
+        }
+        asked = [name for name, wanted in ways.items() if wanted]
+        if len(asked) > 1:
+            raise UsageError(f"{asked[0]} and {asked[1]} exclude each other; give one")
         for name in ("start", "end", "rate"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Fraction):
                 # 0.2 of binary digits lies behind the frame that is shown then.
                 exact = Fraction(float(value)).limit_denominator(_FINEST)
                 object.__setattr__(self, name, exact)
+
+    @property
+    def pictures(self) -> Pictures:
+        """What interlaced frames are to become."""
+        return "fields" if self.double_rate else "film" if self.inverse_telecine else "frames"
 
     @property
     def trimmed(self) -> bool:

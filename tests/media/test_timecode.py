@@ -49,6 +49,24 @@ def test_it_goes_on_as_if_counted(
         assert found == {**tags, "TIMECODE": counted(start, frames, fps, dropped)}
 
 
+@pytest.mark.parametrize(
+    ("written", "passed", "expected"),
+    [
+        ("01:00:00;00", 0, "01:00:00:00"),
+        ("01:00:00:15", 0, "01:00:00:12"),
+        ("01:00:59;29", 0, "01:00:59:23"),
+        ("01:00:59;29", 1, "01:01:00:00"),
+        ("01:00:59;29", 25, "01:01:01:00"),
+    ],
+)
+def test_film_has_24_numbers_a_second(
+    make_clip: MakeClip, written: str, passed: int, expected: str
+) -> None:
+    info = replace(probe(make_clip("in.mov", frames=1)), rate=NTSC).made_into("film")
+    found = with_timecode({"timecode": written}, info, passed / info.nominal_rate)
+    assert found == {"timecode": expected}
+
+
 @pytest.mark.parametrize("name", ["in.mov", "in.mkv"])
 @pytest.mark.parametrize(
     ("part", "expected"),

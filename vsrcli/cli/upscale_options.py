@@ -129,6 +129,14 @@ DoubleRate = Annotated[
         rich_help_panel=WHICH,
     ),
 ]
+InverseTelecine = Annotated[
+    bool,
+    typer.Option(
+        "--inverse-telecine",
+        help="Film in interlaced NTSC (3:2 pulldown): its 23.976 frames again, four of every five.",
+        rich_help_panel=WHICH,
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=NETWORK)]
 Threads = Annotated[
     int,

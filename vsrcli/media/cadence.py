@@ -11,6 +11,7 @@ import av
 from vsrcli.media.clock import Clock
 from vsrcli.media.probe import MediaInfo
 from vsrcli.media.sources import opened
+from vsrcli.media.telecine import CYCLE, KEPT, spread
 
 AVI_ROUNDS = "AVI has a constant frame rate: the times of this variable one were rounded"
 Y4M_DROPS = "y4m has a constant frame rate: the variable times are lost"
@@ -22,7 +23,7 @@ def times_of(info: MediaInfo) -> tuple[int, ...]:
     """Return when the frames of a video are shown, in units of its time base, by its packets alone.
 
     Nothing is decoded. Empty if a packet has no time, or it is a sequence of pictures. By fields,
-    as if all frames were interlaced, without the very last one.
+    as if all frames were interlaced, without the very last one; of film, without the last few.
     """
     if info.sequence:
         return ()
@@ -36,7 +37,11 @@ def times_of(info: MediaInfo) -> tuple[int, ...]:
     known = sorted(time for time in times if time is not None)
     if len(known) < len(times):
         return ()
-    if info.by_fields:  # in its ticks, which are half those of the file
+    if info.pictures == "film":
+        begins = known[::CYCLE]
+        cycles = (spread(begin, after - begin, KEPT) for begin, after in pairwise(begins))
+        return tuple(time for cycle in cycles for time, _ in cycle)
+    if info.pictures == "fields":  # in its ticks, which are half those of the file
         between = (before + after for before, after in pairwise(known))
         return tuple(sorted([*(2 * time for time in known), *between]))
     return tuple(known)

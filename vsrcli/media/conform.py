@@ -73,14 +73,14 @@ class Conform:
             dst_color_range=_span(tags),
             threads=_THREADS,
         )
-        return _tagged(scaled, tags)
+        return tagged(scaled, tags)
 
 
 def _span(tags: ColourTags) -> ColorRange:
     return ColorRange.JPEG if tags.range == FULL_RANGE else ColorRange.MPEG
 
 
-def _tagged(frame: av.VideoFrame, tags: ColourTags) -> av.VideoFrame:
+def tagged(frame: av.VideoFrame, tags: ColourTags) -> av.VideoFrame:
     """Set the tags of a frame that PyAV's conversion has tagged in its own way."""
     frame.colorspace, frame.color_range = tags.matrix, tags.range
     frame.color_primaries, frame.color_trc = tags.primaries, tags.transfer
@@ -119,9 +119,9 @@ def deinterlaced(
 def _filtered(items: Iterable[Shown[av.VideoFrame]], how: str) -> Iterator[Shown[av.VideoFrame]]:
     waiting: deque[Shown[av.VideoFrame]] = deque()  # bwdif leaves out none
     graph, described = Graph(), ""
-    planar = VideoReformatter()
+    reformatter = VideoReformatter()
     for number, item in enumerate(items):
-        frame = _planar(item.payload, planar)
+        frame = planar(item.payload, reformatter)
         form = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
         if form != described:
             if described:
@@ -136,7 +136,7 @@ def _filtered(items: Iterable[Shown[av.VideoFrame]], how: str) -> Iterator[Shown
         yield from _drained(graph, waiting)
 
 
-def _planar(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFrame:
+def planar(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFrame:
     """Return a frame bwdif takes; unlike a copy through numpy it keeps the order of fields."""
     target = planar_equivalent(frame.format.name)
     if target.removesuffix("le") == frame.format.name.replace("yuvj", "yuv").removesuffix("le"):
@@ -149,7 +149,7 @@ def _planar(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFram
         dst_color_range=ColorRange.MPEG,
         threads=_THREADS,
     )
-    return _tagged(made, tags_of(frame))
+    return tagged(made, tags_of(frame))
 
 
 def _bwdif(form: str, how: str) -> Graph:
@@ -167,14 +167,14 @@ def _drained(graph: Graph, waiting: deque[Shown[av.VideoFrame]]) -> Iterator[Sho
 
 def _pulled(graph: Graph, waiting: deque[Shown[av.VideoFrame]]) -> Iterator[Shown[av.VideoFrame]]:
     """Yield what is made of the frames waiting, each of which comes out as one picture or two."""
-    for _, made in groupby(_out_of(graph), lambda frame: (frame.pts or 0) // 2):
+    for _, made in groupby(out_of(graph), lambda frame: (frame.pts or 0) // 2):
         pictures, item = list(made), waiting.popleft()
         lasts = item.duration // len(pictures)
         for place, picture in enumerate(pictures):
             yield Shown(picture, item.pts + place * lasts, lasts)
 
 
-def _out_of(graph: Graph) -> Iterator[av.VideoFrame]:
+def out_of(graph: Graph) -> Iterator[av.VideoFrame]:
     """Yield the pictures that are ready; their ticks are half those of the frames put in."""
     with suppress(BlockingIOError, EOFError):
         while True:

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import av
 import av.logging
@@ -32,7 +32,10 @@ from vsrcli.media.resample import CENTRE, LEFT
 from vsrcli.media.sources import Source, find_source, main_video, opened
 from vsrcli.media.stills import first_frame
 from vsrcli.media.tags import stream_title
+from vsrcli.media.telecine import CYCLE, KEPT
 
+Pictures: TypeAlias = Literal["frames", "fields", "film"]
+"""What interlaced frames become: a picture each, one of every field, or the film in them."""
 DEFAULT_RATE = Fraction(25)
 """Frames per second of what does not say its own, pictures above all, as FFmpeg assumes."""
 
@@ -46,6 +49,12 @@ LEVEL_422 = frozenset({"dnxhd", "h264", "hevc"})
 and H.265, figure 6-2)."""
 _IN_PASSES = ("png", "apng")
 """Codings whose pictures may come in passes (Adam7), which FFmpeg marks as if they had fields."""
+_MADE: dict[Pictures, tuple[Fraction, int]] = {
+    "frames": (Fraction(1), 1),
+    "fields": (Fraction(2), 2),
+    "film": (Fraction(KEPT, CYCLE), KEPT),
+}
+"""Pictures made of a frame, and their ticks in one of the file's."""
 _FINEST_SAR = 1 << 16
 """What encoders have room for, and more than anybody can see."""
 
@@ -120,8 +129,8 @@ class MediaInfo:
     """Of the first decoded frame."""
     first_field: FirstField | None = None
     """Which field is shown first where the decoder does not say that there are any."""
-    by_fields: bool = False
-    """Whether each field of an interlaced frame is a picture: times, rate and number are theirs."""
+    pictures: Pictures = "frames"
+    """What interlaced frames become: times, rate and number are those of the pictures."""
 
     @property
     def layout(self) -> PixelLayout:
@@ -146,18 +155,29 @@ class MediaInfo:
         """Whether a frame may have fields; if so, unless `first_field` is known, it says so."""
         return self.first_field is not None or not (self.sequence or self.codec in _IN_PASSES)
 
-    @property
-    def of_fields(self) -> MediaInfo:
-        """The same with a picture for each field: twice as many, in ticks half as long."""
+    def made_into(self, pictures: Literal["fields", "film"]) -> MediaInfo:
+        """The same with other PICTURES: as many more or fewer, in ticks as much shorter."""
+        each, ticks = _MADE[pictures]
         return replace(
             self,
-            rate=2 * self.nominal_rate,
-            time_base=self.time_base / 2,
-            start_pts=None if self.start_pts is None else 2 * self.start_pts,
-            frames=None if self.frames is None else 2 * self.frames,
+            rate=each * self.nominal_rate,
+            time_base=self.time_base / ticks,
+            start_pts=None if self.start_pts is None else ticks * self.start_pts,
+            frames=None if self.frames is None else round(each * self.frames),
             fields=True,
-            by_fields=True,
+            pictures=pictures,
         )
+
+    @property
+    def pictures_per_frame(self) -> Fraction:
+        """Pictures that are made of a frame, in the mean."""
+        return _MADE[self.pictures][0]
+
+    @property
+    def frame_ticks(self) -> int:
+        """The usual duration of a frame of the file, in ticks of the file."""
+        each, ticks = _MADE[self.pictures]
+        return max(1, round(each / (self.nominal_rate * self.time_base * ticks)))
 
     @property
     def nominal_rate(self) -> Fraction:

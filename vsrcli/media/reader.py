@@ -29,6 +29,7 @@ from vsrcli.media.probe import MediaInfo, probe
 from vsrcli.media.recode import recoloured
 from vsrcli.media.sources import Source, find_source, main_video, opened
 from vsrcli.media.stills import PictureDecoder
+from vsrcli.media.telecine import film
 from vsrcli.media.timeline import Shown, Timed, settle
 from vsrcli.notes import Note, ignore
 
@@ -189,7 +190,7 @@ class Reader:
             container,
             stream,
             self._threads,
-            self._nominal(),
+            self.info.frame_ticks,
             self._source.name,
             self._on_error,
             owed=None if whole else self.info.duration or Fraction(0),
@@ -198,10 +199,6 @@ class Reader:
             listed=whole and lists_packets(self._source.path, self.info.format),
             first_field=self.info.first_field,
         )
-
-    def _nominal(self) -> int:
-        """Return the usual duration of a frame in ticks of the file, and of a field in its own."""
-        return max(1, round(1 / (self.info.nominal_rate * self.info.time_base)))
 
     def _whole(self, decoder: Decoder | PictureDecoder) -> Iterator[Shown[av.VideoFrame]]:
         """Yield the decoded frames in one size and format, without fields."""
@@ -212,10 +209,14 @@ class Reader:
             )
         )
         same = (Timed(conform(item.payload), item.pts, item.duration) for item in decoder)
-        shown = settle(same, self._nominal(), lambda: self._once("pts", _REPAIRED))
+        shown = settle(same, self.info.frame_ticks, lambda: self._once("pts", _REPAIRED))
         if self.info.may_have_fields:
-            first, by_fields = self.info.first_field, self.info.by_fields
-            shown = deinterlaced(shown, self._interlaced, first, by_fields=by_fields)
+            first, pictures = self.info.first_field, self.info.pictures
+            if pictures == "film":
+                shown = film(shown, self._interlaced, first)
+            else:
+                by_fields = pictures == "fields"
+                shown = deinterlaced(shown, self._interlaced, first, by_fields=by_fields)
         for item in shown:
             self._count(decoder)
             yield item
@@ -333,7 +334,9 @@ def _cut(pictures: Sequence[Path], source: Source) -> str:
 
 def deinterlacing(info: MediaInfo) -> str:
     """What to say of the interlaced frames of a file."""
-    pictures = ", one picture per field" if info.by_fields else ""
+    if info.pictures == "film":
+        return "film is put together again (fieldmatch, decimate), four of five frames"
+    pictures = ", one picture per field" if info.pictures == "fields" else ""
     return f"interlaced frames are deinterlaced (bwdif){pictures}"
 
 

@@ -15,11 +15,10 @@ _WRITTEN = re.compile(r"(\d+):(\d\d):(\d\d)([:;.])(\d\d+)")
 def with_timecode(tags: Mapping[str, str], info: MediaInfo, passed: Fraction) -> dict[str, str]:
     """Return the tags of a file or stream whose first frame is that after PASSED seconds.
 
-    `info` is the source's, of which a frame may have become two.
+    `info` is the source's, of which a frame may have become two, or five four.
     """
-    rate, doubled = info.nominal_rate, info.by_fields
     return {
-        key: _later(value, rate, passed, doubled=doubled) if key.lower() == "timecode" else value
+        key: _later(value, info, passed) if key.lower() == "timecode" else value
         for key, value in tags.items()
     }
 
@@ -33,17 +32,19 @@ def reel_of(source: Any) -> dict[str, str]:
     return next(({"reel_name": tags["reel_name"]} for tags in tracks if "reel_name" in tags), {})
 
 
-def _later(timecode: str, rate: Fraction, passed: Fraction, *, doubled: bool) -> str:
-    """Count on by PASSED seconds at the RATE, which is twice that of TIMECODE if it is DOUBLED."""
+def _later(timecode: str, info: MediaInfo, passed: Fraction) -> str:
+    """Count on by PASSED seconds at the rate of INFO, TIMECODE being that of the file's frames."""
     found = _WRITTEN.fullmatch(timecode)
-    if found is None or not (passed or doubled):
+    if found is None or not (passed or info.pictures != "frames"):
         return timecode
-    fps, mark = round(rate), found[4]
+    rate = info.nominal_rate
+    # At 23.976 no numbers are ever left out.
+    fps, mark = round(rate), ":" if info.pictures == "film" else found[4]
     hours, minutes, seconds, frame = (int(found[place]) for place in (1, 2, 3, 5))
     minutes += 60 * hours
     # Drop frame leaves out the first numbers of each minute but the tenth, to count time at 29.97.
     dropped = 0 if mark == ":" else fps // 15
-    number = (60 * minutes + seconds) * fps + frame * (2 if doubled else 1)
+    number = (60 * minutes + seconds) * fps + int(frame * info.pictures_per_frame)
     number += round(passed * rate) - dropped * (minutes - minutes // 10)
     tens, rest = divmod(number, 600 * fps - 9 * dropped)
     number += 9 * dropped * tens
