@@ -264,10 +264,40 @@ def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different
     assert "BT.709" in notes[0] and "-e colorspace=smpte170m" in notes[0]
     chosen = settings("ffv1", colorspace="smpte170m")
     assert decode(write_segment(tmp_path / "b", info, frames, chosen))[0].colorspace == 6
-    for size, told in (((1278, 16), 1), ((16, 576), 1), ((16, 578), 2)):  # the last by mpv
-        frames = frames_at([0], BASE, "yuv420p", size)
+    for size, pix_fmt, told in (
+        ((1278, 16), "yuv420p", 1),
+        ((16, 576), "yuv420p", 1),
+        ((16, 577), "yuv420p", 2),  # by mpv
+        ((1280, 16), "gray", 2),
+        ((1280, 16), "gbrp", 2),
+    ):
+        frames = frames_at([0], BASE, pix_fmt, size)
         write_segment(tmp_path / "c", info, frames, settings("ffv1"), notes.append)
         assert len(notes) == told
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "options", "tags"),
+    [
+        ("prores_ks", "yuv422p10le", {"colorspace": "bt2020nc"}, (9, 9, 16)),
+        ("libx264", "yuv420p", {"colorspace": "bt2020nc"}, (9, 9, 16)),
+        ("png", "gbrp", {}, (0, 9, 16)),
+    ],
+)
+def test_pictures_are_tagged_as_the_options_say(
+    tmp_path: Path,
+    info: MediaInfo,
+    codec: str,
+    pix_fmt: str,
+    options: dict[str, str],
+    tags: tuple[int, int, int],
+) -> None:
+    """Some formats say it in every picture, which decoders believe before the container."""
+    named = settings(codec, **options, color_primaries="bt2020", color_trc="smpte2084")
+    source = replace(info, tags=ColourTags(1, 1, 1, 1))
+    frames = frames_at([0], BASE, pix_fmt, (64, 64))
+    got = decode(write_segment(tmp_path / "a", source, frames, named))[0]
+    assert (got.colorspace, got.color_primaries, got.color_trc) == tags
 
 
 def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:
