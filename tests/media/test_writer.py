@@ -35,7 +35,7 @@ from vsrcli.media.reader import Reader
 from vsrcli.media.repack import target_tags
 from vsrcli.media.segment_times import check_segment, read_times
 from vsrcli.media.sources import has_alpha_beside
-from vsrcli.media.writer import SegmentWriter
+from vsrcli.media.writer import SegmentWriter, encoding_losses
 
 BASE = Fraction(1, 90000)
 VFR = [-700, 3000, 9000, 9001, 20000, 30000, 31000, 42000, 50000, 60000, 70000, 83333]
@@ -262,6 +262,7 @@ def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different
     path = write_segment(tmp_path / "a", info, frames, settings("ffv1"), notes.append)
     assert decode(path)[0].colorspace == 2
     assert "BT.709" in notes[0] and "-e colorspace=smpte170m" in notes[0]
+    assert encoding_losses(info, (1280, 16), settings("ffv1")) == notes
     chosen = settings("ffv1", colorspace="smpte170m")
     assert decode(write_segment(tmp_path / "b", info, frames, chosen))[0].colorspace == 6
     for size, pix_fmt, told in (
@@ -632,6 +633,7 @@ def test_frames_must_be_in_order_and_alike(tmp_path: Path, info: MediaInfo) -> N
         (frames[0], "must increase"),
         (replace(frames[1], time_base=Fraction(1, 25)), "time base"),
         (frames_at([3000], BASE, "yuv420p", (66, 64))[0], "size or layout"),
+        (frames_at([3000], BASE, "yuv422p", (64, 64))[0], "size or layout"),
     ):
         with pytest.raises(ValueError, match=message):
             write_segment(tmp_path / "a", info, [frames[0], second], settings("ffv1"))

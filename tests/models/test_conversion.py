@@ -110,7 +110,9 @@ def test_integer_files_have_the_formats_of_their_graphs(
     of_bytes = [node for node in model.graph.node if bytes_of.issuperset(node.input[:2])]
     for kind, names in (("Conv", graph.convolutions()), ("Add", graph.additions())):
         assert {node.name for node in of_bytes if node.op_type == kind} == set(names)
+    shared, _ = graph.shared_format()
+    step = {"scale": np.float32(LIMIT / 128), "zero_point": 128}
+    assert all(format == [step] for format in shared.values())
     coded = [node.input for node in model.graph.node if node.op_type == "QuantizeLinear"]
-    step, of_result = np.float32(LIMIT / 128), "_QuantizeLinear_Input"
-    held = {name.removesuffix(of_result) for name, scale, _ in coded if values[scale] == step}
-    assert held == set(graph.shared_format()[0])
+    alike = {n for n, *form in coded if [values[each] for each in form] == list(step.values())}
+    assert {name.removesuffix("_QuantizeLinear_Input") for name in alike} == set(shared)
