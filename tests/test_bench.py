@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 from tests.conftest import MakeClip
 from tests.networks.tiny import TINY
+from vsrcli import stages
 from vsrcli.bench import BenchOptions, BenchReport, BenchRow, bench, earlier_rows
 from vsrcli.errors import DeviceError, InputError, ModelError, UsageError
 from vsrcli.machine import peak_memory, this_machine
@@ -93,22 +95,36 @@ def test_slow_network_is_what_the_stages_show(
     assert SpmcUpscaler.fuse is slow  # everything is put back
 
 
-def test_threads_may_overlap_and_only_idle_time_is_rest() -> None:
+def test_threads_may_overlap_and_only_idle_time_is_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def pass_by(seconds: int) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(stages, "time", SimpleNamespace(perf_counter=lambda: now))
     clock = StageClock()
 
     def work() -> None:
         with clock.during("encode"):
-            time.sleep(0.2)
+            pass_by(4)
+            with clock.during("resampling"):
+                pass_by(8)
 
     thread = threading.Thread(target=work)
+    pass_by(1)
     with clock.during("fusion"):
+        pass_by(2)
         thread.start()
-        time.sleep(0.2)
         thread.join()
-    time.sleep(0.05)
+        pass_by(16)
+    pass_by(32)
+    with clock.during("decode"):
+        pass_by(64)
+    pass_by(128)
     clock.stop()
-    assert clock.seconds["fusion"] >= 0.2 and clock.seconds["encode"] >= 0.2
-    assert 0.05 <= clock.seconds["rest"] < 0.2
+    expected = {"fusion": 30, "encode": 4, "resampling": 8, "decode": 64, "rest": 161}
+    assert {stage: spent for stage, spent in clock.seconds.items() if spent} == expected
 
 
 def test_network_alone_is_measured_for_as_long_as_asked() -> None:

@@ -645,3 +645,24 @@ def test_too_little_memory_names_the_frames_that_take_it(
     clip = make_clip("clip.mp4", frames=1)
     with pytest.raises(OutOfMemoryError, match=rf"clip\.mp4: .* frames of {told}"):
         upscale(clip, tmp_path / "o.mp4", UpscaleOptions(scale=scale, model=str(TINY)))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("out.mov", "prores_ks"), ("out.mkv", "ffv1")])
+def test_tags_the_options_name_are_kept_and_not_missed(
+    make_clip: MakeClip, tmp_path: Path, name: str, codec: str
+) -> None:
+    notes: list[str] = []
+    options = {
+        "colorspace": "bt2020nc",
+        "color_primaries": "bt2020",
+        "color_trc": "smpte2084",
+        "chroma_sample_location": "topleft",
+        "color_range": "pc",
+    }
+    output, clip = tmp_path / name, make_clip(frames=1, tags=ColourTags(1, 1, 1, 1, 1))
+    chosen = replace(LOSSLESS, model=str(TINY), codec=codec, encoder_options=options)
+    upscale(clip, output, chosen, note=notes.append)
+    assert notes == []
+    made = probe(output).tags
+    assert (made.matrix, made.primaries, made.transfer) == (9, 9, 16)
+    assert codec == "prores_ks" or (made.range, made.chroma_location) == (2, 3)

@@ -213,7 +213,7 @@ class Graph:
             elif self._is_filter(node):
                 tensors += [node.input[0], node.output[0]]
         tensors += [node.output[0] for node in moves]
-        tensors += [node.input[0] for node in moves if node.op_type in MOVES]
+        tensors += [node.input[0] for node in moves]
         step: Format = [
             {
                 "scale": np.array(LIMIT / 128, np.float32),

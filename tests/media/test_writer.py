@@ -35,7 +35,7 @@ from vsrcli.media.reader import Reader
 from vsrcli.media.repack import target_tags
 from vsrcli.media.segment_times import check_segment, read_times
 from vsrcli.media.sources import has_alpha_beside
-from vsrcli.media.writer import SegmentWriter
+from vsrcli.media.writer import SegmentWriter, encoding_losses
 
 BASE = Fraction(1, 90000)
 VFR = [-700, 3000, 9000, 9001, 20000, 30000, 31000, 42000, 50000, 60000, 70000, 83333]
@@ -262,12 +262,43 @@ def test_untagged_colour_stays_untagged_with_a_note_where_it_will_look_different
     path = write_segment(tmp_path / "a", info, frames, settings("ffv1"), notes.append)
     assert decode(path)[0].colorspace == 2
     assert "BT.709" in notes[0] and "-e colorspace=smpte170m" in notes[0]
+    assert encoding_losses(info, (1280, 16), settings("ffv1")) == notes
     chosen = settings("ffv1", colorspace="smpte170m")
     assert decode(write_segment(tmp_path / "b", info, frames, chosen))[0].colorspace == 6
-    for size, told in (((1278, 16), 1), ((16, 576), 1), ((16, 578), 2)):  # the last by mpv
-        frames = frames_at([0], BASE, "yuv420p", size)
+    for size, pix_fmt, told in (
+        ((1278, 16), "yuv420p", 1),
+        ((16, 576), "yuv420p", 1),
+        ((16, 577), "yuv420p", 2),  # by mpv
+        ((1280, 16), "gray", 2),
+        ((1280, 16), "gbrp", 2),
+    ):
+        frames = frames_at([0], BASE, pix_fmt, size)
         write_segment(tmp_path / "c", info, frames, settings("ffv1"), notes.append)
         assert len(notes) == told
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "options", "tags"),
+    [
+        ("prores_ks", "yuv422p10le", {"colorspace": "bt2020nc"}, (9, 9, 16)),
+        ("libx264", "yuv420p", {"colorspace": "bt2020nc"}, (9, 9, 16)),
+        ("png", "gbrp", {}, (0, 9, 16)),
+    ],
+)
+def test_pictures_are_tagged_as_the_options_say(
+    tmp_path: Path,
+    info: MediaInfo,
+    codec: str,
+    pix_fmt: str,
+    options: dict[str, str],
+    tags: tuple[int, int, int],
+) -> None:
+    """Some formats say it in every picture, which decoders believe before the container."""
+    named = settings(codec, **options, color_primaries="bt2020", color_trc="smpte2084")
+    source = replace(info, tags=ColourTags(1, 1, 1, 1))
+    frames = frames_at([0], BASE, pix_fmt, (64, 64))
+    got = decode(write_segment(tmp_path / "a", source, frames, named))[0]
+    assert (got.colorspace, got.color_primaries, got.color_trc) == tags
 
 
 def test_rgb_becomes_tagged_bt709(tmp_path: Path, info: MediaInfo) -> None:
@@ -602,6 +633,7 @@ def test_frames_must_be_in_order_and_alike(tmp_path: Path, info: MediaInfo) -> N
         (frames[0], "must increase"),
         (replace(frames[1], time_base=Fraction(1, 25)), "time base"),
         (frames_at([3000], BASE, "yuv420p", (66, 64))[0], "size or layout"),
+        (frames_at([3000], BASE, "yuv422p", (64, 64))[0], "size or layout"),
     ):
         with pytest.raises(ValueError, match=message):
             write_segment(tmp_path / "a", info, [frames[0], second], settings("ffv1"))

@@ -82,3 +82,37 @@ def test_sums_of_two_products_fit_into_16_bits(onnx: Any, role: str) -> None:
         assert abs(rows[:, ::2] + rows[:, 1::2]).max() <= 128
         found += 1
     assert found == INTEGERS[role]
+
+
+@pytest.mark.parametrize("role", WIDE)
+def test_integer_files_have_the_formats_of_their_graphs(
+    onnx: Any, role: str, tmp_path: Path
+) -> None:
+    """Those found in the graph: of every weight, and of all that is held within the limits."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    from models.spmc.geometry import LIMIT
+    from models.spmc.graph import Graph, widen
+
+    prepared = tmp_path / "prepared.onnx"
+    quant_pre_process(str(getattr(FLOAT, role).path), str(prepared), skip_symbolic_shape=True)
+    plain = onnx.load(prepared)
+    widen(plain)
+    graph = Graph(plain)
+    model = onnx.load(getattr(find_model(precision="int8"), role).path)
+    values = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    weights = graph.weight_formats()
+    assert len(weights) == len({node.input[1] for node in graph.nodes if graph.is_wide(node)})
+    for name, steps in weights.items():
+        scales = values[f"{name}_scale"]
+        assert steps == [{"axis": 0, "scale": scale, "zero_point": 0} for scale in scales]
+    bytes_of = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    of_bytes = [node for node in model.graph.node if bytes_of.issuperset(node.input[:2])]
+    for kind, names in (("Conv", graph.convolutions()), ("Add", graph.additions())):
+        assert {node.name for node in of_bytes if node.op_type == kind} == set(names)
+    shared, _ = graph.shared_format()
+    step = {"scale": np.float32(LIMIT / 128), "zero_point": 128}
+    assert all(format == [step] for format in shared.values())
+    coded = [node.input for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    alike = {n for n, *form in coded if [values[each] for each in form] == list(step.values())}
+    assert {name.removesuffix("_QuantizeLinear_Input") for name in alike} == set(shared)

@@ -8,8 +8,8 @@ import pytest
 
 from vsrcli.networks import cpu
 
-LINUX_X86 = "processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu sse2 {}\n\nprocessor\t: 1\n"
-LINUX_ARM = "processor\t: 0\nFeatures\t: fp asimd {}\n\nprocessor\t: 1\n"
+LINUX_X86 = "processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu sse2 {}\n\nflags\t\t: fpu\n"
+LINUX_ARM = "processor\t: 0\nFeatures\t: fp asimd {}\n\nFeatures\t: fp\n"
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,8 @@ def test_int8_suits_cpus_whose_sums_are_fast_and_exact(
         path.write_text(content)
     monkeypatch.setattr(cpu, "_CPUINFO", path)
     monkeypatch.setattr("platform.machine", lambda: machine)
+    assert cpu.cpu_facts().get("model name") == (
+        "A CPU" if machine == "x86_64" and content else None
+    )
     assert cpu.has_dot_products() is dot_products
     assert cpu.suits_int8() is int8

@@ -134,6 +134,10 @@ class SegmentWriter:
         if before is not None and frame.pts <= before:
             raise ValueError(f"PTS {frame.pts} after {before}: they must increase")
         picture = self._repack(frame)
+        # ProRes and PNG say them in every picture as well, where the user's options do not reach.
+        context = self._stream.codec_context
+        picture.colorspace, picture.color_primaries = context.colorspace, context.color_primaries
+        picture.color_trc = context.color_trc
         if self._timed:  # from 0 on: a segment's bytes do not depend on where it lies
             first = next(iter(self._frames.values()))[0] if self._frames else frame.pts
             picture.pts = frame.pts - first
@@ -158,11 +162,11 @@ class SegmentWriter:
     def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
             for packet in self._stream.encode(picture):
-                pts, duration = self._frames.get(packet.pts, (None, None))
-                if pts is None or duration is None:
+                times = self._frames.get(packet.pts)
+                if times is None:
                     raise OutputError(f"{self._stream.codec_context.name}: lost track of a frame")
-                self._pts.append(pts)
-                self._durations.append(duration)
+                self._pts.append(times[0])
+                self._durations.append(times[1])
                 # Encoders' decoding times may collide once rounded to the container's clock.
                 packet.pts = packet.dts = len(self._pts) - 1
                 packet.time_base = 1 / self._rate
