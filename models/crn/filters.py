@@ -37,7 +37,7 @@ def box(picture: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
 
 
 def blur(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """Gaussian blur; three box filters where it is wide enough for them."""
+    """Gaussian blur; three box filters where it is wide enough for them, of whole pixels."""
     if sigma < 2.5:
         sigmas = (sigma, sigma, 0)[: picture.ndim]
         return ndimage.gaussian_filter(picture, sigmas, mode="nearest", truncate=3.0)
