@@ -415,6 +415,7 @@ def test_a_tar_is_made_of_one_kind_of_results(make_clip: MakeClip, tmp_path: Pat
     how = ("--threads", "1", "--workers", "2", "--strict", "--overwrite")  # makes no other result
     done = vsr(*call, "--scale", "2", *how, "--json")
     assert done.exit_code == ExitStatus.SUCCESS, done.output
+    assert "damaged" not in done.stderr
     assert [each["frames"] for each in json.loads(done.stdout)["done"]] == [3, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "out.tar"]
 
