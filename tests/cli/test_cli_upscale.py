@@ -544,10 +544,12 @@ def test_videos_of_a_kind_that_is_not_written_become_matroska(
 ) -> None:
     (tmp_path / "clips").mkdir()
     make_clip("clips/old.mpg", codec="mpeg2video", format="mpeg", frames=2)
+    make_clip("clips/NEW.MP4", frames=1)
     tiny = ("--model", TINY, "--scale", "2")
     result = vsr("upscale", tmp_path / "clips", tmp_path / "out", *tiny)
     assert result.exit_code == ExitStatus.SUCCESS, result.output
     assert probe(tmp_path / "out" / "old.mkv").width == 128
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["NEW.MP4", "old.mkv"]
     make_clip("clips/old.mkv", frames=2)
     same = vsr("upscale", tmp_path / "clips", tmp_path / "out", *tiny)
     assert same.exit_code == ExitStatus.USAGE and "called the same" in sentence(same)
