@@ -610,6 +610,19 @@ def test_no_worker_outlives_the_job(
     assert not (tmp_path / "out.mkv").exists()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_what_is_ignored_is_so_in_processes_begun_where_signals_wait() -> None:
+    """Under nohup, a terminal that is closed ends no worker."""
+    program = "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with workers._uninterrupted():
+            begun = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert begun.stdout.split() == [b"True"]
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 @pytest.mark.parametrize("later", [0.0, 0.1, 0.2, 0.4])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])

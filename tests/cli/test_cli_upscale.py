@@ -412,8 +412,10 @@ def test_a_tar_is_made_of_one_kind_of_results(make_clip: MakeClip, tmp_path: Pat
     other = vsr(*call, "--scale", "3")
     assert other.exit_code == ExitStatus.USAGE and "--scale 2.0, now 3.0" in sentence(other)
     make_clip("clips/a.mp4", frames=3)  # another clip: what was made of the first is none of its
-    done = vsr(*call, "--scale", "2", "--json")
+    how = ("--threads", "1", "--workers", "2", "--strict", "--overwrite")  # makes no other result
+    done = vsr(*call, "--scale", "2", *how, "--json")
     assert done.exit_code == ExitStatus.SUCCESS, done.output
+    assert "damaged" not in done.stderr
     assert [each["frames"] for each in json.loads(done.stdout)["done"]] == [3, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "out.tar"]
 
@@ -542,10 +544,12 @@ def test_videos_of_a_kind_that_is_not_written_become_matroska(
 ) -> None:
     (tmp_path / "clips").mkdir()
     make_clip("clips/old.mpg", codec="mpeg2video", format="mpeg", frames=2)
+    make_clip("clips/NEW.MP4", frames=1)
     tiny = ("--model", TINY, "--scale", "2")
     result = vsr("upscale", tmp_path / "clips", tmp_path / "out", *tiny)
     assert result.exit_code == ExitStatus.SUCCESS, result.output
     assert probe(tmp_path / "out" / "old.mkv").width == 128
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["NEW.MP4", "old.mkv"]
     make_clip("clips/old.mkv", frames=2)
     same = vsr("upscale", tmp_path / "clips", tmp_path / "out", *tiny)
     assert same.exit_code == ExitStatus.USAGE and "called the same" in sentence(same)
