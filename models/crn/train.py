@@ -110,6 +110,8 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.network = Crn(components.scales).to(memory_format=torch.channels_last)
         head = Path(recipe.head)
+        if not head.is_file():
+            raise InputError(f"{head} is missing; python -m models.crn.train_tone makes it")
         fill(self.network.tone, weights_in(head), head)
         self.network.tone.eval().requires_grad_(False)
         self.average = copied(self.network)

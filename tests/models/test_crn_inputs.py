@@ -126,7 +126,7 @@ def test_a_cache_that_is_none_is_told(run: Run, tmp_path: Path) -> None:
         ("steps = 2.5", "steps must be a whole number, not 2.5"),
         ("final_rate = inf", "final_rate must be a number, not inf"),
         ("head = 3", "head must be text, not 3"),
-        ('head = "none.pt"', "none.pt is missing"),
+        ('head = "none.pt"', "none.pt is missing; python -m models.crn.train_tone"),
     ],
 )
 def test_a_recipe_that_cannot_be_followed_is_told(
