@@ -8,6 +8,7 @@ import shutil
 from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -310,6 +311,23 @@ def test_differences_that_are_no_number_are_not_lost(net: Any, monkeypatch: Any)
     monkeypatch.setattr(halve.ort, "InferenceSession", Session)
     monkeypatch.setattr(halve, "read_metadata", lambda _: {"states": "{}"})
     assert np.isnan(halve.difference(Path("a"), Path("b"), "motion"))
+
+
+@pytest.mark.parametrize(
+    ("peaks", "found"),
+    [((2120, 2372), (2250, 100)), ((2250, 2251), (2250, 100)), ((700, 3100), (750, 600))],
+)
+def test_memory_is_rounded_up_and_never_nothing_for_a_frame(
+    monkeypatch: pytest.MonkeyPatch, peaks: tuple[int, int], found: tuple[int, int]
+) -> None:
+    from models.spmc import measure
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        return SimpleNamespace(stdout=str(peaks[command[-1] == "5"]))
+
+    monkeypatch.setattr(measure.subprocess, "run", run)
+    known = measure.bytes_per_pixel(Path("graph.onnx"))
+    assert (known["first"], known["further"]) == found
 
 
 def test_a_missing_graph_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
