@@ -54,7 +54,7 @@ def test_table_states_protocol_and_figures(reference: Path, output: Path) -> Non
     result = vsr(reference, output, "--crop", "4", "--skip-ends", "1")
     assert result.exit_code == 0
     text = " ".join(result.stdout.split())
-    assert "ref.mkv (2 frames compared)" in text
+    assert "ref.mkv(2framescompared)" in text.replace(" ", "")  # a long path is broken anywhere
     assert "PSNR in dB of RGB, all frames but 1 at either end, 4 pixels cropped" in text
 
     row = psnr(reference, output, protocol=Protocol(crop=4, skip_ends=1)).outputs[0]
