@@ -352,3 +352,11 @@ def _write_cover(output: Any, stream: Any, picture: bytes) -> None:
     packet = av.Packet(picture)
     packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 90000), 0, 0
     output.mux(packet)
+
+
+def shown_at(path: Path) -> list[Fraction]:
+    """Seconds at which the pictures of a file are shown, from the first on."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    found = [Fraction(frame.pts or 0) * Fraction(frame.time_base or 0) for frame in frames]
+    return [time - found[0] for time in found]

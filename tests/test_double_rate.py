@@ -17,19 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
-from tests.clips import flagged_interlaced, make_frame
+from tests.clips import flagged_interlaced, make_frame, shown_at
 from tests.conftest import MakeClip
-from tests.jobs import SEGMENT, do, job_of, options
+from tests.jobs import do, job_of
 from tests.networks.tiny import TINY
 from vsrcli.cli import app
 from vsrcli.comparison import compare
-from vsrcli.errors import CheckError, ExitStatus, UsageError
-from vsrcli.job import identity_of, prepare
+from vsrcli.errors import CheckError
 from vsrcli.media.conform import FirstField
 from vsrcli.media.planes import Frame, to_video_frame
 from vsrcli.media.probe import probe
 from vsrcli.media.reader import Reader
-from vsrcli.options import UpscaleOptions
 
 FIELDS: dict[str, Any] = {"interlaced": True, "velocity": (4, 0)}
 STEP = 3
@@ -76,14 +74,6 @@ def read(path: Path, **arguments: Any) -> tuple[list[Frame], list[str]]:
         path, info=probe(path).made_into("fields"), note=notes.append, **arguments
     ) as reader:
         return list(reader), notes
-
-
-def times(path: Path) -> list[Fraction]:
-    """Seconds at which the pictures of a file are shown, from the first on."""
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-    found = [Fraction(frame.pts or 0) * Fraction(frame.time_base or 0) for frame in frames]
-    return [time - found[0] for time in found]
 
 
 def sound(path: Path) -> list[tuple[Fraction, bytes]]:
@@ -177,7 +167,7 @@ def test_an_output_has_twice_the_rate_and_its_sound_in_time(
     assert result.frames == 24 and seen[-1] == (24, 24)
     assert not [note for note in notes if "constant" in note]
     assert probe(made).rate == 50 and not probe(made).interlaced
-    for number, time in enumerate(times(made)):
+    for number, time in enumerate(shown_at(made)):
         assert abs(time - Fraction(number, 50)) <= (0 if output != "out.flv" else 0.001)
     if audio:
         for (before, content), (after, same) in zip(sound(path), sound(made), strict=True):
@@ -196,40 +186,6 @@ def test_raw_frames_and_pictures_are_twice_as_many(make_clip: MakeClip, tmp_path
     assert "variable times" not in found.stderr.decode()
 
 
-def test_interrupted_or_shared_it_ends_in_the_same_bytes(
-    make_clip: MakeClip, tmp_path: Path
-) -> None:
-    path = make_clip("in.mkv", codec="ffv1", frames=16, audio=("aac",), **FIELDS)
-    whole, resumed, shared = (tmp_path / name / "out.mkv" for name in ("one", "two", "three"))
-    for output in (whole, resumed, shared):
-        output.parent.mkdir()
-    assert do(path, whole, double_rate=True).frames == 32
-
-    def stop(done: int, total: int | None) -> None:
-        if done == SEGMENT + 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        do(path, resumed, progress=stop, double_rate=True)
-    with pytest.raises(UsageError, match="--double-rate True, now False"):
-        do(path, resumed)
-    assert do(path, resumed, double_rate=True).resumed == SEGMENT
-    do(path, shared, double_rate=True, workers=2)
-    assert whole.read_bytes() == resumed.read_bytes() == shared.read_bytes()
-
-
-def test_progressive_video_is_told_and_stays_as_it_is(make_clip: MakeClip, tmp_path: Path) -> None:
-    path = make_clip("in.mkv", codec="mpeg2video")
-    notes: list[str] = []
-    jobs = [
-        prepare(path, tmp_path / "o.mkv", options(double_rate=asked), note=notes.append)
-        for asked in (False, True)
-    ]
-    (note,) = notes
-    assert note.startswith("in.mkv: ") and "--double-rate does nothing" in note
-    assert identity_of(jobs[0]) == identity_of(jobs[1]) and jobs[0].info == jobs[1].info
-
-
 @pytest.mark.parametrize("name", ["in.png", "in.apng"])
 def test_pictures_in_passes_have_no_fields(make_clip: MakeClip, tmp_path: Path, name: str) -> None:
     codec = name.removeprefix("in.")
@@ -243,7 +199,7 @@ def test_fields_that_begin_after_whole_frames_are_found(tmp_path: Path) -> None:
     job = job_of(path, tmp_path / "o.mkv", double_rate=True)
     assert job.info.nominal_rate == 50
     assert do(path, tmp_path / "o.mkv", double_rate=True).frames == 9
-    assert [time * 50 for time in times(tmp_path / "o.mkv")] == [0, 2, 4, 6, 7, 8, 9, 10, 11]
+    assert [time * 50 for time in shown_at(tmp_path / "o.mkv")] == [0, 2, 4, 6, 7, 8, 9, 10, 11]
 
 
 def test_fields_are_not_passed_over_undecoded(tmp_path: Path) -> None:
@@ -266,9 +222,6 @@ def test_the_plan_counts_the_fields_and_tells_of_them(make_clip: MakeClip, tmp_p
         assert result.exit_code == 0 and f"about {frames}," in result.stdout
         assert (NOTE in result.stderr) is ("--start" not in more)
         assert "constant frame rate" not in result.stderr
-    refused = CliRunner().invoke(app, [*arguments, "--keep-interlaced"])
-    assert refused.exit_code == ExitStatus.USAGE
-    assert "--double-rate and --keep-interlaced exclude each other" in refused.stderr
 
 
 def test_that_fields_are_lost_is_no_secret(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -288,8 +241,3 @@ def test_a_page_shows_the_same_field(tmp_path: Path) -> None:
     for begin in (0, 192 + 8):
         (bright,) = np.nonzero(np.median(shown[:128, begin : begin + 192], axis=0) > 125)
         assert abs(bright.min() - 2 * (8 + 9 * STEP)) <= 2
-
-
-def test_the_library_refuses_both_at_once() -> None:
-    with pytest.raises(UsageError, match="--double-rate and --keep-interlaced"):
-        UpscaleOptions(double_rate=True, deinterlace=False)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from models.common.command import above_zero, say, told
+from models.common.command import above_zero, positive, say, told
 from vsrcli.errors import InputError
 
 RECIPE = Path(__file__).parent / "config" / "from_nothing.toml"
@@ -47,13 +47,17 @@ def train(given: argparse.Namespace) -> None:
     }
     for name, command in steps.items():
         done = work / f"{name}.done"
-        if not done.exists():
+        if done.exists():
+            say(f"{name}: done before; delete {done} to have it done again")
+        else:
             say(f"{name}:")
             run(command)
             done.touch()
     recipe = work / "own.toml"
     if not recipe.exists():
         shutil.copyfile(given.config, recipe)
+    elif recipe.read_bytes() != given.config.read_bytes():
+        say(f"{recipe} is gone on with, not {given.config}")
     say("fusion:")
     limits = ["--hours", given.hours, "--threads", given.threads]
     run(["train", recipe, "--cache", cache, "--motion", better, *limits])
@@ -95,7 +99,7 @@ def main() -> None:
     one.add_argument("--config", type=Path, default=RECIPE, help="of the fusion")
     one.add_argument("--motion-hours", type=above_zero, default=0.3, help="each of two times")
     one.add_argument("--hours", type=above_zero, default=24.0, help="of fusion, this time")
-    one.add_argument("--threads", type=int, default=2)
+    one.add_argument("--threads", type=positive, default=2)
     one.set_defaults(do=train)
     two = commands.add_parser("export", help="the ONNX files")
     two.add_argument("--work", type=Path, required=True, help="that of train")

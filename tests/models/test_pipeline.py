@@ -28,7 +28,9 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object, fails: str = "") -
     return ran
 
 
-def test_what_is_done_is_not_done_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_done_is_not_done_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photos, work = tmp_path / "photos", tmp_path / "work"
     photos.mkdir()
     asked = ("train", "--photos", photos, "--work", work, "--hours", 2)
@@ -44,7 +46,10 @@ def test_what_is_done_is_not_done_again(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert ran[2][ran[2].index("--hours") + 1] == "2.0"
     assert Path(own).read_text() == pipeline.RECIPE.read_text()
     Path(own).write_text("changed")
+    capsys.readouterr()
     assert call(monkeypatch, *asked) == ran[2:]
+    told = capsys.readouterr().err
+    assert told.count("done before") == 5 and f"{own} is gone on with, not " in told
     assert Path(own).read_text() == "changed"
 
 

@@ -64,7 +64,7 @@ def film(
 
 def spread(begin: int, lasts: int, pictures: int) -> list[tuple[int, int]]:
     """Time and duration, in quarters of a tick, of PICTURES that share LASTS ticks from BEGIN."""
-    times = [4 * begin + 4 * lasts * number // pictures for number in range(pictures + 1)]
+    times = [KEPT * begin + KEPT * lasts * n // pictures for n in range(pictures + 1)]
     return [(time, after - time) for time, after in pairwise(times)]
 
 

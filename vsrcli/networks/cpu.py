@@ -34,8 +34,8 @@ def suits_int8() -> bool:
     """Whether networks run faster in int8 than in float32, and exactly.
 
     With AVX2 alone they take 0.6 times as long; sums of 16 bits are part of it, which our files
-    keep from overflowing (models/spmc/graph.py). An x86 CPU that does not say has AVX2: they all
-    have had it for ten years.
+    keep from overflowing (models/spmc/graph.py). An x86 CPU that does not say, as on Windows and
+    macOS, is taken to have AVX2, as nearly all do.
     """
     if platform.machine().lower() in ("x86_64", "amd64"):
         flags = _flags()
